@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A frame on the wire, as the device half sees it: engine.c and segment.c. */
+#ifndef PPNIC_FRAME_H
+#define PPNIC_FRAME_H
+
+#include "ppnic.h"
+
+/* Where a frame's L4 checksum stands. */
+enum ppnic_csum {
+	PPNIC_CSUM_VERIFY, /* nobody has looked yet */
+	PPNIC_CSUM_NONE,   /* no checksum that this device knows */
+	PPNIC_CSUM_GOOD,
+	PPNIC_CSUM_BAD,
+	PPNIC_CSUM_PSEUDO, /* super-packet: pseudo header only */
+};
+
+/**
+ * struct ppnic_frame - headers in @hdr, payload still in the sender's memory
+ *
+ * The bytes of the frame are @hdr[0..@hdr_len) and then @data_len bytes of the
+ * sender's descriptors from @data_off on, counted from the start of @sg.
+ * Lives on the engine's stack for one frame.
+ */
+struct ppnic_frame {
+	struct ppnic_parent *src; /* whose table resolves @sg */
+	struct ppnic_rxd sg[PPNIC_MAX_SG];
+	u32 nr_sg;
+	u32 data_off;
+	u32 data_len;
+	u32 hdr_len;
+	u32 fetched; /* valid bytes of @hdr; at least @hdr_len */
+	enum ppnic_csum csum;
+	u16 csum_start; /* valid for PPNIC_CSUM_PSEUDO */
+	u16 csum_offset;
+	u16 gso_size; /* 0: not a super-packet */
+	u16 gso_segs;
+	u16 gso_type;
+	enum pkt_hash_types hash_type; /* these two: of the receiver's RSS */
+	u32 hash;
+	struct ppnic_headers h;
+	u8 hdr[PPNIC_HDR_MAX];
+};
+
+/* segment.c */
+int ppnic_frame_load(struct ppnic_frame *f, struct ppnic_txq *txq,
+		     const struct ppnic_txd *first);
+int ppnic_frame_csum(struct ppnic_frame *f, const struct ppnic_txd *first);
+enum ppnic_csum ppnic_frame_verify(const struct ppnic_frame *f);
+int ppnic_frame_copy(struct ppnic_frame *f, u32 *pos, struct ppnic_parent *to,
+		     dma_addr_t addr, u32 len);
+int ppnic_segment(struct ppnic_frame *seg, const struct ppnic_frame *whole,
+		  const struct ppnic_txd *first, u32 pos, u32 len);
+
+#endif /* PPNIC_FRAME_H */

@@ -1,0 +1,628 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * ppnic: a software NIC with real rings, for device-memory TCP without
+ * hardware.
+ *
+ * Two ports form a link, like veth. The split between driver and device is
+ * kept on purpose: the driver half (rx.c, tx.c, netdev.c, queue_mgmt.c,
+ * ethtool.c) only writes descriptors, rings doorbells and reads completions;
+ * the device half (engine.c, segment.c, parse.c, rss.c, steer.c) only sees
+ * descriptors and reaches memory through the table of mapped regions in dma.c.
+ *
+ *   port A                                      port B
+ *   ndo_start_xmit                              napi poll
+ *     | dma_map, descriptor                       | completion -> skb
+ *     v                                           v
+ *   [TX ring q] --doorbell--> engine --dma--> [RX rings q'] --irq--> channel
+ *     ^                         |
+ *     `---- irq, reap ----------' write-back
+ *
+ * Lock order: TX queue lock (core) -> ppnic_txq.engine_lock -> ppnic_rxq.lock.
+ * All three are taken with bottom halves off; none in hard interrupt context
+ * (netpoll is refused by IFF_DISABLE_NETPOLL).
+ */
+#ifndef PPNIC_H
+#define PPNIC_H
+
+#include <linux/atomic.h>
+#include <linux/dma-mapping.h>
+#include <linux/ethtool.h>
+#include <linux/hrtimer.h>
+#include <linux/irq_work.h>
+#include <linux/netdevice.h>
+#include <linux/smp.h>
+#include <linux/rtnetlink.h>
+#include <linux/timer.h>
+#include <linux/u64_stats_sync.h>
+#include <linux/xarray.h>
+#include <net/dropreason.h>
+#include <net/netdev_queues.h>
+#include <net/page_pool/helpers.h>
+#include <net/page_pool/types.h>
+
+#define PPNIC_NAME       "ppnic"
+#define PPNIC_DEF_QUEUES 4
+#define PPNIC_MAX_QUEUES 64 /* width of ppnic_rxq.waiters */
+static_assert(PPNIC_MAX_QUEUES <= BITS_PER_LONG);
+
+#define PPNIC_DEF_RING      512
+#define PPNIC_MIN_RING      64
+#define PPNIC_MAX_RING      8192
+#define PPNIC_MAX_MTU       9600
+#define PPNIC_HDR_MAX       256 /* the parser and TSO look no further */
+#define PPNIC_MAX_SG        (MAX_SKB_FRAGS + 1)
+#define PPNIC_RSS_INDIR     128
+#define PPNIC_RSS_KEY       40
+#define PPNIC_RSS_CONTEXTS  16 /* context 0 is the default one */
+#define PPNIC_STEER_RULES   1024
+#define PPNIC_DEF_PAUSE_MS  100
+#define PPNIC_DEF_RX_USECS  8
+#define PPNIC_DEF_RX_FRAMES 32
+#define PPNIC_DEF_TX_USECS  32
+#define PPNIC_DEF_TX_FRAMES 64
+
+struct irq_domain;
+struct ppnic_port;
+struct ppnic_parent;
+struct seq_file;
+struct ppnic_held;
+
+/* ------------------------------------------------------------------ dma.c */
+
+/**
+ * struct ppnic_parent - the device behind a port: DMA mask, regions, IRQ domain
+ *
+ * Lifetime: device-model reference counted. The port holds one reference;
+ * each mapped region holds one, since a dma-buf binding or an in-flight page
+ * may outlive the port. Freed in the release callback; module exit waits for
+ * the last one (ppnic_dma_exit()), as the map ops are module text.
+ */
+struct ppnic_parent {
+	struct device dev;
+	int id;
+	struct xarray regions; /* IOVA page -> struct ppnic_region */
+	atomic64_t next_iova;  /* page number, wraps at the DMA mask */
+	atomic_t nr_regions;
+	atomic64_t faults;             /* accesses refused */
+	struct dentry *debugfs;        /* owned by fault.c */
+	struct irq_domain *irq_domain; /* while the port is up; irq.c, RTNL */
+	u64 dma_mask;
+	struct device_dma_parameters dma_parms;
+};
+
+int ppnic_dma_init(void);
+void ppnic_dma_exit(void);
+struct ppnic_parent *ppnic_parent_create(void);
+void ppnic_parent_destroy(struct ppnic_parent *parent);
+
+int ppnic_dma_read(struct ppnic_parent *p, void *to, dma_addr_t from,
+		   size_t len);
+int ppnic_dma_write(struct ppnic_parent *p, dma_addr_t to, const void *from,
+		    size_t len);
+int ppnic_dma_copy(struct ppnic_parent *dp, dma_addr_t to,
+		   struct ppnic_parent *sp, dma_addr_t from, size_t len);
+int ppnic_dma_csum(struct ppnic_parent *p, dma_addr_t from, size_t len,
+		   size_t pos, __wsum *sum);
+void ppnic_dma_show(struct seq_file *m, struct ppnic_parent *p);
+
+/* ------------------------------------------------------------------ irq.c */
+
+/* Interrupt moderation of one direction of a channel; see ethtool -C. */
+struct ppnic_moderation {
+	u32 usecs;
+	u32 frames;
+};
+
+enum ppnic_armed {
+	PPNIC_IRQ_OFF = -1,     /* disabled: neither fires nor arms */
+	PPNIC_IRQ_DISARMED = 0, /* fired; NAPI polls, then arms again */
+	PPNIC_IRQ_ARMED = 1,    /* an event may raise the interrupt */
+};
+
+/**
+ * struct ppnic_channel - one NAPI and its interrupt
+ *
+ * Queue pair i of a port shares channel i. Exists as long as the port;
+ * the interrupt only while the port is up.
+ */
+struct ppnic_channel {
+	struct napi_struct napi;
+	struct ppnic_port *port;
+	u16 index;
+	bool enabled;       /* NAPI may run (RTNL) */
+	int virq;           /* 0 while the port is down */
+	int cpu;            /* effective affinity, by irq_chip */
+	bool masked;        /* by irq_chip */
+	atomic_t armed;     /* enum ppnic_armed */
+	atomic_t rx_frames; /* events since the last interrupt */
+	atomic_t tx_frames;
+	struct ppnic_moderation rx_mod;
+	struct ppnic_moderation tx_mod;
+	struct hrtimer mod_timer;
+	struct irq_work work;         /* delivers on this CPU */
+	call_single_data_t csd;       /* delivers on another one */
+	atomic_t pending;             /* raised, not yet handled; irq.c */
+	atomic_t in_flight;           /* deliveries not yet returned; irq.c */
+	spinlock_t irq_lock;          /* fire and timer against disable */
+	raw_spinlock_t send_lock;     /* csd, work; under irq_lock or desc's */
+	bool closed;                  /* under send_lock: nothing is sent */
+	char irq_name[IFNAMSIZ + 12]; /* in /proc/interrupts */
+	atomic64_t interrupts;
+};
+
+void ppnic_irq_init(struct ppnic_channel *ch);
+int ppnic_irq_request(struct ppnic_port *port);
+void ppnic_irq_free(struct ppnic_port *port);
+void ppnic_irq_enable(struct ppnic_channel *ch);
+void ppnic_irq_disable(struct ppnic_channel *ch);
+bool ppnic_irq_rearm(struct ppnic_channel *ch);
+void ppnic_irq_event_rx(struct ppnic_channel *ch, u32 frames);
+void ppnic_irq_event_tx(struct ppnic_channel *ch, u32 frames);
+void ppnic_irq_fire(struct ppnic_channel *ch);
+
+/* ---------------------------------------------------------------- parse.c */
+
+enum ppnic_l4 {
+	PPNIC_L4_OTHER,
+	PPNIC_L4_TCP,
+	PPNIC_L4_UDP,
+};
+
+/**
+ * struct ppnic_headers - what the device's parser found
+ * @l3_off: of the IP header; 0 if not IP
+ * @l4_off: of the TCP or UDP header; 0 if none (later fragment, other protocol)
+ * @hdr_len: bytes up to the TCP payload, or @l4_off + 8 for UDP; 0 if no L4
+ * @frame_len: length that L2+L3 claim; padding beyond it is not payload
+ * @vlan_tci: of the outermost tag, 0 if none
+ */
+struct ppnic_headers {
+	__be16 l3_proto; /* ETH_P_IP, ETH_P_IPV6 or what L2 says */
+	u16 l3_off;
+	u16 l4_off;
+	u16 hdr_len;
+	u32 frame_len;
+	u8 ip_proto;
+	u8 nr_vlans;
+	u16 vlan_tci;
+	enum ppnic_l4 l4;
+	bool is_frag;
+	union {
+		struct {
+			__be32 saddr, daddr;
+		} v4;
+		struct {
+			struct in6_addr saddr, daddr;
+		} v6;
+	};
+	__be16 sport, dport;
+};
+
+void ppnic_parse(const u8 *data, u32 avail, u32 frame_len,
+		 struct ppnic_headers *h);
+
+/* ------------------------------------------------------------------ rss.c */
+
+/* Flows whose hash input can be chosen; all else hashes its IP addresses. */
+enum ppnic_rss_flow {
+	PPNIC_RSS_TCP4,
+	PPNIC_RSS_UDP4,
+	PPNIC_RSS_TCP6,
+	PPNIC_RSS_UDP6,
+	PPNIC_RSS_FLOWS
+};
+
+/* One context; replaced as a whole under RTNL, read by the engine under RCU. */
+struct ppnic_rss_ctx {
+	struct rcu_head rcu;
+	u8 key[PPNIC_RSS_KEY];
+	u16 indir[PPNIC_RSS_INDIR];
+	u32 fields[PPNIC_RSS_FLOWS]; /* RXH_* */
+	u8 input_xfrm;               /* 0 or RXH_XFRM_SYM_XOR */
+};
+
+struct ppnic_rss {
+	struct ppnic_rss_ctx __rcu *ctx[PPNIC_RSS_CONTEXTS];
+};
+
+int ppnic_rss_init(struct ppnic_port *port);
+void ppnic_rss_free(struct ppnic_port *port);
+int ppnic_rss_spread(struct ppnic_port *port, u32 nr_queues);
+bool ppnic_rss_in_use(struct ppnic_port *port, u32 first_gone);
+u16 ppnic_rss_lookup(struct ppnic_port *port, u32 id,
+		     const struct ppnic_headers *h, u32 *hash,
+		     enum pkt_hash_types *type);
+struct ppnic_rss_ctx *ppnic_rss_ctx_get(struct ppnic_port *port, u32 id);
+struct ppnic_rss_ctx *ppnic_rss_ctx_new(struct ppnic_port *port);
+struct ppnic_rss_ctx *ppnic_rss_ctx_dup(struct ppnic_port *port, u32 id);
+void ppnic_rss_ctx_set(struct ppnic_port *port, u32 id,
+		       struct ppnic_rss_ctx *ctx);
+u32 ppnic_toeplitz(const u8 *key, const u8 *data, u32 len);
+
+/* ---------------------------------------------------------------- steer.c */
+
+enum ppnic_verdict {
+	PPNIC_STEER_NONE, /* no rule: default RSS context */
+	PPNIC_STEER_QUEUE,
+	PPNIC_STEER_CONTEXT,
+	PPNIC_STEER_DROP,
+};
+
+struct ppnic_steer {
+	struct list_head rules; /* by location; RTNL writes, RCU reads */
+	u32 count;
+};
+
+void ppnic_steer_init(struct ppnic_port *port);
+void ppnic_steer_free(struct ppnic_port *port);
+bool ppnic_steer_in_use(struct ppnic_port *port, u32 first_gone);
+bool ppnic_steer_uses_context(struct ppnic_port *port, u32 ctx);
+enum ppnic_verdict ppnic_steer(struct ppnic_port *port,
+			       const struct ppnic_headers *h, const u8 *data,
+			       u32 *target);
+int ppnic_steer_get_rxnfc(struct ppnic_port *port, struct ethtool_rxnfc *cmd,
+			  u32 *locs);
+int ppnic_steer_set_rxnfc(struct ppnic_port *port, struct ethtool_rxnfc *cmd);
+
+/* ---------------------------------------------------------------- fault.c */
+
+/**
+ * struct ppnic_fault - a countdown or a period, set over debugfs
+ * @arg: 0: off. Otherwise "every Nth" or "the next N", as its user asks
+ * @count: events seen while on
+ * @hits: faults injected
+ */
+struct ppnic_fault {
+	u32 arg;
+	atomic_t count;
+	atomic64_t hits;
+};
+
+/* Every field is one named path of the driver or the device. */
+struct ppnic_faults {
+	struct ppnic_fault lose; /* engine, frames this port sends */
+	struct ppnic_fault duplicate;
+	struct ppnic_fault reorder;
+	struct ppnic_fault corrupt;
+	struct ppnic_fault rx_alloc;  /* next N buffer allocations fail */
+	struct ppnic_fault stray_dma; /* next N RX frames hit a bad address */
+	struct ppnic_fault queue_mem_alloc; /* next N calls fail */
+	struct ppnic_fault queue_start;
+	struct ppnic_fault queue_stop;
+	u64 stall_rx; /* bitmap of queues */
+	u64 stall_tx;
+	struct xarray held; /* netmems held back, by fault.c */
+	u32 nr_held;
+};
+
+void ppnic_fault_init(void);
+void ppnic_fault_exit(void);
+void ppnic_fault_add_port(struct ppnic_port *port);
+void ppnic_fault_del_port(struct ppnic_port *port);
+bool ppnic_fault_every(struct ppnic_fault *f);
+bool ppnic_fault_next(struct ppnic_fault *f);
+
+/* --------------------------------------------------------- rings (rx, tx) */
+
+/* A posted receive buffer, as the device sees it. */
+struct ppnic_rxd {
+	dma_addr_t addr;
+	u32 len;
+};
+
+/**
+ * struct ppnic_rx_ring - posted buffers of one kind
+ *
+ * @prod is written by the driver (NAPI), @cons by the device (under
+ * ppnic_rxq.lock), @clean by the driver as completions hand buffers back.
+ * All run freely; @mask turns them into slots.
+ */
+struct ppnic_rx_ring {
+	u32 mask;
+	u32 room; /* bytes a buffer takes */
+	u32 prod;
+	u32 cons;
+	u32 clean;
+	struct ppnic_rxd *desc;
+	netmem_ref *buf; /* driver's shadow */
+	struct page_pool *pool;
+};
+
+/* Flags of a completion. */
+#define PPNIC_CQ_CSUM_OK      BIT(0)
+#define PPNIC_CQ_CSUM_PARTIAL BIT(1) /* super-packet; pseudo header sum */
+#define PPNIC_CQ_SPLIT        BIT(2) /* payload is in data buffers */
+
+/**
+ * struct ppnic_cqe - one received frame
+ *
+ * Buffers are consumed in ring order, so counts are enough to find them.
+ * @host_len bytes stand in @host_bufs buffers of the host ring, @data_len in
+ * @data_bufs of the data ring.
+ */
+struct ppnic_cqe {
+	u32 host_len;
+	u32 data_len;
+	u16 host_bufs;
+	u16 data_bufs;
+	u16 flags;
+	u16 gso_size; /* 0: not a super-packet */
+	u16 gso_segs;
+	u16 gso_hdr;  /* header bytes each segment had */
+	u16 gso_type; /* SKB_GSO_* */
+	u16 csum_start;
+	u16 csum_offset;
+	enum pkt_hash_types hash_type;
+	u32 hash;
+};
+
+/**
+ * struct ppnic_rx_mem - all that a restart of one RX queue exchanges
+ *
+ * This is the per_queue_mem of netdev_queue_mgmt_ops: moved by assignment,
+ * owned by whoever holds it (the queue while started, the core in between).
+ * @data.pool is created with PP_FLAG_ALLOW_UNREADABLE_NETMEM and may be fed
+ * by the core's dma-buf provider; @host.pool never is. Without header split
+ * the data ring is absent (mask 0, no pool).
+ */
+struct ppnic_rx_mem {
+	struct ppnic_rx_ring host;
+	struct ppnic_rx_ring data;
+	struct ppnic_cqe *cq;
+	u32 cq_mask;
+	u32 cq_prod;     /* device */
+	u32 cq_cons;     /* driver */
+	bool unreadable; /* the data pool has a provider */
+};
+
+struct ppnic_rx_stats {
+	struct u64_stats_sync sync; /* written in NAPI */
+	u64_stats_t packets;
+	u64_stats_t bytes;
+	u64_stats_t alloc_fail;     /* pool had nothing to give */
+	u64_stats_t skb_alloc_fail; /* frame dropped: no skb */
+	u64_stats_t split;          /* frames with payload in data buffers */
+	u64_stats_t unsplit;        /* frames wholly in host buffers */
+	u64_stats_t csum_unnecessary;
+	u64_stats_t csum_none;
+	u64_stats_t hw_gro_packets;
+	u64_stats_t hw_gro_bytes;
+	u64_stats_t hw_gro_wire_packets;
+	u64_stats_t hw_gro_wire_bytes;
+};
+
+/* Written by the device under ppnic_rxq.lock. */
+struct ppnic_rx_hw_stats {
+	struct u64_stats_sync sync;
+	u64_stats_t overruns; /* no buffer, and pause ran out or off */
+	u64_stats_t down;     /* queue has no memory: down, restarting */
+	u64_stats_t csum_bad;
+	u64_stats_t csum_bad_dropped; /* payload the stack could not verify */
+	u64_stats_t steer_drops;      /* by an ntuple rule */
+	u64_stats_t too_long;         /* over the MTU, or over 18 buffers */
+	u64_stats_t dma_errors;       /* the table refused an address */
+	u64_stats_t pauses;           /* times the link was held back */
+	u64_stats_t pause_expired;
+};
+
+struct ppnic_rxq {
+	struct ppnic_port *port;
+	u16 index;
+	spinlock_t lock;           /* device side: mem.*.cons, cq_prod, hw */
+	struct ppnic_rx_mem mem;   /* exchanged with napi off and lock held */
+	bool started;              /* under lock */
+	bool storm;                /* pause ran out; drop until refilled */
+	bool pausing;              /* under lock: senders are held back */
+	unsigned long pause_began; /* jiffies; valid while pausing */
+	unsigned long waiters;     /* TX queues of the peer held back; bitops */
+	struct timer_list pause_timer;  /* ends a pause */
+	struct timer_list refill_timer; /* retries a failed refill */
+	struct ppnic_rx_stats stats;
+	struct ppnic_rx_hw_stats hw;
+};
+
+/* A TX descriptor, as the device sees it. The first of a frame has the meta. */
+struct ppnic_txd {
+	dma_addr_t addr;
+	u32 len;
+	u16 ndesc;      /* first: descriptors of this frame */
+	u16 flags;      /* PPNIC_TXD_* */
+	u16 csum_start; /* from the start of the frame */
+	u16 csum_offset;
+	u16 gso_size;
+	u16 gso_type; /* SKB_GSO_* */
+	u32 status;   /* write-back: enum skb_drop_reason */
+};
+
+#define PPNIC_TXD_CSUM BIT(0)
+#define PPNIC_TXD_GSO  BIT(1)
+
+/* The driver's shadow of a TX descriptor. */
+struct ppnic_tx_buf {
+	struct sk_buff *skb; /* first descriptor only */
+	bool is_page;        /* unmap with dma_unmap_page() */
+};
+
+/* What a TX queue has while it is up; moved by assignment. */
+struct ppnic_tx_mem {
+	struct ppnic_txd *desc; /* NULL while down */
+	struct ppnic_tx_buf *buf;
+	u32 mask;
+};
+
+struct ppnic_tx_stats {
+	struct u64_stats_sync sync; /* written under the TX queue lock */
+	u64_stats_t packets;
+	u64_stats_t bytes;
+	u64_stats_t map_errors;
+	u64_stats_t busy; /* xmit with a full ring: NETDEV_TX_BUSY */
+	u64_stats_t stop;
+	u64_stats_t needs_csum;
+	u64_stats_t csum_none;
+	u64_stats_t gso_packets;
+	u64_stats_t gso_bytes;
+	u64_stats_t gso_wire_packets;
+	u64_stats_t gso_wire_bytes;
+};
+
+/* Written in NAPI by the reaper, from the write-back. */
+struct ppnic_tx_done_stats {
+	struct u64_stats_sync sync;
+	u64_stats_t wake;
+	u64_stats_t dropped; /* write-back carried a drop reason */
+};
+
+/* Written by the device under engine_lock. */
+struct ppnic_tx_hw_stats {
+	struct u64_stats_sync sync;
+	u64_stats_t dma_errors;
+	u64_stats_t malformed; /* descriptor chain or headers unusable */
+	u64_stats_t no_link;   /* no peer, or the peer is down */
+	u64_stats_t stalls;    /* runs refused by the stall_tx fault */
+};
+
+struct ppnic_txq {
+	struct ppnic_port *port;
+	u16 index;
+	struct ppnic_tx_mem mem; /* exchanged with everything stopped */
+	u32 prod;                /* xmit */
+	u32 doorbell;            /* xmit; what the device may fetch up to */
+	u32 fetch;               /* device, under engine_lock */
+	u32 done;                /* device; acquired by the reaper */
+	u32 clean;               /* reaper (NAPI) */
+	bool started;            /* under engine_lock */
+	spinlock_t engine_lock;
+	unsigned long engine_flags; /* bitops, PPNIC_ENGINE_* */
+	u32 progress;               /* payload of a GSO frame already sent */
+	bool retry;                 /* the frame at @fetch was blocked before */
+	bool corrupt;               /* ... and the wire corrupts it */
+	struct ppnic_held *held;    /* frame that the reorder fault keeps */
+	struct timer_list reorder_timer;
+	struct ppnic_tx_stats stats;
+	struct ppnic_tx_done_stats done_stats;
+	struct ppnic_tx_hw_stats hw;
+};
+
+#define PPNIC_ENGINE_PENDING 0
+#define PPNIC_ENGINE_FLUSH   1 /* let the held-back frame go */
+#define PPNIC_ENGINE_MORE    2 /* budget used up; NAPI goes on */
+
+/* ------------------------------------------------------------------- port */
+
+/**
+ * struct ppnic_port - one end of a link; netdev_priv()
+ *
+ * @peer is cleared under RTNL when either end goes away and read under RCU by
+ * the engine; the core's grace period before a netdev is freed covers it.
+ */
+struct ppnic_port {
+	struct net_device *dev;
+	struct ppnic_port __rcu *peer;
+	struct ppnic_parent *parent;
+	struct ppnic_channel *channels; /* max(num_rx_queues, num_tx_queues) */
+	struct ppnic_rxq *rxqs;         /* dev->num_rx_queues */
+	struct ppnic_txq *txqs;         /* dev->num_tx_queues */
+	u32 nr_channels;
+	u32 rx_ring; /* descriptors, power of two */
+	u32 tx_ring;
+	bool split;    /* tcp-data-split is on (RTNL) */
+	bool up;       /* rings exist (RTNL) */
+	bool rx_pause; /* ethtool -A: heed the peer's pause */
+	bool tx_pause; /* ethtool -A: pause the peer */
+	u32 pause_ms;  /* pfc-prevention-tout */
+	struct ppnic_rss rss;
+	struct ppnic_steer steer;
+	struct ppnic_faults faults;
+};
+
+static inline struct ppnic_port *ppnic_peer_rtnl(struct ppnic_port *port)
+{
+	return rtnl_dereference(port->peer);
+}
+
+/* netdev.c */
+extern const struct net_device_ops ppnic_netdev_ops;
+void ppnic_priv_destructor(struct net_device *dev);
+void ppnic_channel_enable(struct ppnic_channel *ch);
+void ppnic_channel_disable(struct ppnic_channel *ch);
+int ppnic_port_resize(struct ppnic_port *port, u32 rx_ring, u32 tx_ring,
+		      bool split, struct netlink_ext_ack *extack);
+int ppnic_port_set_channels(struct ppnic_port *port, u32 rx, u32 tx);
+void ppnic_carrier_update(struct ppnic_port *port);
+void ppnic_release_senders(struct ppnic_port *port);
+
+/* link.c */
+extern struct rtnl_link_ops ppnic_link_ops;
+
+/* rx.c */
+int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
+		       u32 ring, bool split);
+void ppnic_rx_mem_free(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem);
+void ppnic_rx_start(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem);
+void ppnic_rx_stop(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem);
+int ppnic_rx_poll(struct ppnic_rxq *rxq, int budget);
+bool ppnic_rx_pending(struct ppnic_rxq *rxq);
+void ppnic_rx_queue_init(struct ppnic_port *port, u16 index);
+bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index);
+
+/* tx.c */
+netdev_tx_t ppnic_xmit(struct sk_buff *skb, struct net_device *dev);
+netdev_features_t ppnic_features_check(struct sk_buff *skb,
+				       struct net_device *dev,
+				       netdev_features_t features);
+int ppnic_tx_mem_alloc(struct ppnic_tx_mem *mem, u32 ring);
+void ppnic_tx_mem_free(struct ppnic_tx_mem *mem);
+void ppnic_tx_start(struct ppnic_txq *txq, struct ppnic_tx_mem *mem);
+void ppnic_tx_stop(struct ppnic_txq *txq, struct ppnic_tx_mem *mem);
+bool ppnic_tx_reap(struct ppnic_txq *txq, int budget);
+bool ppnic_tx_pending(struct ppnic_txq *txq);
+void ppnic_tx_queue_init(struct ppnic_port *port, u16 index);
+
+/* engine.c */
+void ppnic_engine_kick(struct ppnic_txq *txq);
+void ppnic_engine_kick_waiters(struct ppnic_rxq *rxq);
+void ppnic_engine_init(struct ppnic_txq *txq);
+void ppnic_engine_drain(struct ppnic_txq *txq);
+
+/* queue_mgmt.c */
+extern const struct netdev_queue_mgmt_ops ppnic_queue_mgmt_ops;
+
+/* ethtool.c */
+extern const struct ethtool_ops ppnic_ethtool_ops;
+
+/* rss_ethtool.c: the ethtool face of rss.c and steer.c */
+u32 ppnic_get_rxfh_key_size(struct net_device *dev);
+u32 ppnic_get_rxfh_indir_size(struct net_device *dev);
+int ppnic_get_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh);
+int ppnic_set_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh,
+		   struct netlink_ext_ack *extack);
+int ppnic_create_rxfh_context(struct net_device *dev,
+			      struct ethtool_rxfh_context *ctx,
+			      const struct ethtool_rxfh_param *rxfh,
+			      struct netlink_ext_ack *extack);
+int ppnic_modify_rxfh_context(struct net_device *dev,
+			      struct ethtool_rxfh_context *ctx,
+			      const struct ethtool_rxfh_param *rxfh,
+			      struct netlink_ext_ack *extack);
+int ppnic_remove_rxfh_context(struct net_device *dev,
+			      struct ethtool_rxfh_context *ctx, u32 rss_context,
+			      struct netlink_ext_ack *extack);
+u32 ppnic_get_rx_ring_count(struct net_device *dev);
+int ppnic_get_rxfh_fields(struct net_device *dev,
+			  struct ethtool_rxfh_fields *fields);
+int ppnic_set_rxfh_fields(struct net_device *dev,
+			  const struct ethtool_rxfh_fields *fields,
+			  struct netlink_ext_ack *extack);
+int ppnic_get_rxnfc(struct net_device *dev, struct ethtool_rxnfc *cmd,
+		    u32 *locs);
+int ppnic_set_rxnfc(struct net_device *dev, struct ethtool_rxnfc *cmd);
+
+/* stats.c */
+extern const struct netdev_stat_ops ppnic_stat_ops;
+void ppnic_get_stats64(struct net_device *dev, struct rtnl_link_stats64 *s);
+int ppnic_get_sset_count(struct net_device *dev, int sset);
+void ppnic_get_strings(struct net_device *dev, u32 sset, u8 *data);
+void ppnic_get_ethtool_stats(struct net_device *dev,
+			     struct ethtool_stats *stats, u64 *data);
+
+#endif /* PPNIC_H */

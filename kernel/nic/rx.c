@@ -1,0 +1,551 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The driver half of receive: pools, posted buffers, completions to skbs.
+ *
+ * A queue has one ring of host buffers, and with header split a second one of
+ * data buffers. Host buffers are always pages of a pool that the kernel may
+ * read; data buffers come from a pool that the core may feed from a memory
+ * provider, so nothing here ever asks for their address in kernel memory.
+ * A frame that the device could not split stands wholly in host buffers.
+ */
+#include <linux/etherdevice.h>
+#include <linux/skbuff.h>
+#include <net/gro.h>
+
+#include "../compat/page_pool.h"
+#include "ppnic.h"
+
+/* The head of a received skb is the host buffer itself. */
+#define PPNIC_HEADROOM (NET_SKB_PAD + NET_IP_ALIGN)
+#define PPNIC_HOST_ROOM               \
+	(PAGE_SIZE - PPNIC_HEADROOM - \
+	 SKB_DATA_ALIGN(sizeof(struct skb_shared_info)))
+
+static u32 ppnic_ring_size(const struct ppnic_rx_ring *ring)
+{
+	return ring->pool ? ring->mask + 1 : 0;
+}
+
+static struct page_pool *ppnic_pool_create(struct ppnic_rxq *rxq, u32 size,
+					   bool data)
+{
+	struct page_pool_params params = {
+		.flags = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV,
+		.pool_size = size,
+		.nid = NUMA_NO_NODE,
+		.dev = &rxq->port->parent->dev,
+		.dma_dir = DMA_FROM_DEVICE,
+		.offset = data ? 0 : PPNIC_HEADROOM,
+		.max_len = data ? PAGE_SIZE : PPNIC_HOST_ROOM,
+		.netdev = rxq->port->dev,
+		.queue_idx = rxq->index,
+	};
+
+	/* .napi is set by ppnic_rx_start(): a pool that was never started
+	 * would otherwise be destroyed with a NAPI that is running, which
+	 * page_pool warns about.
+	 */
+	if (data)
+		params.flags |= PP_FLAG_ALLOW_UNREADABLE_NETMEM;
+
+	return page_pool_create(&params);
+}
+
+/* Post buffers up to a full ring. Returns false if the pool ran dry. */
+static bool ppnic_ring_fill(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
+			    u32 offset, gfp_t gfp)
+{
+	u32 size = ppnic_ring_size(ring), prod = ring->prod;
+	u32 want = size - (prod - ring->clean);
+	bool full = true;
+
+	while (want--) {
+		netmem_ref netmem = 0;
+		u32 slot = prod & ring->mask;
+
+		if (!ppnic_fault_next(&rxq->port->faults.rx_alloc))
+			netmem = page_pool_alloc_netmems(ring->pool, gfp);
+		if (!netmem) {
+			full = false;
+			break;
+		}
+		ring->buf[slot] = netmem;
+		ring->desc[slot].addr = page_pool_get_dma_addr_netmem(netmem) +
+					offset;
+		ring->desc[slot].len = ring->room;
+		prod++;
+	}
+
+	/* Pairs with the acquire in the engine: descriptors before index. */
+	smp_store_release(&ring->prod, prod);
+	return full;
+}
+
+static bool ppnic_fill_host(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
+			    gfp_t gfp)
+{
+	return ppnic_ring_fill(rxq, &mem->host, PPNIC_HEADROOM, gfp);
+}
+
+static bool ppnic_fill_data(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
+			    gfp_t gfp)
+{
+	return !mem->data.pool || ppnic_ring_fill(rxq, &mem->data, 0, gfp);
+}
+
+static int ppnic_ring_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
+			    u32 size, bool data)
+{
+	int err;
+
+	memset(ring, 0, sizeof(*ring));
+	ring->mask = size - 1;
+	ring->room = data ? PAGE_SIZE : PPNIC_HOST_ROOM;
+
+	ring->desc = kvcalloc(size, sizeof(*ring->desc), GFP_KERNEL);
+	if (!ring->desc)
+		return -ENOMEM;
+
+	ring->buf = kvcalloc(size, sizeof(*ring->buf), GFP_KERNEL);
+	if (!ring->buf) {
+		err = -ENOMEM;
+		goto err_desc;
+	}
+
+	ring->pool = ppnic_pool_create(rxq, size, data);
+	if (IS_ERR(ring->pool)) {
+		err = PTR_ERR(ring->pool);
+		ring->pool = NULL;
+		goto err_buf;
+	}
+	return 0;
+
+err_buf:
+	kvfree(ring->buf);
+err_desc:
+	kvfree(ring->desc);
+	memset(ring, 0, sizeof(*ring));
+	return err;
+}
+
+static void ppnic_ring_free(struct ppnic_rx_ring *ring)
+{
+	if (!ring->pool)
+		return;
+
+	/* The device is off this ring: from @clean on, all is ours. */
+	while (ring->clean != ring->prod)
+		page_pool_put_full_netmem(ring->pool,
+					  ring->buf[ring->clean++ & ring->mask],
+					  false);
+	page_pool_destroy(ring->pool);
+	kvfree(ring->buf);
+	kvfree(ring->desc);
+	memset(ring, 0, sizeof(*ring));
+}
+
+/**
+ * ppnic_rxq_has_provider() - is a core memory provider bound to this queue?
+ * @port: the port
+ * @index: RX queue, below dev->num_rx_queues
+ *
+ * Context: process, RTNL held.
+ */
+bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index)
+{
+	ASSERT_RTNL();
+	return compat_rxq_has_provider(port->dev, index);
+}
+
+/**
+ * ppnic_rx_mem_alloc() - all that an RX queue needs before it can be started
+ * @rxq: the queue it will serve
+ * @mem: filled in; contents on entry don't matter, zero on error
+ * @ring: descriptors per ring, a power of two
+ * @split: with a ring of data buffers
+ *
+ * A provider may have less to give than a ring holds (a small dma-buf, or one
+ * whose buffers the socket still has): that is no error, the refill timer
+ * tries again. Host pages are another matter.
+ *
+ * Context: process, RTNL held (page_pool reads the queue's provider).
+ * Return: 0, -EINVAL for a provider without split, -ENOMEM, or what
+ * page_pool_create() says.
+ */
+int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
+		       u32 ring, bool split)
+{
+	int err;
+
+	memset(mem, 0, sizeof(*mem));
+	mem->unreadable = ppnic_rxq_has_provider(rxq->port, rxq->index);
+
+	/* The core of 6.12 does not look at header split when it binds. */
+	if (mem->unreadable && !split) {
+		netdev_err(rxq->port->dev,
+			   "queue %u: a memory provider needs header split; turn tcp-data-split on first\n",
+			   rxq->index);
+		mem->unreadable = false;
+		return -EINVAL;
+	}
+
+	mem->cq_mask = ring - 1;
+	mem->cq = kvcalloc(ring, sizeof(*mem->cq), GFP_KERNEL);
+	if (!mem->cq)
+		return -ENOMEM;
+
+	err = ppnic_ring_alloc(rxq, &mem->host, ring, false);
+	if (err)
+		goto err_cq;
+
+	if (split) {
+		err = ppnic_ring_alloc(rxq, &mem->data, ring, true);
+		if (err)
+			goto err_host;
+	}
+
+	/* Nobody else consumes from these pools yet: no need for NAPI. */
+	if (!ppnic_fill_host(rxq, mem, GFP_KERNEL) ||
+	    (!ppnic_fill_data(rxq, mem, GFP_KERNEL) && !mem->unreadable)) {
+		err = -ENOMEM;
+		goto err_data;
+	}
+	return 0;
+
+err_data:
+	ppnic_ring_free(&mem->data);
+err_host:
+	ppnic_ring_free(&mem->host);
+err_cq:
+	kvfree(mem->cq);
+	memset(mem, 0, sizeof(*mem));
+	return err;
+}
+
+/**
+ * ppnic_rx_mem_free() - give back what ppnic_rx_mem_alloc() made
+ * @rxq: the queue it was made for
+ * @mem: not in use by any queue; may be zero; zero afterwards
+ *
+ * Buffers still in skbs or held by sockets keep their pool alive.
+ *
+ * Context: process.
+ */
+void ppnic_rx_mem_free(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
+{
+	ppnic_ring_free(&mem->data);
+	ppnic_ring_free(&mem->host);
+	kvfree(mem->cq);
+	memset(mem, 0, sizeof(*mem));
+}
+
+/**
+ * ppnic_rx_start() - give the device a queue's memory
+ * @rxq: stopped queue
+ * @mem: moved into the queue, zero afterwards
+ *
+ * Context: process, RTNL held, the channel's NAPI disabled.
+ */
+void ppnic_rx_start(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
+{
+	struct ppnic_channel *ch = &rxq->port->channels[rxq->index];
+
+	compat_page_pool_attach_napi(mem->host.pool, &ch->napi);
+	if (mem->data.pool)
+		compat_page_pool_attach_napi(mem->data.pool, &ch->napi);
+
+	spin_lock_bh(&rxq->lock);
+	rxq->mem = *mem;
+	rxq->storm = false;
+	rxq->pausing = false;
+	rxq->started = true;
+	spin_unlock_bh(&rxq->lock);
+	memset(mem, 0, sizeof(*mem));
+
+	/* Who was held back while there was no memory. */
+	local_bh_disable();
+	ppnic_engine_kick_waiters(rxq);
+	local_bh_enable();
+
+	netif_queue_set_napi(rxq->port->dev, rxq->index, NETDEV_QUEUE_TYPE_RX,
+			     &ch->napi);
+
+	/* Whatever fell short at allocation is tried again from NAPI. */
+	if (rxq->mem.data.pool &&
+	    rxq->mem.data.prod - rxq->mem.data.clean <= rxq->mem.data.mask)
+		mod_timer(&rxq->refill_timer, jiffies + 1);
+}
+
+/**
+ * ppnic_rx_stop() - take a queue's memory from the device
+ * @rxq: started queue, or one that is down
+ * @mem: receives the memory; zero if the queue was down
+ *
+ * Frames that were received and not yet polled are dropped with the memory,
+ * and counted as those that come while it is down.
+ *
+ * Context: process, RTNL held, the channel's NAPI disabled.
+ */
+void ppnic_rx_stop(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
+{
+	netif_queue_set_napi(rxq->port->dev, rxq->index, NETDEV_QUEUE_TYPE_RX,
+			     NULL);
+
+	spin_lock_bh(&rxq->lock);
+	*mem = rxq->mem;
+	u64_stats_update_begin(&rxq->hw.sync);
+	u64_stats_add(&rxq->hw.down, mem->cq_prod - mem->cq_cons);
+	u64_stats_update_end(&rxq->hw.sync);
+	memset(&rxq->mem, 0, sizeof(rxq->mem));
+	rxq->started = false;
+	spin_unlock_bh(&rxq->lock);
+
+	timer_delete_sync(&rxq->refill_timer);
+	timer_delete_sync(&rxq->pause_timer);
+
+	if (mem->host.pool)
+		page_pool_disable_direct_recycling(mem->host.pool);
+	if (mem->data.pool)
+		page_pool_disable_direct_recycling(mem->data.pool);
+}
+
+static void ppnic_drop_bufs(struct ppnic_rx_ring *ring, u32 n)
+{
+	while (n--)
+		page_pool_put_full_netmem(ring->pool,
+					  ring->buf[ring->clean++ & ring->mask],
+					  true);
+}
+
+static void ppnic_add_frags(struct sk_buff *skb, struct ppnic_rx_ring *ring,
+			    u32 n, u32 left, u32 offset)
+{
+	while (n--) {
+		netmem_ref netmem = ring->buf[ring->clean++ & ring->mask];
+		u32 len = min(left, ring->room);
+
+		page_pool_dma_sync_netmem_for_cpu(ring->pool, netmem, 0, len);
+		skb_add_rx_frag_netmem(skb, skb_shinfo(skb)->nr_frags, netmem,
+				       offset, len, PAGE_SIZE);
+		left -= len;
+	}
+}
+
+/* Build the skb of one completion; consumes its buffers either way. */
+static struct sk_buff *ppnic_build_skb(struct ppnic_rxq *rxq,
+				       const struct ppnic_cqe *cqe)
+{
+	struct ppnic_rx_ring *host = &rxq->mem.host;
+	netmem_ref head = host->buf[host->clean & host->mask];
+	u32 len = min_t(u32, cqe->host_len, PPNIC_HOST_ROOM);
+	struct sk_buff *skb;
+	void *va;
+
+	/* page_pool adds the pool's offset itself. */
+	page_pool_dma_sync_netmem_for_cpu(host->pool, head, 0, len);
+	va = page_address(netmem_to_page(head));
+
+	skb = napi_build_skb(va, PAGE_SIZE);
+	if (unlikely(!skb)) {
+		ppnic_drop_bufs(host, cqe->host_bufs);
+		ppnic_drop_bufs(&rxq->mem.data, cqe->data_bufs);
+		return NULL;
+	}
+	host->clean++;
+	skb_reserve(skb, PPNIC_HEADROOM);
+	__skb_put(skb, len);
+	skb_mark_for_recycle(skb);
+
+	ppnic_add_frags(skb, host, cqe->host_bufs - 1, cqe->host_len - len,
+			PPNIC_HEADROOM);
+	ppnic_add_frags(skb, &rxq->mem.data, cqe->data_bufs, cqe->data_len, 0);
+	return skb;
+}
+
+static void ppnic_set_metadata(struct ppnic_rxq *rxq, struct sk_buff *skb,
+			       const struct ppnic_cqe *cqe)
+{
+	struct net_device *dev = rxq->port->dev;
+
+	if (cqe->flags & PPNIC_CQ_CSUM_PARTIAL) {
+		/* As after tcp_gro_complete(): can be segmented again. */
+		skb->ip_summed = CHECKSUM_PARTIAL;
+		skb->csum_start = skb_headroom(skb) + cqe->csum_start;
+		skb->csum_offset = cqe->csum_offset;
+	} else if (cqe->flags & PPNIC_CQ_CSUM_OK) {
+		skb->ip_summed = CHECKSUM_UNNECESSARY;
+	}
+
+	if (cqe->gso_size) {
+		skb_shinfo(skb)->gso_size = cqe->gso_size;
+		skb_shinfo(skb)->gso_segs = cqe->gso_segs;
+		skb_shinfo(skb)->gso_type = cqe->gso_type;
+	}
+
+	if (cqe->hash_type != PKT_HASH_TYPE_NONE &&
+	    (dev->features & NETIF_F_RXHASH))
+		skb_set_hash(skb, cqe->hash, cqe->hash_type);
+
+	skb_record_rx_queue(skb, rxq->index);
+	skb->protocol = eth_type_trans(skb, dev);
+}
+
+static void ppnic_count(struct ppnic_rxq *rxq, const struct ppnic_cqe *cqe,
+			bool built)
+{
+	struct ppnic_rx_stats *s = &rxq->stats;
+	u32 len = cqe->host_len + cqe->data_len;
+
+	u64_stats_update_begin(&s->sync);
+	if (!built) {
+		u64_stats_inc(&s->skb_alloc_fail);
+		goto out;
+	}
+	u64_stats_inc(&s->packets);
+	u64_stats_add(&s->bytes, len);
+	u64_stats_inc(cqe->flags & PPNIC_CQ_SPLIT ? &s->split : &s->unsplit);
+	u64_stats_inc(cqe->flags & (PPNIC_CQ_CSUM_OK | PPNIC_CQ_CSUM_PARTIAL) ?
+			      &s->csum_unnecessary :
+			      &s->csum_none);
+	if (cqe->gso_size) {
+		u64_stats_inc(&s->hw_gro_packets);
+		u64_stats_add(&s->hw_gro_bytes, len);
+		u64_stats_add(&s->hw_gro_wire_packets, cqe->gso_segs);
+		u64_stats_add(&s->hw_gro_wire_bytes,
+			      len + (cqe->gso_segs - 1) * cqe->gso_hdr);
+	}
+out:
+	u64_stats_update_end(&s->sync);
+}
+
+static void ppnic_refill(struct ppnic_rxq *rxq)
+{
+	u32 before = rxq->mem.host.prod + rxq->mem.data.prod;
+	bool full;
+
+	full = ppnic_fill_host(rxq, &rxq->mem, GFP_ATOMIC | __GFP_NOWARN);
+	full &= ppnic_fill_data(rxq, &rxq->mem, GFP_ATOMIC | __GFP_NOWARN);
+	if (unlikely(!full)) {
+		u64_stats_update_begin(&rxq->stats.sync);
+		u64_stats_inc(&rxq->stats.alloc_fail);
+		u64_stats_update_end(&rxq->stats.sync);
+
+		/* Nobody tells a driver when user space returns its tokens. */
+		mod_timer(&rxq->refill_timer, jiffies + 1);
+	}
+
+	if (rxq->mem.host.prod + rxq->mem.data.prod == before)
+		return;
+
+	/* Order the new index before the look at who waits for it; pairs
+	 * with the barrier in the engine between setting the bit and
+	 * looking at the index once more.
+	 */
+	smp_mb();
+	if (READ_ONCE(rxq->waiters))
+		ppnic_engine_kick_waiters(rxq);
+}
+
+/**
+ * ppnic_rx_pending() - has the device a frame for the driver
+ * @rxq: the queue
+ *
+ * Context: NAPI of the queue's channel.
+ */
+bool ppnic_rx_pending(struct ppnic_rxq *rxq)
+{
+	if (!rxq->mem.cq)
+		return false;
+	/* Pairs with the release in ppnic_place(): frame before index. */
+	return rxq->mem.cq_cons != smp_load_acquire(&rxq->mem.cq_prod);
+}
+
+/**
+ * ppnic_rx_poll() - hand received frames to the stack and refill
+ * @rxq: the queue; may be down
+ * @budget: frames to take at most; 0 takes none and refills nothing
+ *
+ * Context: NAPI of the queue's channel.
+ * Return: frames taken.
+ */
+int ppnic_rx_poll(struct ppnic_rxq *rxq, int budget)
+{
+	struct ppnic_rx_mem *mem = &rxq->mem;
+	struct ppnic_channel *ch = &rxq->port->channels[rxq->index];
+	int done = 0;
+
+	if (!mem->cq || !budget)
+		return 0;
+
+	while (done < budget && ppnic_rx_pending(rxq)) {
+		struct ppnic_cqe cqe = mem->cq[mem->cq_cons & mem->cq_mask];
+		struct sk_buff *skb = ppnic_build_skb(rxq, &cqe);
+
+		mem->cq_cons++;
+		done++;
+		ppnic_count(rxq, &cqe, skb);
+		if (!skb)
+			continue;
+		ppnic_set_metadata(rxq, skb, &cqe);
+		napi_gro_receive(&ch->napi, skb);
+	}
+
+	ppnic_refill(rxq);
+	return done;
+}
+
+/* A refill that fell short, or a fault that held buffers: poll again. */
+static void ppnic_refill_timer(struct timer_list *t)
+{
+	struct ppnic_rxq *rxq = from_timer(rxq, t, refill_timer);
+
+	napi_schedule(&rxq->port->channels[rxq->index].napi);
+}
+
+/* Senders were held back for as long as they put up with? */
+static void ppnic_pause_timer(struct timer_list *t)
+{
+	struct ppnic_rxq *rxq = from_timer(rxq, t, pause_timer);
+	unsigned long end;
+	bool over = false;
+
+	spin_lock(&rxq->lock);
+	if (rxq->pausing) {
+		end = rxq->pause_began +
+		      msecs_to_jiffies(READ_ONCE(rxq->port->pause_ms));
+		over = time_after_eq(jiffies, end);
+		if (!over) /* a later pause than the one it was set for */
+			mod_timer(&rxq->pause_timer, end);
+	}
+	if (over) {
+		rxq->pausing = false;
+		rxq->storm = true;
+		u64_stats_update_begin(&rxq->hw.sync);
+		u64_stats_inc(&rxq->hw.pause_expired);
+		u64_stats_update_end(&rxq->hw.sync);
+	}
+	spin_unlock(&rxq->lock);
+
+	if (over)
+		ppnic_engine_kick_waiters(rxq);
+}
+
+/**
+ * ppnic_rx_queue_init() - set up what an RX queue has all its life
+ * @port: the port
+ * @index: RX queue, below dev->num_rx_queues
+ *
+ * Context: process.
+ */
+void ppnic_rx_queue_init(struct ppnic_port *port, u16 index)
+{
+	struct ppnic_rxq *rxq = &port->rxqs[index];
+
+	rxq->port = port;
+	rxq->index = index;
+	spin_lock_init(&rxq->lock);
+	u64_stats_init(&rxq->stats.sync);
+	u64_stats_init(&rxq->hw.sync);
+	timer_setup(&rxq->pause_timer, ppnic_pause_timer, 0);
+	timer_setup(&rxq->refill_timer, ppnic_refill_timer, 0);
+}

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Frames: fetch from descriptors, checksum, segment.
+ *
+ * Segmentation follows what skb_segment() and tcp_gso_segment() do in
+ * software: sequence number and IP id count up, FIN and PSH only on the last
+ * segment, CWR only on the first.
+ */
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <net/checksum.h>
+#include <net/ip6_checksum.h>
+#include <net/tcp.h>
+
+#include "frame.h"
+
+/* Fold @len bytes of the sender's memory from @off on into @sum at @pos. */
+static int ppnic_sg_csum(const struct ppnic_frame *f, u32 off, u32 len, u32 pos,
+			 __wsum *sum)
+{
+	u32 i;
+	int err;
+
+	for (i = 0; i < f->nr_sg && len; i++) {
+		u32 n;
+
+		if (off >= f->sg[i].len) {
+			off -= f->sg[i].len;
+			continue;
+		}
+		n = min(len, f->sg[i].len - off);
+		err = ppnic_dma_csum(f->src, f->sg[i].addr + off, n, pos, sum);
+		if (err)
+			return err;
+		pos += n;
+		len -= n;
+		off = 0;
+	}
+	return len ? -EINVAL : 0;
+}
+
+/* Sum of the frame's bytes from @start to its end. */
+static int ppnic_frame_sum(const struct ppnic_frame *f, u32 start, __wsum *sum)
+{
+	*sum = csum_partial(f->hdr + start, f->hdr_len - start, 0);
+	return ppnic_sg_csum(f, f->data_off, f->data_len, f->hdr_len - start,
+			     sum);
+}
+
+/* The pseudo header's sum for @l4_len bytes of L4, not inverted. */
+static __wsum ppnic_pseudo_sum(const struct ppnic_headers *h, u32 l4_len)
+{
+	if (h->l3_proto == htons(ETH_P_IP))
+		return csum_tcpudp_nofold(h->v4.saddr, h->v4.daddr, l4_len,
+					  h->ip_proto, 0);
+	return ~csum_unfold(csum_ipv6_magic(&h->v6.saddr, &h->v6.daddr, l4_len,
+					    h->ip_proto, 0));
+}
+
+/**
+ * ppnic_frame_load() - fetch a frame's headers and note where its payload is
+ * @f: filled in
+ * @txq: the queue it comes from, engine_lock held
+ * @first: its first descriptor
+ *
+ * Context: BH off.
+ * Return: 0, -EINVAL for an unusable descriptor chain, -EFAULT from the table.
+ */
+int ppnic_frame_load(struct ppnic_frame *f, struct ppnic_txq *txq,
+		     const struct ppnic_txd *first)
+{
+	u32 slot = first - txq->mem.desc, total = 0, want, got = 0, i;
+	int err;
+
+	if (!first->ndesc || first->ndesc > PPNIC_MAX_SG)
+		return -EINVAL;
+
+	f->src = txq->port->parent;
+	f->nr_sg = first->ndesc;
+	for (i = 0; i < f->nr_sg; i++) {
+		const struct ppnic_txd *d =
+			&txq->mem.desc[(slot + i) & txq->mem.mask];
+
+		f->sg[i].addr = d->addr;
+		f->sg[i].len = d->len;
+		total += d->len;
+	}
+
+	want = min_t(u32, total, PPNIC_HDR_MAX);
+	for (i = 0; got < want; i++) {
+		u32 n = min(want - got, f->sg[i].len);
+
+		err = ppnic_dma_read(f->src, f->hdr + got, f->sg[i].addr, n);
+		if (err)
+			return err;
+		got += n;
+	}
+
+	ppnic_parse(f->hdr, got, total, &f->h);
+	f->fetched = got;
+	f->hdr_len = f->h.hdr_len ?: got;
+	f->data_off = f->hdr_len;
+	f->data_len = total - f->hdr_len;
+	f->csum = PPNIC_CSUM_VERIFY;
+	f->gso_size = 0;
+	f->gso_segs = 0;
+	f->gso_type = 0;
+	f->csum_start = 0;
+	f->csum_offset = 0;
+	return 0;
+}
+
+/* The checksum field of a frame's L4 header; 0 if there is none. */
+static u32 ppnic_csum_field(const struct ppnic_headers *h)
+{
+	if (h->is_frag || !h->l4_off)
+		return 0;
+	switch (h->l4) {
+	case PPNIC_L4_TCP:
+		return h->l4_off + offsetof(struct tcphdr, check);
+	case PPNIC_L4_UDP:
+		return h->l4_off + offsetof(struct udphdr, check);
+	default:
+		return 0;
+	}
+}
+
+/**
+ * ppnic_frame_csum() - TX checksum offload: what CHECKSUM_PARTIAL asks for
+ * @f: frame, not a GSO one
+ * @first: its first descriptor
+ *
+ * Any field in the fetched bytes is filled in. Whether the result is the
+ * frame's L4 checksum, and right, is another question: a packet socket can ask
+ * for any sum anywhere. It is if it is asked of the L4 header and the field
+ * held the pseudo header's sum.
+ *
+ * Context: BH off.
+ * Return: 0, -EINVAL if the field is outside the headers, -EFAULT.
+ */
+int ppnic_frame_csum(struct ppnic_frame *f, const struct ppnic_txd *first)
+{
+	u32 field = first->csum_start + first->csum_offset;
+	u32 l4_len = f->hdr_len + f->data_len - f->h.l4_off;
+	__sum16 initial, folded;
+	__wsum sum;
+	int err;
+
+	if (field + sizeof(__sum16) > f->fetched)
+		return -EINVAL;
+	/* Deeper than the headers we know: then it moves with them. */
+	if (field + sizeof(__sum16) > f->hdr_len) {
+		u32 more = field + sizeof(__sum16) - f->hdr_len;
+
+		f->hdr_len += more;
+		f->data_off += more;
+		f->data_len -= more;
+	}
+
+	memcpy(&initial, f->hdr + field, sizeof(initial));
+	err = ppnic_frame_sum(f, first->csum_start, &sum);
+	if (err)
+		return err;
+
+	/* The field holds the pseudo header's sum; a UDP sum of 0 would say
+	 * "none".
+	 */
+	folded = csum_fold(sum);
+	if (!folded && f->h.l4 == PPNIC_L4_UDP)
+		folded = CSUM_MANGLED_0;
+	memcpy(f->hdr + field, &folded, sizeof(folded));
+
+	if (field == ppnic_csum_field(&f->h) &&
+	    first->csum_start == f->h.l4_off &&
+	    initial == (__force __sum16)~csum_fold(ppnic_pseudo_sum(&f->h,
+								    l4_len)))
+		f->csum = PPNIC_CSUM_GOOD;
+	return 0;
+}
+
+/**
+ * ppnic_frame_verify() - RX checksum offload: is the L4 checksum right?
+ * @f: frame
+ *
+ * Context: BH off.
+ * Return: PPNIC_CSUM_GOOD, _BAD, or _NONE: not TCP or UDP, a fragment, a
+ * frame with padding, a UDP datagram without a checksum.
+ */
+enum ppnic_csum ppnic_frame_verify(const struct ppnic_frame *f)
+{
+	u32 l4_len = f->h.frame_len - f->h.l4_off;
+	u32 field = ppnic_csum_field(&f->h);
+	__wsum sum;
+
+	if (!field || f->h.frame_len != f->hdr_len + f->data_len)
+		return PPNIC_CSUM_NONE;
+	if (f->h.l4 == PPNIC_L4_UDP && !f->hdr[field] && !f->hdr[field + 1])
+		return PPNIC_CSUM_NONE;
+	if (ppnic_frame_sum(f, f->h.l4_off, &sum))
+		return PPNIC_CSUM_NONE;
+
+	return csum_fold(csum_add(sum, ppnic_pseudo_sum(&f->h, l4_len))) ?
+		       PPNIC_CSUM_BAD :
+		       PPNIC_CSUM_GOOD;
+}
+
+/**
+ * ppnic_frame_copy() - move the next bytes of a frame to the receiver's memory
+ * @f: frame
+ * @pos: bytes of it already moved; advanced by @len on success
+ * @to: the receiver's table
+ * @addr: where to
+ * @len: bytes, within the frame
+ *
+ * Context: BH off.
+ * Return: 0 or -EFAULT.
+ */
+int ppnic_frame_copy(struct ppnic_frame *f, u32 *pos, struct ppnic_parent *to,
+		     dma_addr_t addr, u32 len)
+{
+	u32 off, i, n;
+	int err;
+
+	if (*pos < f->hdr_len && len) {
+		n = min(len, f->hdr_len - *pos);
+		err = ppnic_dma_write(to, addr, f->hdr + *pos, n);
+		if (err)
+			return err;
+		*pos += n;
+		addr += n;
+		len -= n;
+	}
+	if (!len)
+		return 0;
+
+	off = f->data_off + *pos - f->hdr_len;
+	for (i = 0; i < f->nr_sg && len; i++) {
+		if (off >= f->sg[i].len) {
+			off -= f->sg[i].len;
+			continue;
+		}
+		n = min(len, f->sg[i].len - off);
+		err = ppnic_dma_copy(to, addr, f->src, f->sg[i].addr + off, n);
+		if (err)
+			return err;
+		*pos += n;
+		addr += n;
+		len -= n;
+		off = 0;
+	}
+	return len ? -EINVAL : 0;
+}
+
+static void ppnic_segment_l3(struct ppnic_frame *seg, u32 index, u32 l3_len)
+{
+	u8 *l3 = seg->hdr + seg->h.l3_off;
+
+	if (seg->h.l3_proto == htons(ETH_P_IP)) {
+		struct iphdr *iph = (struct iphdr *)l3;
+
+		iph->tot_len = htons(l3_len);
+		iph->id = htons(ntohs(iph->id) + index);
+		ip_send_check(iph);
+	} else {
+		struct ipv6hdr *ip6h = (struct ipv6hdr *)l3;
+
+		ip6h->payload_len = htons(l3_len - sizeof(*ip6h));
+	}
+}
+
+/**
+ * ppnic_segment() - cut one frame out of a TSO super-packet
+ * @seg: the result: an ordinary frame if @len is at most the segment size,
+ *	 else a smaller super-packet for a receiver that takes them
+ * @whole: the super-packet as loaded
+ * @first: its first descriptor
+ * @pos: payload bytes already sent; a multiple of the segment size
+ * @len: payload bytes of this one
+ *
+ * Context: BH off.
+ * Return: 0, -EINVAL for headers that can't be segmented, -EFAULT.
+ */
+int ppnic_segment(struct ppnic_frame *seg, const struct ppnic_frame *whole,
+		  const struct ppnic_txd *first, u32 pos, u32 len)
+{
+	bool last = pos + len >= whole->data_len;
+	u32 l4_len, index = pos / first->gso_size;
+	struct tcphdr *th;
+	__wsum pseudo, sum;
+	int err;
+
+	if (whole->h.l4 != PPNIC_L4_TCP || !whole->h.hdr_len ||
+	    whole->h.is_frag)
+		return -EINVAL;
+
+	*seg = *whole;
+	seg->data_off = whole->hdr_len + pos;
+	seg->data_len = len;
+	seg->h.frame_len = seg->hdr_len + len;
+	seg->gso_type = first->gso_type;
+	ppnic_segment_l3(seg, index, seg->h.frame_len - seg->h.l3_off);
+
+	th = (struct tcphdr *)(seg->hdr + seg->h.l4_off);
+	th->seq = htonl(ntohl(th->seq) + pos);
+	if (!last) {
+		th->fin = 0;
+		th->psh = 0;
+	}
+	if (pos)
+		th->cwr = 0;
+
+	l4_len = seg->hdr_len - seg->h.l4_off + len;
+	pseudo = ppnic_pseudo_sum(&seg->h, l4_len);
+
+	if (len > first->gso_size) {
+		/* What tcp_gro_complete() would leave: resegmentable. */
+		th->check = ~csum_fold(pseudo);
+		seg->csum = PPNIC_CSUM_PSEUDO;
+		seg->csum_start = seg->h.l4_off;
+		seg->csum_offset = offsetof(struct tcphdr, check);
+		seg->gso_size = first->gso_size;
+		seg->gso_segs = DIV_ROUND_UP(len, first->gso_size);
+		seg->gso_type &= SKB_GSO_TCPV4 | SKB_GSO_TCPV6 |
+				 SKB_GSO_TCP_ECN;
+		return 0;
+	}
+
+	th->check = 0;
+	err = ppnic_frame_sum(seg, seg->h.l4_off, &sum);
+	if (err)
+		return err;
+	th->check = csum_fold(csum_add(sum, pseudo));
+	seg->csum = PPNIC_CSUM_GOOD;
+	seg->gso_type = 0;
+	return 0;
+}

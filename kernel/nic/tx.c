@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The driver half of transmit: map, describe, ring the doorbell; reap.
+ *
+ * The skb stays mapped and owned by the ring until the device has written its
+ * status back; what the device dropped is freed with the reason it gave.
+ */
+#include <linux/etherdevice.h>
+#include <linux/if_vlan.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+
+#include "ppnic.h"
+
+/* Room for one worst-case skb, and hysteresis before the queue wakes. */
+#define PPNIC_TX_STOP  (MAX_SKB_FRAGS + 2)
+#define PPNIC_TX_START (PPNIC_TX_STOP + 8)
+static_assert(PPNIC_TX_START <= PPNIC_MIN_RING);
+
+/* How many frames one poll reaps at most, as other drivers have it. */
+#define PPNIC_TX_BUDGET 256
+
+static u32 ppnic_tx_room(const struct ppnic_txq *txq)
+{
+	return txq->mem.mask + 1 -
+	       (READ_ONCE(txq->prod) - READ_ONCE(txq->clean));
+}
+
+static void ppnic_tx_unmap(struct ppnic_txq *txq, u32 slot)
+{
+	struct device *dev = &txq->port->parent->dev;
+	struct ppnic_txd *txd = &txq->mem.desc[slot];
+
+	if (txq->mem.buf[slot].is_page)
+		dma_unmap_page(dev, txd->addr, txd->len, DMA_TO_DEVICE);
+	else
+		dma_unmap_single(dev, txd->addr, txd->len, DMA_TO_DEVICE);
+}
+
+/* Map the linear part and each frag. Returns descriptors used, or -errno. */
+static int ppnic_tx_map(struct ppnic_txq *txq, struct sk_buff *skb)
+{
+	struct device *dev = &txq->port->parent->dev;
+	u32 mask = txq->mem.mask, n = 0, i;
+
+	if (skb_headlen(skb)) {
+		struct ppnic_txd *txd = &txq->mem.desc[txq->prod & mask];
+
+		txd->len = skb_headlen(skb);
+		txd->addr = dma_map_single(dev, skb->data, txd->len,
+					   DMA_TO_DEVICE);
+		if (dma_mapping_error(dev, txd->addr))
+			return -ENOMEM;
+		txq->mem.buf[txq->prod & mask].is_page = false;
+		n++;
+	}
+
+	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
+		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
+		u32 slot = (txq->prod + n) & mask;
+		struct ppnic_txd *txd = &txq->mem.desc[slot];
+
+		txd->len = skb_frag_size(frag);
+		txd->addr = skb_frag_dma_map(dev, frag, 0, txd->len,
+					     DMA_TO_DEVICE);
+		if (dma_mapping_error(dev, txd->addr))
+			goto err_unmap;
+		txq->mem.buf[slot].is_page = true;
+		n++;
+	}
+	return n;
+
+err_unmap:
+	while (n--)
+		ppnic_tx_unmap(txq, (txq->prod + n) & mask);
+	return -ENOMEM;
+}
+
+/* What the device must know beyond addresses, for the first descriptor. */
+static void ppnic_tx_describe(struct ppnic_txq *txq, struct sk_buff *skb,
+			      u16 ndesc)
+{
+	struct ppnic_txd *txd = &txq->mem.desc[txq->prod & txq->mem.mask];
+	struct ppnic_tx_buf *buf = &txq->mem.buf[txq->prod & txq->mem.mask];
+	u32 segs = 1, hdr = 0, wire;
+
+	txd->ndesc = ndesc;
+	txd->flags = 0;
+	txd->status = SKB_NOT_DROPPED_YET;
+	buf->skb = skb;
+
+	if (skb->ip_summed == CHECKSUM_PARTIAL) {
+		txd->flags |= PPNIC_TXD_CSUM;
+		txd->csum_start = skb_checksum_start_offset(skb);
+		txd->csum_offset = skb->csum_offset;
+	}
+	if (skb_is_gso(skb)) {
+		txd->flags |= PPNIC_TXD_GSO;
+		txd->gso_size = skb_shinfo(skb)->gso_size;
+		txd->gso_type = skb_shinfo(skb)->gso_type;
+		hdr = skb_tcp_all_headers(skb);
+		segs = DIV_ROUND_UP(skb->len - hdr, txd->gso_size);
+	}
+	wire = skb->len + (segs - 1) * hdr;
+
+	u64_stats_update_begin(&txq->stats.sync);
+	u64_stats_add(&txq->stats.packets, segs);
+	u64_stats_add(&txq->stats.bytes, wire);
+	u64_stats_inc(txd->flags & PPNIC_TXD_CSUM ? &txq->stats.needs_csum :
+						    &txq->stats.csum_none);
+	if (txd->flags & PPNIC_TXD_GSO) {
+		u64_stats_inc(&txq->stats.gso_packets);
+		u64_stats_add(&txq->stats.gso_bytes, skb->len);
+		u64_stats_add(&txq->stats.gso_wire_packets, segs);
+		u64_stats_add(&txq->stats.gso_wire_bytes, wire);
+	}
+	u64_stats_update_end(&txq->stats.sync);
+}
+
+/**
+ * ppnic_features_check() - ndo_features_check: what the device can't segment
+ * @skb: about to be sent
+ * @dev: the port
+ * @features: what the core would use
+ *
+ * The device sees the first PPNIC_HDR_MAX bytes only, knows no extension
+ * headers and no tunnels.
+ *
+ * Context: softirq or process with BH off.
+ * Return: @features, less GSO and checksum where software must do it.
+ */
+netdev_features_t ppnic_features_check(struct sk_buff *skb,
+				       struct net_device *dev,
+				       netdev_features_t features)
+{
+	features = vlan_features_check(skb, features);
+
+	if (skb_is_gso(skb)) {
+		u32 l3 = skb_network_header_len(skb);
+		bool v6 = skb_shinfo(skb)->gso_type & SKB_GSO_TCPV6;
+
+		if (skb->encapsulation ||
+		    !(skb_shinfo(skb)->gso_type &
+		      (SKB_GSO_TCPV4 | SKB_GSO_TCPV6)) ||
+		    (v6 && l3 != sizeof(struct ipv6hdr)) ||
+		    skb_tcp_all_headers(skb) > PPNIC_HDR_MAX)
+			features &= ~NETIF_F_GSO_MASK;
+	}
+	if (skb->ip_summed == CHECKSUM_PARTIAL &&
+	    skb_checksum_start_offset(skb) + skb->csum_offset +
+			    sizeof(__sum16) >
+		    PPNIC_HDR_MAX) {
+		features &= ~(NETIF_F_CSUM_MASK | NETIF_F_GSO_MASK);
+	}
+	return features;
+}
+
+/**
+ * ppnic_xmit() - ndo_start_xmit
+ * @skb: to send
+ * @dev: the port
+ *
+ * Context: BH off, TX queue lock held.
+ * Return: NETDEV_TX_OK, or NETDEV_TX_BUSY with a full ring.
+ */
+netdev_tx_t ppnic_xmit(struct sk_buff *skb, struct net_device *dev)
+{
+	struct ppnic_port *port = netdev_priv(dev);
+	struct ppnic_txq *txq = &port->txqs[skb_get_queue_mapping(skb)];
+	struct netdev_queue *nq = netdev_get_tx_queue(dev, txq->index);
+	bool more = netdev_xmit_more();
+	int n;
+
+	if (unlikely(!netif_txq_maybe_stop(nq, ppnic_tx_room(txq),
+					   PPNIC_TX_STOP, PPNIC_TX_START))) {
+		u64_stats_update_begin(&txq->stats.sync);
+		u64_stats_inc(&txq->stats.busy);
+		u64_stats_update_end(&txq->stats.sync);
+		ppnic_engine_kick(txq);
+		return NETDEV_TX_BUSY;
+	}
+
+	n = ppnic_tx_map(txq, skb);
+	if (unlikely(n < 0)) {
+		u64_stats_update_begin(&txq->stats.sync);
+		u64_stats_inc(&txq->stats.map_errors);
+		u64_stats_update_end(&txq->stats.sync);
+		dev_kfree_skb_any_reason(skb, SKB_DROP_REASON_NOMEM);
+		/* What was queued with xmit_more must still go: descriptors
+		 * before doorbell, as below.
+		 */
+		smp_store_release(&txq->doorbell, txq->prod);
+		ppnic_engine_kick(txq);
+		return NETDEV_TX_OK;
+	}
+	ppnic_tx_describe(txq, skb, n);
+	skb_tx_timestamp(skb);
+
+	more = !__netdev_tx_sent_queue(nq, skb->len, more);
+	WRITE_ONCE(txq->prod, txq->prod + n);
+
+	if (!netif_txq_maybe_stop(nq, ppnic_tx_room(txq), PPNIC_TX_STOP,
+				  PPNIC_TX_START)) {
+		u64_stats_update_begin(&txq->stats.sync);
+		u64_stats_inc(&txq->stats.stop);
+		u64_stats_update_end(&txq->stats.sync);
+		more = false;
+	}
+	if (!more) {
+		/* Descriptors before doorbell; the engine acquires it. */
+		smp_store_release(&txq->doorbell, txq->prod);
+		ppnic_engine_kick(txq);
+	}
+	return NETDEV_TX_OK;
+}
+
+/**
+ * ppnic_tx_pending() - has the device written back anything to reap
+ * @txq: the queue
+ *
+ * Context: NAPI of the queue's channel.
+ */
+bool ppnic_tx_pending(struct ppnic_txq *txq)
+{
+	if (!txq->mem.desc)
+		return false;
+	/* Pairs with the release in the engine: status before index. */
+	return txq->clean != smp_load_acquire(&txq->done);
+}
+
+/* Unmap and free the frame at @clean; returns its length as BQL knows it. */
+static u32 ppnic_tx_finish(struct ppnic_txq *txq, u32 clean, int budget,
+			   u32 *dropped)
+{
+	struct ppnic_tx_mem *mem = &txq->mem;
+	struct ppnic_txd *txd = &mem->desc[clean & mem->mask];
+	struct sk_buff *skb = mem->buf[clean & mem->mask].skb;
+	u32 len = skb->len, i;
+
+	for (i = 0; i < txd->ndesc; i++)
+		ppnic_tx_unmap(txq, (clean + i) & mem->mask);
+	mem->buf[clean & mem->mask].skb = NULL;
+
+	if (txd->status == SKB_NOT_DROPPED_YET) {
+		napi_consume_skb(skb, budget);
+	} else {
+		(*dropped)++;
+		dev_kfree_skb_any_reason(skb, txd->status);
+	}
+	return len;
+}
+
+/**
+ * ppnic_tx_reap() - take back what the device is done with
+ * @txq: the queue; may be down
+ * @budget: NAPI budget
+ *
+ * Context: NAPI of the queue's channel.
+ * Return: true if more is waiting than one poll should take.
+ */
+bool ppnic_tx_reap(struct ppnic_txq *txq, int budget)
+{
+	struct netdev_queue *nq = netdev_get_tx_queue(txq->port->dev,
+						      txq->index);
+	u32 pkts = 0, bytes = 0, dropped = 0, clean = txq->clean, done;
+
+	if (!txq->mem.desc)
+		return false;
+
+	if (test_and_clear_bit(PPNIC_ENGINE_MORE, &txq->engine_flags))
+		ppnic_engine_kick(txq);
+
+	/* Pairs with the release in the engine: status before index. */
+	done = smp_load_acquire(&txq->done);
+	while (clean != done && pkts < PPNIC_TX_BUDGET) {
+		u16 n = txq->mem.desc[clean & txq->mem.mask].ndesc;
+
+		bytes += ppnic_tx_finish(txq, clean, budget, &dropped);
+		clean += n;
+		pkts++;
+	}
+	WRITE_ONCE(txq->clean, clean);
+	if (!pkts)
+		return false;
+
+	u64_stats_update_begin(&txq->done_stats.sync);
+	u64_stats_add(&txq->done_stats.dropped, dropped);
+	if (!__netif_txq_completed_wake(nq, pkts, bytes, ppnic_tx_room(txq),
+					PPNIC_TX_START, false))
+		u64_stats_inc(&txq->done_stats.wake);
+	u64_stats_update_end(&txq->done_stats.sync);
+
+	return clean != done;
+}
+
+/**
+ * ppnic_tx_mem_alloc() - what a TX queue needs while it is up
+ * @mem: filled in; zero on error
+ * @ring: descriptors, a power of two
+ *
+ * Context: process.
+ * Return: 0 or -ENOMEM.
+ */
+int ppnic_tx_mem_alloc(struct ppnic_tx_mem *mem, u32 ring)
+{
+	mem->mask = ring - 1;
+	mem->desc = kvcalloc(ring, sizeof(*mem->desc), GFP_KERNEL);
+	if (!mem->desc)
+		return -ENOMEM;
+
+	mem->buf = kvcalloc(ring, sizeof(*mem->buf), GFP_KERNEL);
+	if (!mem->buf) {
+		kvfree(mem->desc);
+		mem->desc = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * ppnic_tx_mem_free() - give back what ppnic_tx_mem_alloc() made
+ * @mem: holds no frames; may be zero
+ *
+ * Context: process.
+ */
+void ppnic_tx_mem_free(struct ppnic_tx_mem *mem)
+{
+	kvfree(mem->buf);
+	kvfree(mem->desc);
+	memset(mem, 0, sizeof(*mem));
+}
+
+/**
+ * ppnic_tx_start() - give the device a queue's ring
+ * @txq: stopped queue
+ * @mem: moved into the queue, zero afterwards
+ *
+ * Context: process, RTNL held, the channel's NAPI disabled.
+ */
+void ppnic_tx_start(struct ppnic_txq *txq, struct ppnic_tx_mem *mem)
+{
+	struct ppnic_channel *ch = &txq->port->channels[txq->index];
+
+	spin_lock_bh(&txq->engine_lock);
+	txq->mem = *mem;
+	txq->prod = 0;
+	txq->doorbell = 0;
+	txq->fetch = 0;
+	txq->done = 0;
+	txq->clean = 0;
+	txq->progress = 0;
+	txq->started = true;
+	spin_unlock_bh(&txq->engine_lock);
+	memset(mem, 0, sizeof(*mem));
+
+	netdev_tx_reset_queue(netdev_get_tx_queue(txq->port->dev, txq->index));
+	netif_queue_set_napi(txq->port->dev, txq->index, NETDEV_QUEUE_TYPE_TX,
+			     &ch->napi);
+}
+
+/**
+ * ppnic_tx_stop() - take a queue's ring from the device
+ * @txq: started queue, or one that is down
+ * @mem: receives the ring, emptied; zero if the queue was down
+ *
+ * What was not sent yet is dropped with SKB_DROP_REASON_QUEUE_PURGE.
+ *
+ * Context: process, RTNL held, no xmit running, the channel's NAPI disabled.
+ */
+void ppnic_tx_stop(struct ppnic_txq *txq, struct ppnic_tx_mem *mem)
+{
+	u32 clean, dropped = 0;
+
+	netif_queue_set_napi(txq->port->dev, txq->index, NETDEV_QUEUE_TYPE_TX,
+			     NULL);
+
+	spin_lock_bh(&txq->engine_lock);
+	txq->started = false;
+	spin_unlock_bh(&txq->engine_lock);
+	ppnic_engine_drain(txq);
+
+	for (clean = txq->clean; clean != txq->prod;) {
+		struct ppnic_txd *txd = &txq->mem.desc[clean & txq->mem.mask];
+
+		/* Not yet fetched: only we know what becomes of it. */
+		if ((s32)(clean - txq->done) >= 0)
+			txd->status = SKB_DROP_REASON_QUEUE_PURGE;
+		ppnic_tx_finish(txq, clean, 0, &dropped);
+		clean += txd->ndesc;
+	}
+	txq->clean = clean;
+
+	u64_stats_update_begin(&txq->done_stats.sync);
+	u64_stats_add(&txq->done_stats.dropped, dropped);
+	u64_stats_update_end(&txq->done_stats.sync);
+
+	*mem = txq->mem;
+	memset(&txq->mem, 0, sizeof(txq->mem));
+}
+
+/**
+ * ppnic_tx_queue_init() - set up what a TX queue has all its life
+ * @port: the port
+ * @index: TX queue, below dev->num_tx_queues
+ *
+ * Context: process.
+ */
+void ppnic_tx_queue_init(struct ppnic_port *port, u16 index)
+{
+	struct ppnic_txq *txq = &port->txqs[index];
+
+	txq->port = port;
+	txq->index = index;
+	spin_lock_init(&txq->engine_lock);
+	u64_stats_init(&txq->stats.sync);
+	u64_stats_init(&txq->done_stats.sync);
+	u64_stats_init(&txq->hw.sync);
+	ppnic_engine_init(txq);
+}
