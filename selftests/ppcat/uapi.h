@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The parts of the kernel's uAPI that ppcat needs and an older libc or
+ * linux-libc-dev lacks (Debian 12 ships the headers of Linux 6.1).
+ *
+ * Macros can be probed, so they stand under #ifndef. Structs and enums can't:
+ * <linux/uio.h> redefines the struct iovec of <sys/uio.h>, and <linux/netdev.h>
+ * may be there and yet be too old to know bind-rx. So ppcat includes neither
+ * and keeps its own copy of the few definitions it uses, which are ABI and
+ * can't change.
+ */
+#ifndef PPCAT_UAPI_H
+#define PPCAT_UAPI_H
+
+#include <assert.h>
+#include <linux/types.h>
+#include <sys/socket.h>
+
+/* include/linux/socket.h; not in any uapi header, but ABI all the same */
+#ifndef MSG_SOCK_DEVMEM
+#define MSG_SOCK_DEVMEM 0x2000000
+#endif
+
+/* include/uapi/asm-generic/socket.h and arch/{parisc,sparc}'s own */
+#ifndef SO_DEVMEM_DONTNEED
+#if defined(__hppa__)
+#define SO_DEVMEM_LINEAR   0x404E
+#define SO_DEVMEM_DMABUF   0x404F
+#define SO_DEVMEM_DONTNEED 0x4050
+#elif defined(__sparc__)
+#define SO_DEVMEM_LINEAR   0x0057
+#define SO_DEVMEM_DMABUF   0x0058
+#define SO_DEVMEM_DONTNEED 0x0059
+#else
+#define SO_DEVMEM_LINEAR   78
+#define SO_DEVMEM_DMABUF   79
+#define SO_DEVMEM_DONTNEED 80
+#endif
+#endif
+
+#ifndef SCM_DEVMEM_LINEAR
+#define SCM_DEVMEM_LINEAR SO_DEVMEM_LINEAR
+#define SCM_DEVMEM_DMABUF SO_DEVMEM_DMABUF
+#endif
+
+/* struct dmabuf_cmsg of include/uapi/linux/uio.h */
+struct devmem_cmsg {
+	__u64 frag_offset;
+	__u32 frag_size;
+	__u32 frag_token;
+	__u32 dmabuf_id;
+	__u32 flags;
+};
+
+/* struct dmabuf_token of include/uapi/linux/uio.h */
+struct devmem_token {
+	__u32 token_start;
+	__u32 token_count;
+};
+
+static_assert(sizeof(struct devmem_cmsg) == 24, "ABI");
+static_assert(sizeof(struct devmem_token) == 8, "ABI");
+
+/* Limits of one SO_DEVMEM_DONTNEED call: net/core/sock.c */
+#define MAX_DONTNEED_TOKENS 128
+#define MAX_DONTNEED_FRAGS  1024
+
+/* include/uapi/linux/netdev.h, generated from netlink/specs/netdev.yaml */
+#define NETDEV_FAMILY_NAME    "netdev"
+#define NETDEV_FAMILY_VERSION 1
+
+enum {
+	NETDEV_QUEUE_TYPE_RX = 0,
+};
+
+enum {
+	NETDEV_A_QUEUE_ID = 1,
+	NETDEV_A_QUEUE_IFINDEX = 2,
+	NETDEV_A_QUEUE_TYPE = 3,
+	NETDEV_A_QUEUE_NAPI_ID = 4,
+};
+
+enum {
+	NETDEV_A_DMABUF_IFINDEX = 1,
+	NETDEV_A_DMABUF_QUEUES = 2,
+	NETDEV_A_DMABUF_FD = 3,
+	NETDEV_A_DMABUF_ID = 4,
+};
+
+enum {
+	NETDEV_CMD_QUEUE_GET = 10,
+	NETDEV_CMD_BIND_RX = 13,
+};
+
+/*
+ * include/linux/errno.h: never meant for user space, but recvmsg() returns
+ * the first when the control buffer has no room for a single message, and
+ * drivers return the second.
+ */
+#ifndef ETOOSMALL
+#define ETOOSMALL 525
+#endif
+#ifndef ENOTSUPP
+#define ENOTSUPP 524
+#endif
+
+#endif
