@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who did it: from one guest's records and console to one verdict per test.
+
+Two witnesses are heard. The job's records say what pytest found; the console says what the kernel thought of it. A test
+has its verdict only when both are complete: its record is there, and the console has come to the test's end mark. If
+the guest dies, the test that ran gets the blame; a test that never began gets none and runs in the next guest.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ppiov.console import Found, Mark
+from ppiov.results import Figure, Outcome, Splat, TestResult
+from ppiov.suites import PlannedTest
+
+CONSOLE_PATIENCE = 5.0  # seconds that the console may lag behind the records
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a guest ended, unless all its tests had their turn."""
+
+    ended: str  # as in results.Boot.ended
+    cause: str  # one sentence
+
+    def outcome(self, panicked: bool) -> Outcome:
+        """What it means for the test that ran."""
+        if panicked:
+            return Outcome.CRASH
+        return Outcome.HANG if self.ended in ("silence", "total-deadline", "test-timeout") else Outcome.VM_DIED
+
+
+@dataclass(slots=True)
+class _Open:
+    """A test that has begun and has no verdict yet."""
+
+    splats: list[Splat] = field(default_factory=list)
+    record: dict[str, Any] | None = None  # its test-ended, test-hung or broken record
+    recorded_at: float = 0.0
+    console_past: bool = False  # the console has come to its end mark
+
+
+class Ledger:
+    """The books of one guest. ``now`` is a monotonic clock in seconds."""
+
+    def __init__(self, planned: Iterable[PlannedTest], boot: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._planned = {test.name: test for test in planned}
+        self._boot, self._now = boot, now
+        self._open: dict[str, _Open] = {}
+        self._closed: set[str] = set()
+        self.job_begun = False
+        self.job_ended = False
+        self.broken: str | None = None  # why the guest cannot go on, by its own words
+        self.hung = False  # a test's time was up, by the guest's own clock
+        self.given_up: str | None = None  # the test that the guest itself gave up with
+        self.panicked: str | None = None  # the title of what was fatal
+        self.vm_error: str | None = None  # what QEMU itself gave up with
+        self.stray_splats: list[Splat] = []  # those that fall to no test
+
+    @property
+    def running(self) -> PlannedTest | None:
+        """The test that runs: begun, and neither ended nor given up."""
+        return next((self._planned[name] for name, test in self._open.items() if test.record is None), None)
+
+    @property
+    def any_begun(self) -> bool:
+        return bool(self._open or self._closed)
+
+    def remaining(self) -> list[PlannedTest]:
+        """Tests that have not begun."""
+        return [test for name, test in self._planned.items() if name not in self._open and name not in self._closed]
+
+    def hear_record(self, record: dict[str, Any]) -> str | None:
+        """Take a record of the job's; returns the name of a test that it begins."""
+        kind, name = record.get("record"), record.get("name")
+        if kind == "job-begun":
+            self.job_begun = True
+        elif kind == "job-ended":
+            self.job_ended = True
+        elif kind == "test-begun" and name in self._planned:
+            return self._begin(name)
+        elif kind in ("test-ended", "test-hung", "broken"):
+            if kind == "broken":
+                self.broken = str(record.get("reason"))
+            self.hung |= kind == "test-hung"
+            if kind != "test-ended":
+                self.given_up = name
+            if name in self._planned:
+                self._begin(name)
+                test = self._open.get(name)
+                if test is not None and test.record is None:
+                    test.record, test.recorded_at = record, self._now()
+        return None
+
+    def hear_console(self, heard: Found | Mark) -> str | None:
+        """Take what the console detector found; returns the name of a test whose begin only the console has told."""
+        if isinstance(heard, Mark):
+            if heard.kind == "broken":
+                self.broken = heard.text
+            elif heard.kind == "begin" and heard.text in self._planned:
+                return self._begin(heard.text)
+            elif heard.kind == "end" and heard.text in self._open:
+                self._open[heard.text].console_past = True
+            return None
+        splat = heard.splat
+        if splat.kind == "kvm-internal-error":
+            self.vm_error = splat.title
+        if splat.kind in ("panic", "oops") and self.panicked is None:  # an oops panics here: see vm.py
+            self.panicked = splat.title
+        if heard.test in self._open:
+            self._open[heard.test].splats.append(splat)
+        else:
+            self.stray_splats.append(splat)
+        return None
+
+    def _begin(self, name: str) -> str | None:
+        if name in self._open or name in self._closed:
+            return None
+        self._open[name] = _Open()
+        return name
+
+    def settle(self, *, final: bool = False) -> list[TestResult]:
+        """The verdicts that are ripe; with ``final``, the console has nothing more to say."""
+        ripe = []
+        for name, test in list(self._open.items()):
+            if test.record is None:
+                continue
+            late = self._now() - test.recorded_at > CONSOLE_PATIENCE
+            if test.console_past or late or final or test.record["record"] != "test-ended":
+                ripe.append(self._close(name, self._verdict(name, test)))
+        return ripe
+
+    def die(self, death: Death, console_tail: str) -> list[TestResult]:
+        """The guest is gone: the last verdicts, with the blame for the test that ran."""
+        results = self.settle(final=True)
+        running = self.running
+        if running is not None:
+            test = self._open[running.name]
+            outcome = death.outcome(self.panicked is not None)
+            reason = self.panicked if outcome is Outcome.CRASH and self.panicked else death.cause
+            detail = f"The console's last lines:\n{console_tail}"
+            result = self._result(running.name, outcome, reason=reason, detail=detail, splats=tuple(test.splats))
+            results.append(self._close(running.name, result))
+        return results
+
+    def _close(self, name: str, result: TestResult) -> TestResult:
+        del self._open[name]
+        self._closed.add(name)
+        return result
+
+    def _verdict(self, name: str, test: _Open) -> TestResult:
+        record = test.record
+        assert record is not None
+        splats = tuple(test.splats)
+        detail = str(record.get("detail", ""))
+        if record["record"] == "test-hung":
+            limit = self._planned[name].timeout_s
+            reason = f"not finished after {limit:g} s"
+            return self._result(name, Outcome.HANG, reason=reason, detail=detail, splats=splats)
+        if record["record"] == "broken":
+            return self._result(name, Outcome.FAIL, reason=str(record["reason"]), detail=detail, splats=splats)
+        outcome, reason = Outcome(record["outcome"]), str(record["reason"])
+        if splats and outcome.ok:
+            outcome, reason = Outcome.SPLAT, splats[0].title
+        return self._result(
+            name,
+            outcome,
+            seconds=float(record["seconds"]),
+            reason=reason,
+            detail=detail,
+            splats=splats,
+            leaks=tuple(map(str, record["leaks"])),
+            figures=tuple(Figure(str(n), float(v), str(u), str(m)) for n, v, u, m in record["figures"]),
+        )
+
+    def _result(self, name: str, outcome: Outcome, *, seconds: float = 0.0, **fields: Any) -> TestResult:
+        planned = self._planned[name]
+        return TestResult(
+            name=name, suite=planned.suite, outcome=outcome, seconds=seconds, boot=self._boot, doc=planned.doc, **fields
+        )
+
+
+def not_run(test: PlannedTest, reason: str) -> TestResult:
+    """The verdict on a test that was planned and never began."""
+    return TestResult(test.name, test.suite, Outcome.NOT_RUN, 0.0, reason=reason, doc=test.doc)

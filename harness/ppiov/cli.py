@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The ``ppiov`` command. A verb turns its arguments into a request, drives an engine, and says how it ended.
+
+Nothing is decided here. What is imported inside a verb is what only that verb needs, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ppiov import __version__
+from ppiov.drive import drive, exit_code, interruptible
+from ppiov.errors import DiskFull, ExitCode, PpiovError
+from ppiov.events import Event
+from ppiov.render import choose, words
+
+app = typer.Typer(
+    help="Device-memory TCP on a stock kernel, in a VM, with a report to keep.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+kernel_app = typer.Typer(help="Which kernels can I use?", no_args_is_help=True)
+app.add_typer(kernel_app, name="kernel")
+
+
+class Accel(StrEnum):
+    AUTO = "auto"
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+class Backend(StrEnum):
+    CORE = "core"
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    HTML = "html"
+    JUNIT = "junit"
+    KTAP = "ktap"
+
+
+KernelOption = Annotated[str, typer.Option("--kernel", metavar="SPEC", help="Which kernel: deb:6.12, image:PATH.")]
+AccelOption = Annotated[Accel, typer.Option(help="auto takes KVM only if a guest has really booted with it.")]
+CpusOption = Annotated[int, typer.Option(min=1, max=64, help="CPUs of the guest.")]
+MemoryOption = Annotated[int, typer.Option(min=512, metavar="MIB", help="Memory of the guest.")]
+ResultsOption = Annotated[Path, typer.Option(metavar="DIR", help="Where the run folders are.")]
+SourceOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The checkout with kernel/ and selftests/; by default this one.")
+]
+DEFAULT_KERNEL = "deb:6.12"
+DEFAULT_RESULTS = Path("results")
+
+
+@contextmanager
+def _verb() -> Iterator[None]:
+    """Errors become one sentence and an exit code; a signal closes the engine; a gone reader is no error."""
+    try:
+        with interruptible():
+            yield
+            _write(b"")
+    except PpiovError as error:
+        typer.echo(f"ppiov: {error}", err=True)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        typer.echo("ppiov: interrupted", err=True)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except BrokenPipeError:  # ppiov report | head
+        raise typer.Exit(ExitCode.PASSED) from None
+
+
+def _write(data: bytes) -> None:
+    """Write to standard output, and see it through."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit complains again
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise DiskFull(f"standard output cannot be written: {error.strerror}") from None
+
+
+@app.callback(invoke_without_command=True)
+def top(version: Annotated[bool, typer.Option("--version", help="Say the version and leave.")] = False) -> None:
+    if version:
+        typer.echo(f"ppiov {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def doctor(
+    kernel: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Probe with this one; by default the newest in the store.")
+    ] = None,
+    results: ResultsOption = DEFAULT_RESULTS,
+) -> None:
+    """Can this machine do it? Every probe is real, and every failure names its cure."""
+    from ppiov import doctor as engine
+    from ppiov.spec import KernelSpec
+    from ppiov.store import Store
+
+    with _verb():
+        spec = None if kernel is None else KernelSpec.parse(kernel)
+        well = drive(engine.examine(spec, store=Store(), results=results), choose(sys.stdout))
+        raise typer.Exit(ExitCode.PASSED if well else ExitCode.FAILED)
+
+
+@kernel_app.command("list")
+def kernel_list() -> None:
+    """The kernels in the store."""
+    from ppiov import kernels
+    from ppiov.store import Store
+
+    with _verb():
+        for line in words.kernel_lines(kernels.available(Store())):
+            typer.echo(line)
+
+
+@kernel_app.command("get")
+def kernel_get(
+    spec: Annotated[str, typer.Argument(metavar="SPEC")],
+    refresh: Annotated[bool, typer.Option("--refresh", help="Ask the archive for a newer one.")] = False,
+) -> None:
+    """Fetch a kernel into the store."""
+    from ppiov import kernels
+    from ppiov.spec import KernelSpec
+    from ppiov.store import Store
+
+    with _verb():
+        drive(kernels.get(KernelSpec.parse(spec), store=Store(), refresh=refresh), choose(sys.stdout))
+
+
+@app.command()
+def run(
+    suites: Annotated[list[str] | None, typer.Argument(metavar="SUITE", help="By default all but upstream.")] = None,
+    kernel: KernelOption = DEFAULT_KERNEL,
+    expression: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only tests that match, as in pytest.")] = "",
+    tests: Annotated[
+        list[str] | None, typer.Option("--test", metavar="NAME", help="Only this one; repeatable.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("-j", min=1, max=64, metavar="N", help="Guests at a time.")] = 1,
+    accel: AccelOption = Accel.AUTO,
+    backend: Annotated[Backend, typer.Option(help="What feeds the receive queues.")] = Backend.CORE,
+    cpus: CpusOption = 2,
+    memory: MemoryOption = 2048,
+    results: ResultsOption = DEFAULT_RESULTS,
+    source: SourceOption = None,
+) -> None:
+    """Does it work? Runs the suites in a VM and writes a report."""
+    from ppiov import run as engine
+    from ppiov.spec import KernelSpec
+
+    with _verb():
+        request = engine.RunRequest(
+            suites=tuple(suites or ()),
+            kernel=KernelSpec.parse(kernel),
+            expression=expression,
+            tests=tuple(tests or ()),
+            jobs=jobs,
+            accel=accel.value,
+            backend=backend.value,
+            cpus=cpus,
+            memory_mib=memory,
+            results_dir=results,
+            source=source,
+        )
+        raise typer.Exit(exit_code(drive(engine.run(request), choose(sys.stdout))))
+
+
+@app.command()
+def shell(
+    kernel: KernelOption = DEFAULT_KERNEL,
+    accel: AccelOption = Accel.AUTO,
+    cpus: CpusOption = 2,
+    memory: MemoryOption = 2048,
+    source: SourceOption = None,
+) -> None:
+    """Let me look for myself, in that very VM, with the modules loaded."""
+    from ppiov import shell as engine
+    from ppiov.spec import KernelSpec
+
+    with _verb():
+        request = engine.ShellRequest(
+            kernel=KernelSpec.parse(kernel), accel=accel.value, cpus=cpus, memory_mib=memory, source=source
+        )
+        drive(engine.shell(request), choose(sys.stdout))
+
+
+@app.command(hidden=True)
+def build(
+    kernel: KernelOption = DEFAULT_KERNEL,
+    checks: Annotated[bool, typer.Option("--checks", help="sparse, and no warning allowed.")] = False,
+    source: SourceOption = None,
+) -> None:
+    """Do the modules build? (What tox runs; ``run`` builds them by itself.)"""
+    from ppiov import kbuild, kernels
+    from ppiov.spec import KernelSpec
+    from ppiov.store import Store
+    from ppiov.suites import find_source
+
+    def engine() -> Generator[Event, None, None]:
+        store = Store()
+        tree = yield from kernels.get(KernelSpec.parse(kernel), store=store)
+        yield from kbuild.build_modules(tree, find_source(source) / "kernel", store=store, checks=checks)
+
+    with _verb():
+        drive(engine(), choose(sys.stdout))
+
+
+@app.command()
+def report(
+    which: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name.")] = "latest",
+    form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.TEXT,
+    output: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="By default standard output.")] = None,
+    results: ResultsOption = DEFAULT_RESULTS,
+) -> None:
+    """What do I paste, publish or feed to CI?"""
+    from ppiov.folder import RunFolder, find, write_atomically
+    from ppiov.report import render
+
+    with _verb():
+        made = render(RunFolder.load(find(results, which).path), form.value)
+        if output is None:
+            _write(made)
+        else:
+            write_atomically(output, made)
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app(prog_name="ppiov")
+    except SystemExit as leaving:
+        if leaving.code == 130:  # typer's own answer to a Ctrl-C before a verb has begun
+            leaving.code = ExitCode.INTERRUPTED
+        raise

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Finds the kernel's complaints in the byte stream of a console.
+
+The detector takes bytes in whatever pieces they arrive (a marker split over two reads is still seen), strips what
+printk puts before a line (level, timestamp, task or CPU), and gathers each complaint into a :class:`Splat`. What the
+kernel prints is known from lib/bug.c, kernel/panic.c, arch/*/kernel/{traps,dumpstack}.c, mm/kasan/report.c,
+kernel/kcsan/report.c, lib/ubsan.c, kernel/locking/lockdep.c, kernel/rcu/tree_stall.h, kernel/watchdog.c,
+kernel/hung_task.c, lib/refcount.c, lib/ref_tracker.c, mm/kmemleak.c, mm/oom_kill.c, net/core/page_pool.c and
+net/core/dev.c.
+
+The guest marks begin and end of each test in the same log (guest/plugin.py), so a complaint falls to the test during
+which its first line was printed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from ppiov.results import Splat
+
+MAX_LINE = 4096  # bytes; the kernel prints at most 1 KiB a line (PRINTKRB_RECORD_MAX)
+MAX_BLOCK = 250  # lines; what follows belongs to nobody
+MAX_FRAMES = 8  # of a fingerprint: the top of the stack tells two bugs apart, its bottom only how they were reached
+
+# Kinds after which the kernel does not go on.
+FATAL: Final = frozenset({"panic", "kvm-internal-error"})
+
+_PREFIX = re.compile(
+    r"^(?:<\d{1,3}>)?"  # level, where a console shows it
+    r"(?:\[\s*\d+\.\d+\]\s?)?"  # timestamp
+    r"(?:\[\s*[TC]\d+\]\s?)?"  # CONFIG_PRINTK_CALLER
+)
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|[\x00-\x08\x0b-\x1f\x7f]")
+_MARK = re.compile(r"^ppiov: (begin|end|broken:) (.*)$")
+
+_CUT = "------------[ cut here ]------------"
+_TRACE_END = re.compile(r"^---\[ end trace")
+_TASK_END = re.compile(r"^\s*</TASK>")
+_PANIC_END = re.compile(r"^---\[ end Kernel panic")
+_RULE_END = re.compile(r"^={20,}$")
+_BLANK_END = re.compile(r"^\s*$")
+_SINGLE = None  # a complaint of one line
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    name: str
+    head: re.Pattern[str]
+    end: re.Pattern[str] | None = _TASK_END
+
+
+def _kind(name: str, head: str, end: re.Pattern[str] | None = _TASK_END) -> _Kind:
+    return _Kind(name, re.compile(head), end)
+
+
+# The first that matches wins, so the specific stand before the general.
+_KINDS: Final = (
+    _kind("kvm-internal-error", r"KVM internal error", _SINGLE),
+    _kind("panic", r"^Kernel panic - not syncing", _PANIC_END),
+    _kind("kasan", r"^BUG: (KASAN|KFENCE|KMSAN): ", _RULE_END),
+    _kind("kcsan", r"^BUG: KCSAN: ", _RULE_END),
+    _kind("ubsan", r"^UBSAN: ", _TRACE_END),
+    _kind("soft-lockup", r"BUG: soft lockup - CPU#\d+ stuck|Watchdog detected hard LOCKUP|BUG: workqueue lockup"),
+    _kind("rcu-stall", r"^(rcu: )?INFO: rcu\w* (self-)?detected .*stall"),
+    _kind("hung-task", r"^INFO: task .{1,80} blocked (for more than|in I/O wait for more than) \d+ seconds"),
+    _kind(
+        "lockdep",
+        r"^WARNING: (possible (circular locking|recursive locking|irq lock inversion)|inconsistent lock state|"
+        r"suspicious RCU usage|bad unlock balance|held lock freed|lock held when returning|nested lock was not taken|"
+        r"\S+-safe -> \S+-unsafe lock order|Nested lock)|^\[ BUG: Invalid wait context \]|"
+        r"^(BUG: )?(MAX_LOCK_DEPTH|MAX_LOCKDEP_\w+) too low",
+    ),
+    _kind("refcount", r"^refcount_t: ", _TRACE_END),
+    _kind("warn", r"^WARNING: (CPU: \d+ PID: \d+|\S+:\d+ at )", _TRACE_END),
+    _kind("bug", r"^kernel BUG at ", _TRACE_END),
+    _kind(
+        "oops",
+        r"^BUG: (unable to handle|kernel NULL pointer|stack guard page|TASK stack guard|IRQ stack guard|#DF stack)|"
+        r"^(Oops: |Oops \[#|Internal error: |Unable to handle kernel |PANIC: double fault)|"
+        r"^(general protection fault|invalid opcode|divide error|stack segment|int3|traps: PANIC)\b.*(\[#\d+\]|: 0000)",
+        _TRACE_END,
+    ),
+    _kind("kmemleak", r"^unreferenced object 0x|^kmemleak: \d+ new suspected memory leaks", _BLANK_END),
+    _kind("page-pool-stall", r"page_pool_release_retry\(\) stalled pool shutdown", _SINGLE),
+    _kind("unregister-netdevice", r"^unregister_netdevice: waiting for ", _SINGLE),
+    _kind("ref-tracker", r"^ref_tracker: (?!.*memory allocation)", _BLANK_END),
+    _kind("oom-kill", r"^(Memory cgroup o|O)ut of memory: Killed process", _SINGLE),
+    _kind("bug", r"^BUG: "),  # scheduling while atomic, sleeping function, Bad page state, spinlock ...
+)
+# What may follow inside a block without being a complaint of its own: an oops repeats itself in several lines.
+_GOES_ON: Final = {
+    "oops": {"oops"},
+    "bug": {"oops"},
+    "warn": {"warn"},
+    "refcount": {"warn"},
+    "ubsan": {"warn"},
+    "kmemleak": {"kmemleak"},
+    "soft-lockup": {"soft-lockup"},
+}
+
+_FRAME = re.compile(r"^\s*(?:\[<[0-9a-f]+>\]\s*)?(\? )?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[[\w-]+\])?")
+_AT = re.compile(r"(?:RIP: (?:0010:)?|\bpc : |^WARNING: .*? (?:at|\d) )(?:\S+:\d+ )?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/")
+_COMPILER_SUFFIX = re.compile(r"\.(constprop|isra|part|cold|llvm)(\.\d+)*(?=\.|$)")
+_VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A complaint, and the test whose begin was the last mark before it (None: no test ran)."""
+
+    splat: Splat
+    test: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The guest's own line in the log."""
+
+    kind: str  # "begin", "end", "broken"
+    text: str  # the test's name, or the reason
+
+
+@dataclass(slots=True)
+class _Block:
+    kind: _Kind | None  # None: "cut here" has been seen, and not yet what it is about
+    test: str | None
+    lines: list[str] = field(default_factory=list)
+    title: str = ""
+
+
+class Detector:
+    """Feed it bytes, get what they complete; :meth:`close` gives what the end of the stream completes."""
+
+    def __init__(self) -> None:
+        self._partial = b""
+        self._block: _Block | None = None
+        self.test: str | None = None  # the test that runs, as far as the console has come
+        self.fatal: str | None = None  # the first line after which nothing good comes, known before its block ends
+        self.last_lines: list[str] = []  # the end of the console, cleaned
+
+    def feed(self, data: bytes) -> list[Found | Mark]:
+        """Take the next bytes, however they were cut."""
+        out: list[Found | Mark] = []
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        for raw in lines:
+            self._line(raw, out)
+        if len(self._partial) > MAX_LINE:  # no line of a kernel: don't gather it for ever, but don't lose its head
+            self._partial = self._partial[:MAX_LINE]
+        return out
+
+    def close(self) -> list[Found | Mark]:
+        """The stream has ended: an unfinished line or block is complete."""
+        out: list[Found | Mark] = []
+        if self._partial:
+            self._line(self._partial, out)
+            self._partial = b""
+        self._finish(out)
+        return out
+
+    @property
+    def in_block(self) -> bool:
+        """Whether a complaint is just being printed."""
+        return self._block is not None
+
+    def _line(self, raw: bytes, out: list[Found | Mark]) -> None:
+        line = clean(raw[:MAX_LINE])
+        self.last_lines = [*self.last_lines[-59:], line]
+        if mark := _MARK.match(line):
+            self._finish(out)
+            kind = mark[1].rstrip(":")
+            if kind != "broken":
+                self.test = mark[2] if kind == "begin" else None
+            out.append(Mark(kind, mark[2]))
+            return
+        if line == _CUT:
+            self._finish(out)
+            self._block = _Block(None, self.test, [line])
+            return
+        kind_of_line = next((kind for kind in _KINDS if kind.head.search(line)), None)
+        block = self._block
+        if kind_of_line is not None:
+            if kind_of_line.name in FATAL and self.fatal is None:
+                self.fatal = line
+            if block is not None and block.kind is None:
+                block.kind, block.title = kind_of_line, line
+            elif block is None or kind_of_line.name not in _GOES_ON.get((block.kind or kind_of_line).name, set()):
+                self._finish(out)
+                block = self._block = _Block(kind_of_line, self.test, title=line)
+        if block is None:
+            return
+        block.lines.append(line)
+        if block.kind is None:
+            ended = bool(_TRACE_END.match(line)) or len(block.lines) > 10
+        elif block.kind.end is None:
+            ended = True
+        else:
+            ended = len(block.lines) > 1 and bool(block.kind.end.match(line))
+        if ended or len(block.lines) >= MAX_BLOCK:
+            self._finish(out)
+
+    def _finish(self, out: list[Found | Mark]) -> None:
+        block, self._block = self._block, None
+        if block is None:
+            return
+        kind = block.kind.name if block.kind else "warn"  # lib/bug.c and kernel/panic.c alone say "cut here"
+        title = block.title or next((line for line in block.lines if line != _CUT), _CUT)
+        splat = Splat(kind, title, fingerprint(kind, title, block.lines), "\n".join(block.lines))
+        out.append(Found(splat, block.test))
+
+
+def clean(raw: bytes) -> str:
+    """A console line without line end, terminal escapes, and what printk puts before the message."""
+    return _PREFIX.sub("", _ESCAPES.sub("", raw.decode("utf-8", "replace"))).rstrip()
+
+
+def fingerprint(kind: str, title: str, lines: list[str]) -> str:
+    """The same for the same complaint in another boot, on another CPU, or with the module at another address.
+
+    Made of the kind and the functions on top of the stack, without offsets, addresses and the compiler's suffixes;
+    frames that the unwinder marks as unreliable ("?") don't count. Where there is no stack, the title without numbers.
+    """
+    frames: list[str] = []
+    for line in lines:
+        match = _AT.search(line) or _FRAME.match(line)
+        if match is None:
+            continue
+        unreliable, name = (None, match[1]) if match.re is _AT else (match[1], match[2])
+        name = _COMPILER_SUFFIX.sub("", name)
+        if unreliable is None and (not frames or frames[-1] != name):
+            frames.append(name)
+    about = "<".join(frames[:MAX_FRAMES]) if frames else _VARIABLE.sub("N", title)
+    return f"{kind}-{hashlib.sha256(f'{kind} {about}'.encode()).hexdigest()[:12]}"

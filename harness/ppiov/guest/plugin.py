@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The pytest plugin of guest tests, and of their collection on the host.
+
+In the guest (PPIOV_CHANNEL set) it tells the job what begins and what ended, one verdict per test, after the test's
+teardown and after the leak questions have been asked: ``leak_questions()`` of ``selftests/lib/leaks.py`` returns one
+sentence per leak, and a leak makes a pass a failure. On the host (PPIOV_COLLECT set) it writes down what there is.
+
+For tests:
+
+- ``@pytest.mark.timeout_s(N)``: seconds that the test may take under TCG, the slowest way to run it.
+- ``record_property("figure", (name, value, unit, meter))``: a measured number for the report.
+- ``PPIOV_ARTIFACTS``: a folder for this test's files; they end up in the run folder.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DEFAULT_TIMEOUT_SECONDS = 120.0
+LEAKS_MODULE = "lib.leaks"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "timeout_s(seconds): how long the test may take under TCG")
+    if os.environ.get("PPIOV_COLLECT"):
+        config.pluginmanager.register(Collector(Path(os.environ["PPIOV_COLLECT"])), "ppiov-collector")
+    elif os.environ.get("PPIOV_CHANNEL"):
+        says, hears = map(int, os.environ["PPIOV_CHANNEL"].split(","))
+        # Not to stderr, which pytest captures.
+        stacks = Path(os.environ["PPIOV_STACKS"]).open("w")  # noqa: SIM115 (open as long as the process lives)
+        faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
+        config.pluginmanager.register(Teller(Channel(says, hears)), "ppiov-teller")
+
+
+def first_line(item: pytest.Item) -> str:
+    """The first line of a test's docstring."""
+    doc = getattr(getattr(item, "obj", None), "__doc__", None) or ""
+    return str(doc).strip().partition("\n")[0].strip()
+
+
+def timeout(item: pytest.Item) -> float:
+    """The seconds of the nearest timeout_s marker, or the default."""
+    mark = item.get_closest_marker("timeout_s")
+    return float(mark.args[0]) if mark else DEFAULT_TIMEOUT_SECONDS
+
+
+class Collector:
+    """On the host: writes the collected tests, in order, as JSON."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        tests = [{"name": item.nodeid, "doc": first_line(item), "timeout_s": timeout(item)} for item in session.items]
+        self._path.write_text(json.dumps(tests))
+
+
+class Channel:
+    """Two pipes to the job; a message counts only when the job has it on disk."""
+
+    def __init__(self, says: int, hears: int) -> None:
+        self._says, self._hears = says, hears
+        for fd in (says, hears):
+            os.set_inheritable(fd, False)  # a daemon left behind by a test must not keep the job waiting
+
+    def tell(self, record: str, **fields: Any) -> None:
+        line = json.dumps({"record": record, **fields}).encode() + b"\n"
+        while line:
+            line = line[os.write(self._says, line) :]
+        if record.startswith("test-"):
+            os.read(self._hears, 1)
+
+
+class Teller:
+    """In the guest: one test-begun and one test-ended per test."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._artifacts = Path(os.environ["PPIOV_ARTIFACTS_ROOT"])
+        self._wanted: list[str] = json.loads(Path(os.environ["PPIOV_TESTS"]).read_text())
+        self._leak_questions: Callable[[], list[str]] = lambda: []
+        self._reports: list[pytest.TestReport] = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Exactly the tests of the job, in the job's order."""
+        found = {item.nodeid: item for item in items}
+        items[:] = [found[name] for name in self._wanted if name in found]
+        missing = [name for name in self._wanted if name not in found]
+        if missing:
+            self._channel.tell("broken", reason=f"the guest does not find {missing[0]}, which the host found")
+            pytest.exit("a test is missing", returncode=3)
+        # Imported when sys.path is what the tests' conftest.py made of it.
+        if (Path(str(session.config.rootpath)) / "lib" / "leaks.py").is_file():
+            self._leak_questions = importlib.import_module(LEAKS_MODULE).leak_questions
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
+        artifacts = self._artifacts / re.sub(r"[^\w.\-\[\]]+", "_", item.nodeid)
+        artifacts.mkdir(parents=True, exist_ok=True)
+        os.environ["PPIOV_ARTIFACTS"] = str(artifacts)
+        self._reports = []
+        self._channel.tell("test-begun", name=item.nodeid)
+        kernel_log(f"ppiov: begin {item.nodeid}")
+        began = time.monotonic()
+        result = yield
+        seconds = time.monotonic() - began
+        leaks, ask_failed = self._ask()
+        if not any(artifacts.iterdir()):
+            artifacts.rmdir()
+        verdict = judge(self._reports, leaks, ask_failed)
+        kernel_log(f"ppiov: end {item.nodeid}")
+        self._channel.tell("test-ended", name=item.nodeid, seconds=round(seconds, 3), leaks=leaks, **verdict)
+        return result
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._reports.append(report)
+
+    def _ask(self) -> tuple[list[str], str]:
+        """The leaks, and why they could not be asked for ("" if they could)."""
+        try:
+            return [str(leak) for leak in self._leak_questions()], ""
+        except Exception as error:  # whatever a question trips over is a finding, not the end of the run
+            return [], f"{type(error).__name__}: {error}"
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            self._channel.tell("done")
+        elif exitstatus != 3:  # 3: said above
+            self._channel.tell("broken", reason=f"pytest could not collect or run the tests (exit code {exitstatus})")
+
+
+def judge(reports: list[pytest.TestReport], leaks: list[str], ask_failed: str) -> dict[str, Any]:
+    """One verdict out of the reports of setup, call and teardown, and the leaks found afterwards."""
+    failed = [report for report in reports if report.failed]
+    skipped = [report for report in reports if report.skipped]
+    figures: list[Any] = [value for report in reports[-1:] for key, value in report.user_properties if key == "figure"]
+    captured = "".join(f"--- {title} ---\n{text}\n" for title, text in (reports[-1].sections if reports else []))
+    if failed:
+        reason = _reason(failed[0])
+        detail = "\n".join(report.longreprtext for report in failed)
+        return {"outcome": "fail", "reason": reason, "detail": f"{detail}\n{captured}", "figures": figures}
+    if leaks:
+        return {"outcome": "fail", "reason": f"leak: {leaks[0]}", "detail": captured, "figures": figures}
+    if ask_failed:
+        reason = f"the leak questions could not be asked: {ask_failed}"
+        return {"outcome": "fail", "reason": reason, "detail": captured, "figures": figures}
+    if skipped:
+        where = skipped[0].longrepr
+        reason = str(where[2] if isinstance(where, tuple) else where).removeprefix("Skipped: ")
+        return {"outcome": "skip", "reason": reason, "detail": "", "figures": []}
+    if not any(report.when == "call" and report.passed for report in reports):
+        return {"outcome": "fail", "reason": "the test's body never ran", "detail": captured, "figures": figures}
+    return {"outcome": "pass", "reason": "", "detail": "", "figures": figures}
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """The line that says it: the exception's, with the phase if it wasn't the test's body."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = str(crash.message if crash else report.longreprtext).strip().partition("\n")[0]
+    return text if report.when == "call" else f"{report.when}: {text}"
+
+
+def kernel_log(text: str) -> None:
+    """Mark a place in the kernel log; harness/ppiov/console.py reads these marks."""
+    try:
+        with Path("/dev/kmsg").open("w") as log:
+            log.write(f"<5>{text}\n")
+    except OSError as error:
+        print(f"no mark in the kernel log: {error}", file=sys.stderr)  # noqa: T201 (pytest.log)

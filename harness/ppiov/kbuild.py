@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Builds modules and guest programs against a kernel, once per content.
+
+The source is copied and built in the store, so that a checkout stays clean, two kernels never mix their objects, and a
+second call finds everything there. The key of an entry is made of the source's bytes, the kernel, the compiler and the
+flags; absolute paths are mapped away, so that the same key means the same bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from ppiov import child
+from ppiov.errors import BuildFailed, PpiovError, UnfitKernel
+from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
+from ppiov.kernels import KernelTree, read_config
+from ppiov.results import Module
+from ppiov.store import Entry, Fresh, Store, digest, entry_lock, file_sha256
+
+REQUIRED_CONFIG = "required.config"
+_GENERATED = {".o", ".ko", ".mod", ".cmd", ".order", ".symvers", ".d", ".a"}
+# gcc, sparse and kernel-doc say "file:line: warning:"; modpost says "WARNING: modpost:"
+_WARNING = re.compile(r"^\S+:\d+(:\d+)?: (warning|error): |^WARNING: ")  # sparse says "error", and make goes on
+_ERROR = re.compile(r"^\S+:\d+(:\d+)?: (fatal )?error: |^ERROR: |: not found$|: undefined reference to |: \*\*\* ")
+_COMPILING = re.compile(r"^\s*CC(\s+\[M\])?\s+\S+(?<!\.mod)\.o$|^\S*(gcc|cc|clang)\S* .*\.c\b")
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltModules:
+    """Modules in the store: ``directory`` has the .ko files and build.log."""
+
+    directory: Path
+    modules: tuple[Module, ...]
+
+
+def build_modules(
+    kernel: KernelTree, source: Path, *, store: Store, checks: bool = False
+) -> Generator[Event, None, BuiltModules]:
+    """Build the modules of ``source`` (a folder with a Kbuild file) out of tree against ``kernel``, with W=1.
+
+    ``checks`` adds sparse (C=2), and makes any warning a failure. What the modules need of the configuration stands
+    in ``source``/required.config, one option a line, and is checked before a compiler runs.
+
+    Raises UnfitKernel, MissingTool, BuildFailed (the log stays, and the sentence names it), DiskFull.
+    """
+    if kernel.build is None:
+        raise UnfitKernel(f"{kernel.spec} came without headers, so no modules can be built for it")
+    check_config(kernel, source)
+    compiler = compiler_of(kernel.build)
+    child.find_tool("make")
+    if checks:
+        child.find_tool("sparse")
+    btf = _has("pahole")
+    flags = ["W=1", "CONFIG_MODULE_SRCVERSION_ALL=y"]
+    flags += ["C=2"] if checks else []
+    flags += [] if btf else ["CONFIG_DEBUG_INFO_BTF_MODULES="]
+    symvers = file_sha256(kernel.symvers) if kernel.symvers else ""
+    made_of = [kernel.release, kernel.config_sha256, kernel.image_sha256, symvers, _version_line(compiler), *flags]
+    key = f"{kernel.release}-{digest([*made_of, *_contents(source)])}"
+    title = f"build the modules for {kernel.release}"
+
+    def build(fresh: Fresh) -> Generator[Event, None, tuple[dict[str, Any], str]]:
+        if not btf and "CONFIG_DEBUG_INFO_BTF_MODULES" in _config(kernel):
+            yield Note("the modules are built without BTF, since pahole is missing (apt install pahole)")
+        work = fresh.path / "build"
+        # Paths of the moment must not get into the modules: the same key means the same bytes.
+        mapped = f"KCFLAGS=-ffile-prefix-map={work}/="
+        make = _Make("modules", key, title, work, fresh.path / "build.log", store)
+        warnings = yield from make.run(["make", "-C", build_folder, f"M={work}", mapped, *flags, "modules"])
+        if warnings and checks:
+            raise make.failed(f"{_count(warnings)}, the first: {warnings[0]}")
+        for path in work.rglob("*.ko"):
+            path.rename(fresh.path / path.name)
+        modules = [_describe(path, kernel) for path in sorted(fresh.path.glob("*.ko"))]
+        if not modules:
+            raise make.failed("it built no module")
+        facts = {
+            "release": kernel.release,
+            "modules": [dataclasses.asdict(module) for module in modules],
+            "files": {f"{module.name}.ko": module.sha256 for module in modules},
+        }
+        return facts, ", ".join([*(module.name for module in modules), *([_count(warnings)] if warnings else [])])
+
+    build_folder = kernel.build
+    entry = yield from _once("modules", key, title, source, store, build)
+    return BuiltModules(entry.path, tuple(Module(**module) for module in entry.facts["modules"]))
+
+
+def build_userland(kernel: KernelTree, source: Path, *, store: Store) -> Generator[Event, None, Path]:
+    """Build the guest programs of ``source`` with its Makefile (``make CC=... O=...``); returns the folder with them.
+
+    The programs bring the uAPI definitions that they need, so one build serves all kernels; ``kernel`` is only named.
+    Raises MissingTool, BuildFailed, DiskFull.
+    """
+    compiler = os.environ.get("CC", "gcc")
+    child.find_tool("make")
+    key = f"{source.name}-{digest([_version_line(compiler), os.uname().machine, *_contents(source)])}"
+    title = f"build {source.name} for {kernel.release}"
+
+    def build(fresh: Fresh) -> Generator[Event, None, tuple[dict[str, Any], str]]:
+        work, out = fresh.path / "build", fresh.path / "build/.out"
+        out.mkdir()
+        make = _Make("userland", key, title, work, fresh.path / "build.log", store)
+        warnings = yield from make.run(["make", "-C", work, f"CC={compiler}", f"O={out}"])
+        programs = [path for path in sorted(out.rglob("*")) if path.is_file() and os.access(path, os.X_OK)]
+        if not programs:
+            raise make.failed("it built no program into its O= folder")
+        names = [path.rename(fresh.path / path.name).name for path in programs]
+        facts = {"files": {name: file_sha256(fresh.path / name) for name in names}}
+        return facts, ", ".join([*names, *([_count(warnings)] if warnings else [])])
+
+    entry = yield from _once("userland", key, title, source, store, build)
+    return entry.path
+
+
+def build_programs(
+    name: str,
+    source: Path,
+    commands: Callable[[Path, Path], Sequence[Sequence[str | Path]]],
+    programs: Sequence[str],
+    *,
+    store: Store,
+    python: Path,
+) -> Generator[Event, None, Path]:
+    """Build ``programs`` from an entry of the store, which stays as it is; returns the folder with them.
+
+    ``commands`` is given a copy of the source and the folder that the programs are to be built into, and says what
+    make is called with, in order. Their "python3" is the one in the folder ``python``.
+    Raises MissingTool, BuildFailed, DiskFull.
+    """
+    child.find_tool("make")
+    # the paths in the commands are those of the moment, so their words are taken with others
+    words = [str(word) for command in commands(Path("source"), Path("out")) for word in command]
+    key = f"{name}-{digest([_version_line('gcc'), os.uname().machine, source.name, *words])}"
+    title = f"build {name}"
+
+    def build(fresh: Fresh) -> Generator[Event, None, tuple[dict[str, Any], str]]:
+        work, out = fresh.path / "build", fresh.path / "build/.out"
+        out.mkdir()
+        make = _Make("userland", key, title, work, fresh.path / "build.log", store)
+        path = os.pathsep.join([str(python), os.environ.get("PATH", os.defpath)])
+        for command in commands(work, out):
+            yield from make.run(command, {"PATH": path})
+        absent = [program for program in programs if not (out / program).is_file()]
+        if absent:  # a makefile whose prerequisites are missing says «nothing to be done»
+            raise make.failed(f"it built no {', '.join(absent)}")
+        for program in programs:
+            (out / program).rename(fresh.path / program)
+        return {"files": {program: file_sha256(fresh.path / program) for program in programs}}, ", ".join(programs)
+
+    entry = yield from _once("userland", key, title, source, store, build, files=False)
+    return entry.path
+
+
+def _once(
+    kind: str,
+    key: str,
+    title: str,
+    source: Path,
+    store: Store,
+    build: Callable[[Fresh], Generator[Event, None, tuple[dict[str, Any], str]]],
+    *,
+    files: bool = True,
+) -> Generator[Event, None, Entry]:
+    """The entry, built from a copy of ``source`` in the fresh entry's build/ if it is not there yet.
+
+    Without ``files`` the C files of ``source`` are not what the progress counts to: most of them are not built.
+    """
+    with (yield from store.lock(entry_lock(kind, key), title)):
+        if entry := _intact(store.entry(kind, key)):
+            yield StageBegun(kind, title)
+            yield StageEnded(kind, note="already there")
+            return entry
+        with store.fresh(kind, key) as fresh:
+            copy_source(source, fresh.path / "build")
+            total = len(list((fresh.path / "build").rglob("*.c"))) if files else 0
+            yield StageBegun(kind, title, total or None, "files")
+            try:
+                facts, note = yield from build(fresh)
+            except PpiovError:
+                yield StageEnded(kind, ok=False)
+                raise
+            shutil.rmtree(fresh.path / "build")
+            entry = fresh.commit(facts)
+        yield StageEnded(kind, note=note)
+        return entry
+
+
+def check_config(kernel: KernelTree, source: Path) -> None:
+    """Raise UnfitKernel, naming every option of ``source``/required.config that the kernel lacks.
+
+    A line is ``CONFIG_X`` (y or m will do) or ``CONFIG_X=y``; ``#`` begins a comment.
+    """
+    path = source / REQUIRED_CONFIG
+    if not path.is_file():
+        return
+    config = _config(kernel)
+    lacking = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        wanted = line.partition("#")[0].strip()
+        if not wanted:
+            continue
+        match = re.fullmatch(r"(CONFIG_\w+)(?:=(\w+))?", wanted)
+        if not match:
+            raise BuildFailed(f"{path}:{number}: {wanted!r} is neither CONFIG_X nor CONFIG_X=y")
+        accepted = (match[2],) if match[2] else ("y", "m")
+        if config.get(match[1]) not in accepted:
+            lacking.append(wanted)
+    if lacking:
+        raise UnfitKernel(f"{kernel.spec} ({kernel.release}) lacks {', '.join(lacking)}, which the modules need")
+
+
+def _config(kernel: KernelTree) -> dict[str, str]:
+    """The kernel's configuration. Raises UnfitKernel where there is none."""
+    path = kernel.config or (kernel.build / ".config" if kernel.build else None)
+    if path is None:
+        raise UnfitKernel(f"{kernel.spec} came without its configuration (config-{kernel.release} beside the image)")
+    return read_config(path)
+
+
+def compiler_of(build: Path) -> str:
+    """The compiler that the kernel's headers ask for. Raises MissingTool, naming its package.
+
+    Debian's headers say it in .kernelvariables, as a make expression; make itself evaluates it.
+    """
+    variables = build / ".kernelvariables"
+    command = "gcc"
+    if variables.is_file():
+        asked: list[str | Path] = [
+            "make",
+            "-s",
+            "--no-print-directory",
+            "-f",
+            variables,
+            "--eval=cc:;@echo $(CC)",
+            "cc",
+        ]
+        code, out, err = child.output(asked, env=_MAKE_ENV)
+        if code or not out.split():
+            raise UnfitKernel(f"{variables} does not say which compiler it wants: {err.strip()}")
+        command = out.split()[-1]
+    package = re.search(r"(gcc|clang)(-\d+)?$", command)
+    child.find_tool(command, package[0] if package else None)
+    return command
+
+
+def source_files(source: Path) -> Iterator[Path]:
+    """The files that make up ``source``, relative to it and sorted: neither hidden nor generated by a build."""
+    for path in sorted(source.rglob("*")):
+        relative = path.relative_to(source)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        generated = path.suffix in _GENERATED or path.name.endswith(".mod.c") or "__pycache__" in relative.parts
+        if path.is_file() and not hidden and not generated:
+            yield relative
+
+
+def copy_source(source: Path, into: Path) -> None:
+    """Copy what :func:`source_files` names; links are followed, so that the copy stands alone."""
+    into.mkdir()
+    for relative in source_files(source):
+        (into / relative).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / relative, into / relative)
+
+
+def _contents(source: Path) -> Iterator[str | bytes]:
+    for relative in source_files(source):
+        path = source / relative
+        yield f"{relative} {os.access(path, os.X_OK)}"
+        yield path.read_bytes()
+
+
+# An outer make must not lend this one its jobs, variables or directory messages.
+_MAKE_ENV = {"MAKEFLAGS": "", "MFLAGS": "", "MAKELEVEL": "", "MAKEOVERRIDES": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class _Make:
+    """One run of make: its output goes to ``log``, its compiled files become progress."""
+
+    stage: str
+    key: str
+    title: str
+    work: Path
+    log: Path
+    store: Store
+
+    def run(
+        self, command: Sequence[str | Path], env: Mapping[str, str] | None = None
+    ) -> Generator[Event, None, list[str]]:
+        """Run ``command`` on all CPUs that this process may use; returns the warnings. Raises BuildFailed, DiskFull."""
+        compiled = 0
+        lines: list[str] = []
+        command = [*command, f"-j{len(os.sched_getaffinity(0))}"]
+        with (
+            self.log.open("a") as log,
+            child.child(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**_MAKE_ENV, **(env or {})}
+            ) as process,
+        ):
+            assert process.stdout is not None  # it was asked for
+            for raw in process.stdout:
+                line = raw.decode(errors="replace").replace(f"{self.work}/", "").rstrip("\n")
+                log.write(line + "\n")
+                lines.append(line)
+                if _COMPILING.match(line):
+                    compiled += 1
+                    yield StageProgress(self.stage, compiled)
+        if process.returncode == 0:
+            return [line for line in lines if _WARNING.match(line)]
+        if any("No space left on device" in line for line in lines):
+            raise self.store.full(self.title, self.work)
+        raise self.failed(next((line.strip() for line in lines if _ERROR.search(line)), f"code {process.returncode}"))
+
+    def failed(self, why: str) -> BuildFailed:
+        """The error, after the log was put where it stays."""
+        kept = self.store.dir("logs") / f"{self.stage}-{self.key}.log"
+        shutil.copyfile(self.log, kept)
+        return BuildFailed(f"failed to {self.title}: {why}; log: {kept}")
+
+
+def _describe(path: Path, kernel: KernelTree) -> Module:
+    """What a .ko says about itself in .modinfo and .comment."""
+    try:
+        with path.open("rb") as file:
+            elf = ELFFile(file)
+            modinfo = _section(elf, ".modinfo")
+            comment = _section(elf, ".comment")
+    except ELFError as error:
+        raise BuildFailed(f"{path.name} is no kernel module: {error}") from error
+    said = dict(word.partition("=")[::2] for word in modinfo)
+    if said.get("vermagic", "").split()[:1] != [kernel.release]:
+        raise BuildFailed(f"{path.name} was built for {said.get('vermagic', 'no kernel')!r}, not for {kernel.release}")
+    return Module(path.stem, file_sha256(path), said.get("srcversion", ""), comment[0] if comment else "")
+
+
+def _section(elf: Any, name: str) -> list[str]:
+    section = elf.get_section_by_name(name)
+    data: bytes = section.data() if section else b""
+    return [word.decode(errors="replace") for word in data.split(b"\0") if word]
+
+
+def _intact(entry: Entry | None) -> Entry | None:
+    """The entry, if its files are still what was built."""
+    if entry is None:
+        return None
+    try:
+        right = all(file_sha256(entry.path / name) == value for name, value in entry.facts["files"].items())
+    except (OSError, KeyError):
+        return None
+    return entry if right else None
+
+
+def _has(program: str) -> bool:
+    try:
+        child.find_tool(program)
+    except PpiovError:
+        return False
+    return True
+
+
+def _version_line(compiler: str) -> str:
+    code, out, err = child.output([compiler, "--version"])
+    if code:
+        raise BuildFailed(f"{compiler} --version failed: {err.strip()}")
+    return out.partition("\n")[0]
+
+
+def _count(lines: Sequence[str]) -> str:
+    return f"{len(lines)} warning{'s' if len(lines) != 1 else ''}"

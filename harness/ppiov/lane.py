@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One lane of a run: guests one after the other, until every test of the lane has had its turn."""
+
+from __future__ import annotations
+
+import errno
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ppiov.blame import Death, Ledger
+from ppiov.console import Detector
+from ppiov.errors import DiskFull, NoGuest
+from ppiov.events import Event, GuestDied, Note, StageBegun, StageEnded, TestBegun, TestEnded
+from ppiov.prepare import Ready, write_job
+from ppiov.results import Boot, Splat, TestResult
+from ppiov.suites import PlannedTest
+from ppiov.vm import Deadlines, Guest, GuestConfig
+
+MAX_ATTEMPTS = 3  # guests in a row that die before any test begins; then it is not bad luck
+_PANIC_SECONDS = 10.0  # for QEMU to leave after a panic; the guest reboots at once and QEMU has -no-reboot
+_TAIL_LINES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What all lanes share. ``boots`` and ``results`` grow as the run goes on."""
+
+    ready: Ready
+    deadlines: Deadlines
+    cpus: int
+    memory_mib: int
+    folder: Path
+    numbers: dict[str, int]  # test name -> place in the plan, from 1
+    boots: list[Boot]
+    results: list[TestResult]
+    stray_splats: list[Splat]
+
+
+class Lane:
+    """Pump it until :attr:`done`; a context manager that leaves no guest behind."""
+
+    def __init__(self, common: Common, tests: Sequence[PlannedTest], console_log: Path) -> None:
+        self._common = common
+        self._left = list(tests)
+        self._stack = ExitStack()
+        with _room(console_log):
+            self._log = self._stack.enter_context(console_log.open("ab"))
+        self._console_log = console_log
+        self._attempt = 0
+        self._guest: Guest | None = None
+        self._guest_stack = ExitStack()
+
+    def __enter__(self) -> Lane:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._guest is not None:  # interrupted: what a test has already said of itself still counts
+            self._common.results.extend(self._ledger.settle(final=True))
+        self._guest_stack.close()
+        self._stack.close()
+
+    @property
+    def done(self) -> bool:
+        return self._guest is None and not self._left
+
+    def fileno(self) -> int | None:
+        """The console of the running guest, for a selector."""
+        return self._guest.fileno() if self._guest else None
+
+    def pump(self) -> Iterator[Event]:
+        """Start a guest if none runs, else take what it said and do what is due.
+
+        Raises DiskFull, MissingTool, and NoGuest if no guest gets as far as a test.
+        """
+        if self._guest is None:
+            yield from self._start()
+            return
+        data = self._guest.read_console()
+        yield from self._hear(self._guest, data or b"")
+        if data is None:
+            yield from self._finish(None)
+        elif death := self._overdue(self._guest):
+            yield from self._finish(death)
+
+    def _start(self) -> Iterator[Event]:
+        common = self._common
+        self._attempt += 1
+        self._boot = len(common.boots)
+        self._key = f"boot-{self._boot}"
+        self._share = common.folder / "guests" / str(self._boot)
+        self._ledger = Ledger(self._left, self._boot)
+        self._detector = Detector()
+        self._seconds_to_job: float | None = None
+        accel = common.ready.accel.name
+        # Filled in when the guest has ended; if we are interrupted before, it is right as it is.
+        common.boots.append(Boot(accel, None, self._attempt, "interrupted"))
+        with _room(self._share):
+            write_job(self._share, common.ready, self._left)
+        config = GuestConfig(common.ready.tree, accel, self._share, common.cpus, common.memory_mib)
+        self._guest = self._guest_stack.enter_context(Guest(config))
+        self._last_sign = self._test_since = self._fatal_since = self._end_since = time.monotonic()
+        again = f", attempt {self._attempt} of {MAX_ATTEMPTS}" if self._attempt > 1 else ""
+        yield StageBegun(self._key, f"boot {common.ready.tree.spec} ({accel}{again})")
+        self._write(f"--- guest {self._boot}: {common.ready.tree.release}, {accel} ---\n".encode())
+
+    def _hear(self, guest: Guest, data: bytes) -> Iterator[Event]:
+        """Take console bytes and whatever records there are."""
+        ledger, now = self._ledger, time.monotonic()
+        if data:
+            self._write(data)
+            self._last_sign = now
+        begun: list[str | None] = []
+        was_fine = self._detector.fatal is None
+        begun += [ledger.hear_console(heard) for heard in self._detector.feed(data)]
+        if was_fine and self._detector.fatal:
+            self._fatal_since = now
+        for line in guest.read_records():
+            self._last_sign = now
+            record = json.loads(line)
+            begun.append(ledger.hear_record(record))
+            if record["record"] == "job-begun":
+                self._seconds_to_job = round(guest.age, 2)
+                note = f"{guest.age:.1f} s to the first test"
+                yield StageEnded(self._key, note=note)
+            if record["record"] in ("job-ended", "test-hung", "broken"):
+                self._end_since = now
+        if any(begun):
+            self._test_since = now
+        yield from self._deliver(ledger.settle())  # first, so that a test has ended before the next begins
+        for name in filter(None, begun):
+            yield TestBegun(name, self._common.numbers[name], len(self._common.numbers))
+        if ledger.broken and "No space left" in ledger.broken:
+            raise DiskFull(f"no space left for the results in {self._common.folder}")
+
+    def _overdue(self, guest: Guest) -> Death | None:
+        """The deadline that has passed, if one has."""
+        ledger, limits, now = self._ledger, self._common.deadlines, time.monotonic()
+        if ledger.vm_error:  # QEMU has paused the guest and waits for a debugger
+            return Death("qemu-exit", ledger.vm_error)
+        if fatal := self._detector.fatal:
+            return Death("panic", fatal) if now - self._fatal_since > _PANIC_SECONDS else None
+        if ledger.job_ended or ledger.hung or ledger.broken:  # it is about to leave by itself
+            return self._own_end() if now - self._end_since > limits.grace else None
+        if not ledger.job_begun and guest.age > limits.boot:
+            return Death("boot-deadline", f"the guest did not boot within {limits.boot:g} s")
+        if now - self._last_sign > limits.silence and ledger.job_begun:
+            return Death("silence", f"the guest gave no sign of life for {limits.silence:g} s")
+        if guest.age > limits.total:
+            return Death("total-deadline", f"the guest's {limits.total:g} s were over")
+        running = ledger.running
+        if running is not None and now - self._test_since > running.timeout_s + limits.grace:
+            return Death("test-timeout", f"not finished after {running.timeout_s:g} s, and the guest did not notice")
+        return None
+
+    def _own_end(self) -> Death:
+        """How a guest ended that no deadline ended."""
+        ledger = self._ledger
+        if ledger.panicked:
+            return Death("panic", ledger.panicked)
+        if ledger.job_ended:
+            return Death("done", "")
+        if ledger.hung:
+            return Death("test-timeout", f"the time of {ledger.given_up} was up")
+        if ledger.broken:
+            return Death("broken", ledger.broken)
+        last = next((line for line in reversed(self._detector.last_lines) if line), "it said nothing at all")
+        where = "" if ledger.job_begun else f" before the job began; its last line: {last}"
+        return Death("qemu-exit", f"QEMU ended without a panic{where}")
+
+    def _finish(self, death: Death | None) -> Iterator[Event]:
+        """The guest has ended, or ends now: the last verdicts, and who goes on."""
+        guest, ledger, common = self._guest, self._ledger, self._common
+        assert guest is not None
+        guest.kill()
+        while data := guest.read_console():  # what was still in the pipe
+            yield from self._hear(guest, data)
+        yield from self._hear(guest, b"")
+        for heard in self._detector.close():
+            ledger.hear_console(heard)
+        self._guest_stack.close()
+        self._guest = None
+        death = death or self._own_end()
+        if not ledger.job_begun:
+            yield StageEnded(self._key, ok=False, note=death.cause)
+        blamed = ledger.running.name if ledger.running else ledger.given_up
+        tail = "\n".join(self._detector.last_lines[-_TAIL_LINES:])
+        yield from self._deliver(ledger.die(death, tail))
+        common.stray_splats.extend(ledger.stray_splats)
+        self._left = ledger.remaining()
+        common.boots[self._boot] = Boot(
+            common.ready.accel.name, self._seconds_to_job, self._attempt, death.ended, death.cause
+        )
+        self._keep_artifacts()
+        if ledger.any_begun:
+            self._attempt = 0
+        if death.ended == "done" and not self._left:
+            return
+        yield GuestDied(death.cause or "the job ended early", blamed, len(self._left))
+        if self._left and not ledger.any_begun:
+            if self._attempt >= MAX_ATTEMPTS:
+                raise NoGuest(f"{MAX_ATTEMPTS} guests in a row died before any test began: {death.cause}")
+            yield Note(f"boot failed ({death.cause}); trying again", "warning")
+
+    def _deliver(self, results: Sequence[TestResult]) -> Iterator[Event]:
+        for result in results:
+            self._common.results.append(result)
+            yield TestEnded(result, self._common.numbers[result.name], len(self._common.numbers))
+
+    def _write(self, data: bytes) -> None:
+        with _room(self._console_log):
+            self._log.write(data)
+            self._log.flush()
+
+    def _keep_artifacts(self) -> None:
+        """Move what the tests left to the run's own folder; what only the machinery needed goes."""
+        with _room(self._share):
+            for path in sorted((self._share / "artifacts").iterdir()):
+                path.rename(self._common.folder / "artifacts" / path.name)
+            (self._share / "artifacts").rmdir()
+            for name in ("boot.env", "tests.json"):
+                (self._share / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _room(path: Path) -> Iterator[None]:
+    """A full disk becomes the sentence that the user gets."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"no space left to write {path}") from error
+        raise

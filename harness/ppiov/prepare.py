@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Everything that a guest needs before it can start, and the folder that it shares with the host."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ppiov import accel, kbuild, kernels, upstream
+from ppiov.accel import Accel
+from ppiov.errors import BadRequest, PpiovError
+from ppiov.events import Event
+from ppiov.kernels import KernelTree
+from ppiov.pyzip import guest_python, host_site_packages, python_zip
+from ppiov.results import Kernel, Module
+from ppiov.spec import KernelSpec
+from ppiov.store import Store
+from ppiov.suites import SUITES, PlannedTest, pytest_arguments, python_path
+from ppiov.vm import SHARE
+
+# The guest sees this machine's files, but not below these: virtme mounts file systems of the guest's own there.
+_HIDDEN = ("/dev", "/proc", "/run", "/sys", "/var/cache", "/var/lib/apt", "/var/log", "/var/tmp")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What all guests of one run have in common."""
+
+    tree: KernelTree
+    kernel: Kernel
+    modules: tuple[Module, ...]
+    modules_dir: Path
+    userland_dir: Path | None
+    planted_dir: Path | None  # only where the planted suite was asked for
+    accel: Accel
+    source: Path
+    upstream_dir: Path | None = None  # the kernel's own programs, only where the upstream suite was asked for
+
+    def test_environment(self) -> dict[str, str]:
+        """What the tests find in their environment (docs/run.md)."""
+        environment = {"PPIOV_MODULES": str(self.modules_dir), "PPIOV_KERNEL": self.tree.release}
+        if self.userland_dir is not None:
+            environment["PPIOV_PPCAT"] = str(self.userland_dir / "ppcat")
+        if self.planted_dir is not None:
+            environment["PPIOV_PLANTED"] = str(self.planted_dir)
+        if self.upstream_dir is not None:
+            environment["PPIOV_UPSTREAM"] = str(self.upstream_dir)
+        return environment
+
+
+def ready(spec: KernelSpec, source: Path, asked_accel: str, suites: set[str]) -> Generator[Event, None, Ready]:
+    """Fetch the kernel, build for it, and find out how guests run here. Raises whatever of errors.py can go wrong."""
+    store = Store()
+    tree = yield from kernels.get(spec, store=store)
+    own = (yield from upstream.build(tree, store=store)) if "upstream" in suites else None
+    built = yield from kbuild.build_modules(tree, source / "kernel", store=store)
+    userland = None
+    if (source / "selftests" / "ppcat" / "Makefile").is_file():
+        userland = yield from kbuild.build_userland(tree, source / "selftests" / "ppcat", store=store)
+    planted = None
+    if "planted" in suites:
+        planted_source = source / "selftests" / SUITES["planted"] / "module"
+        planted = (yield from kbuild.build_modules(tree, planted_source, store=store)).directory
+    chosen = yield from accel.choose(asked_accel, tree)
+    for path in (tree.root, built.directory, userland, planted, own, source, guest_python(), python_zip()):
+        if path is not None:
+            _visible(path)
+    return Ready(
+        tree=tree,
+        kernel=Kernel(tree.spec, tree.release, tree.version, tree.config_sha256, tree.image_sha256),
+        modules=built.modules,
+        modules_dir=built.directory,
+        userland_dir=userland,
+        planted_dir=planted,
+        upstream_dir=own,
+        accel=chosen,
+        source=source,
+    )
+
+
+def _visible(path: Path) -> None:
+    for hidden in _HIDDEN:
+        if path.resolve().is_relative_to(hidden):
+            raise BadRequest(f"{path} cannot be seen in the guest, which has a {hidden} of its own: move it elsewhere")
+
+
+def write_share(share: Path, ready: Ready, entry: str) -> None:
+    """Make the shared folder of one guest; ``entry`` is the shell command that boot.sh ends in."""
+    share.mkdir(parents=True, exist_ok=True)
+    (share / "artifacts").mkdir(exist_ok=True)
+    variables = {
+        "RELEASE": ready.tree.release,
+        "MODULES_ROOT": str(ready.tree.root),
+        "PYTHON_ZIP": str(python_zip()),
+        "ENTRY": entry,
+    }
+    lines = [f"{name}={shlex.quote(value)}\n" for name, value in variables.items()]
+    (share / "boot.env").write_text("".join(lines))
+
+
+def write_job(share: Path, ready: Ready, tests: Sequence[PlannedTest]) -> None:
+    """Make the shared folder of a guest that runs ``tests``, in this order."""
+    if not tests:
+        raise PpiovError("a guest was to be started with nothing to run")
+    selftests = ready.source / "selftests"
+    job = Path(__file__).parent / "guest" / "job.py"
+    write_share(share, ready, shlex.join(["exec", str(guest_python()), "-S", str(job), SHARE]))
+    (share / "tests.json").write_text(json.dumps([test.name for test in tests]))
+    files = sorted({test.name.partition("::")[0] for test in tests})
+    plan = {
+        "tests": [{"name": test.name, "timeout_s": test.timeout_s} for test in tests],
+        "selftests": str(selftests),
+        "pytest_arguments": [*pytest_arguments(selftests), "-v", *files],
+        "environment": {
+            **ready.test_environment(),
+            "PPIOV_TESTS": f"{SHARE}/tests.json",
+            "PPIOV_ARTIFACTS_ROOT": f"{SHARE}/artifacts",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            # The zip comes first; what it lacks (pyroute2, say) is read from the host's own packages.
+            "PYTHONPATH": os.pathsep.join(["/dev/shm/python.zip", *python_path(selftests), *host_site_packages()]),
+        },
+    }
+    (share / "job.json").write_text(json.dumps(plan, indent=1))

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The run engine: a request becomes guests, their words become events, and all of it a :class:`Run` on disk.
+
+The order is: say what is wrong with the request; make the run's folder; fetch, build, choose (prepare.py); run the
+guests; write run.json and the reports. From the folder on, whatever happens ends in a saved Run: a Ctrl-C makes it
+«interrupted», a machine that fails us «aborted», and tests that never began are «not run».
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import selectors
+import shlex
+from collections.abc import Generator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TypeVar
+
+from ppiov import prepare, report, suites
+from ppiov.blame import not_run
+from ppiov.environment import describe
+from ppiov.errors import BadRequest, DiskFull, Interrupted, NoGuest, PpiovError
+from ppiov.events import Event, RunFinished
+from ppiov.folder import RunFolder
+from ppiov.lane import Common, Lane
+from ppiov.prepare import Ready
+from ppiov.results import Boot, Kernel, Run, RunState, Splat, TestResult, Vm
+from ppiov.spec import KernelSpec
+from ppiov.suites import PlannedTest
+from ppiov.vm import Deadlines
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What the user asked for."""
+
+    kernel: KernelSpec
+    suites: tuple[str, ...] = ()  # none: those that need nothing more (suites.py)
+    expression: str = ""  # pytest's -k
+    tests: tuple[str, ...] = ()  # names of single tests
+    backend: str = "core"
+    accel: str = "auto"
+    cpus: int = 2
+    memory_mib: int = 2048
+    jobs: int = 1  # guests at a time
+    results_dir: Path = Path("results")
+    source: Path | None = None  # the checkout; None: the one around this file or the current folder
+    deadlines: Deadlines | None = None  # None: by the accelerator
+
+    def command(self) -> str:
+        """The one line that reproduces the run."""
+        words = ["ppiov", "run", *self.suites, "--kernel", str(self.kernel)]
+        words += ["-k", self.expression] if self.expression else []
+        words += [word for name in self.tests for word in ("--test", name)]
+        words += ["-j", str(self.jobs)] if self.jobs != 1 else []
+        words += ["--accel", self.accel] if self.accel != "auto" else []
+        words += ["--cpus", str(self.cpus)] if self.cpus != 2 else []
+        words += ["--memory", str(self.memory_mib)] if self.memory_mib != 2048 else []
+        return shlex.join(words)
+
+
+@dataclass(slots=True)
+class _Story:
+    """What is known of the run so far; always enough to save."""
+
+    request: RunRequest
+    id: str
+    started: str
+    plan: list[PlannedTest]
+    kernel: Kernel
+    ready: Ready | None = None
+    boots: list[Boot] = field(default_factory=list)
+    results: list[TestResult] = field(default_factory=list)
+    stray_splats: list[Splat] = field(default_factory=list)
+
+    def told(self, state: RunState, reason: str = "") -> Run:
+        """The run as it stands; tests without a verdict are «not run»."""
+        by_name = {result.name: result for result in self.results}
+        why = reason or "the run ended before"
+        accel = self.ready.accel if self.ready else None
+        request = self.request
+        return Run(
+            id=self.id,
+            command=request.command(),
+            started=self.started,
+            finished=_now(),
+            state=state,
+            reason=reason,
+            kernel=self.kernel,
+            environment=describe(),
+            vm=Vm(
+                accel_asked=request.accel,
+                accel=accel.name if accel else "",
+                accel_reason=accel.reason if accel else "",
+                cpus=request.cpus,
+                memory_mib=request.memory_mib,
+            ),
+            modules=self.ready.modules if self.ready else (),
+            boots=tuple(self.boots),
+            tests=tuple(by_name.get(test.name) or not_run(test, why) for test in self.plan),
+            boot_splats=tuple(self.stray_splats),
+        )
+
+
+def run(request: RunRequest) -> Generator[Event, None, Run]:
+    """Do what was asked and return the Run, which is on disk by then.
+
+    Ctrl-C and SIGTERM reach an engine as KeyboardInterrupt, or as its being closed (ppiov.drive): the guests are killed
+    and the run is saved as interrupted. Raises UnknownName and BadRequest before anything was made; later errors are
+    raised after the run was saved as aborted.
+    """
+    if request.jobs < 1 or request.cpus < 1 or request.memory_mib < 256:
+        raise BadRequest("a run needs at least one guest at a time, one CPU and 256 MiB")
+    if request.backend != "core":
+        raise BadRequest(f"there is no backend {request.backend!r} yet; it is 'core'")
+    source = suites.find_source(request.source)
+    plan = suites.collect(source / "selftests", request.suites, request.expression, request.tests)
+    chosen = sorted({test.suite for test in plan})
+    started = datetime.now(UTC)
+    kernel = f"image-{request.kernel.path.name}" if request.kernel.path else str(request.kernel)
+    label = "".join(c if c.isalnum() or c in ".+" else "-" for c in kernel)
+    name = f"{started:%Y%m%dT%H%M%S}-{label}-{'+'.join(request.suites) or 'default'}"
+    folder = RunFolder.create(request.results_dir.resolve(), name)
+    unknown = Kernel(str(request.kernel), "", "", "", "")
+    story = _Story(request, folder.path.name, f"{started:%Y-%m-%dT%H:%M:%SZ}", plan, unknown)
+    try:
+        with folder.events_log.open("w") as log:
+            work = _work(request, source, set(chosen), story, folder)
+            yield from _logged(work, log)
+    except (KeyboardInterrupt, Interrupted):
+        finished = _save(folder, story.told(RunState.INTERRUPTED, "interrupted"))
+    except GeneratorExit:  # nobody listens any more
+        _save(folder, story.told(RunState.INTERRUPTED, "interrupted"))
+        raise
+    except NoGuest as error:
+        finished = _save(folder, story.told(RunState.ABORTED, str(error)))
+    except PpiovError as error:
+        _save(folder, story.told(RunState.ABORTED, str(error)))
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        full = DiskFull(f"no space left to write {folder.path}")
+        _save(folder, story.told(RunState.ABORTED, str(full)))
+        raise full from error
+    else:
+        finished = _save(folder, story.told(RunState.COMPLETE))
+    yield finished
+    return finished.run
+
+
+def _work(
+    request: RunRequest, source: Path, chosen: set[str], story: _Story, folder: RunFolder
+) -> Generator[Event, None, None]:
+    ready = yield from prepare.ready(request.kernel, source, request.accel, chosen)
+    story.ready, story.kernel = ready, ready.kernel
+    numbers = {test.name: number for number, test in enumerate(story.plan, 1)}
+    common = Common(
+        ready=ready,
+        deadlines=request.deadlines or Deadlines.for_accel(ready.accel.name),
+        cpus=request.cpus,
+        memory_mib=request.memory_mib,
+        folder=folder.path,
+        numbers=numbers,
+        boots=story.boots,
+        results=story.results,
+        stray_splats=story.stray_splats,
+    )
+    with ExitStack() as stack:
+        lanes = []
+        for number, share in enumerate(split(story.plan, request.jobs)):
+            log = folder.console_log if number == 0 else folder.path / f"console-{number}.log"
+            lanes.append(stack.enter_context(Lane(common, share, log)))
+        yield from _pump(lanes)
+
+
+def _pump(lanes: list[Lane]) -> Generator[Event, None, None]:
+    """Serve the lanes as their consoles speak, and twice a second for records and deadlines."""
+    while active := [lane for lane in lanes if not lane.done]:
+        with selectors.DefaultSelector() as selector:
+            for lane in active:
+                if (console := lane.fileno()) is not None:
+                    selector.register(console, selectors.EVENT_READ)
+            if len(selector.get_map()) == len(active):  # a lane without a guest has work right now
+                selector.select(0.5)
+        for lane in active:
+            yield from lane.pump()
+
+
+def split(plan: list[PlannedTest], jobs: int) -> list[list[PlannedTest]]:
+    """The plan in at most ``jobs`` runs of neighbours, of about the same number; fixtures of one file stay together."""
+    size, more = divmod(len(plan), jobs)
+    parts, start = [], 0
+    for number in range(jobs):
+        end = start + size + (number < more)
+        if plan[start:end]:
+            parts.append(plan[start:end])
+        start = end
+    return parts
+
+
+def _save(folder: RunFolder, run: Run) -> RunFinished:
+    """Write run.json and the reports; a full disk must not hide why the run ended."""
+    folder.save(run)
+    return RunFinished(run, folder.path, report.write_all(folder, run))
+
+
+def _logged(events: Generator[Event, None, T], log: IO[str]) -> Generator[Event, None, T]:
+    """Pass the events on, each also as a line of JSON. However this ends, ``events`` is closed."""
+    try:
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as stop:
+                value: T = stop.value
+                return value
+            log.write(json.dumps({"at": _now(), "event": type(event).__name__, **dataclasses.asdict(event)}) + "\n")
+            log.flush()
+            yield event
+    finally:
+        events.close()  # now, not when somebody collects it: guests end here
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which suites there are, and which tests they have.
+
+A suite is a folder of pytest files below selftests/. Its tests are collected on the host, by the same pytest and plugin
+that runs them in the guest, so that a wrong name or expression is refused before anything starts. So a test file must
+be importable on any machine: what it needs of the guest it asks for inside its tests and fixtures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ppiov.errors import BadRequest, UnknownName
+
+SUITES = {
+    "traffic": "traffic",  # suite -> folder below selftests/
+    "selftests": "nic",
+    "upstream": "upstream",
+    "planted": "planted",  # faults on purpose: what proves that the harness sees them, so never part of "all"
+}
+ALL = "all"
+_NOT_IN_ALL = frozenset({"planted"})
+_NOT_BY_DEFAULT = _NOT_IN_ALL | {"upstream"}  # a first run does not fetch another 150 MB of kernel source
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTest:
+    name: str  # pytest node id relative to selftests/
+    suite: str
+    doc: str
+    timeout_s: float  # under TCG, where everything is slowest
+
+
+def find_source(source: Path | None = None) -> Path:
+    """The checkout with kernel/ and selftests/: as given, or the one that this file belongs to, or around the current
+    folder. Raises BadRequest."""
+    if source is not None:
+        candidates = [source.resolve()]
+    else:
+        here = Path(__file__).resolve()
+        candidates = [here.parents[2], *[Path.cwd(), *Path.cwd().parents]]
+    for candidate in candidates:
+        if (candidate / "selftests").is_dir() and (candidate / "kernel").is_dir():
+            return candidate
+    where = str(source) if source else "neither this program nor the current folder"
+    raise BadRequest(f"{where} is {'not ' if source else 'in '}a checkout with kernel/ and selftests/ (see --source)")
+
+
+def available(selftests: Path) -> list[str]:
+    """The suites whose folder is there and has tests, in the order of SUITES."""
+    return [suite for suite, folder in SUITES.items() if any((selftests / folder).glob("test_*.py"))]
+
+
+def resolve(selftests: Path, suite_names: Sequence[str]) -> list[str]:
+    """The suites that the user's words mean; no word means those that need nothing more. Raises UnknownName."""
+    have = available(selftests)
+    chosen: list[str] = []
+    if not suite_names:
+        return [suite for suite in have if suite not in _NOT_BY_DEFAULT]
+    for name in suite_names:
+        if name == ALL:
+            chosen += [suite for suite in have if suite not in _NOT_IN_ALL]
+        elif name in have:
+            chosen.append(name)
+        else:
+            raise UnknownName("suite", name, [*have, ALL])
+    return list(dict.fromkeys(chosen))
+
+
+def collect(
+    selftests: Path, suite_names: Sequence[str], keyword: str = "", tests: Sequence[str] = ()
+) -> list[PlannedTest]:
+    """The tests of the suites, in the order they will run; ``keyword`` is pytest's -k, ``tests`` names single ones.
+
+    A name in ``tests`` may leave out the parameters ("traffic/test_bind.py::test_rebind"), the function, or the
+    folder before the file. Raises UnknownName for a suite or test, BadRequest for a keyword that is wrong or matches
+    nothing, and for test files that cannot be imported.
+    """
+    suites = resolve(selftests, suite_names or ((ALL,) if tests else ()))  # a test's name says its suite
+    if not suites:
+        raise BadRequest(f"{selftests} has no tests")
+    found = _ask_pytest(selftests, suites, keyword)
+    for name in tests:
+        if not any(_names(name, test.name) for test in found):
+            raise UnknownName("test", name, [test.name for test in found])
+    if tests:
+        found = [test for test in found if any(_names(name, test.name) for name in tests)]
+    if not found:
+        raise BadRequest(f"no test of {', '.join(suites)} matches -k {keyword!r}")
+    return found
+
+
+def _names(name: str, test: str) -> bool:
+    """Whether the user's ``name`` means ``test``."""
+    without_folder = test.partition("/")[2]
+    return any(
+        full == name or full.startswith((f"{name}[", f"{name}::", f"{name}/")) for full in (test, without_folder)
+    )
+
+
+# Parts of pytest that no guest test uses; importing them takes a second or two under TCG.
+_UNUSED_PYTEST = (
+    "cacheprovider",
+    "doctest",
+    "faulthandler",
+    "legacypath",
+    "pastebin",
+    "setupplan",
+    "stepwise",
+)
+
+
+def pytest_arguments(selftests: Path) -> list[str]:
+    """What pytest is told on the host and in the guest alike: our plugin, and no configuration from outside."""
+    without = [word for name in _UNUSED_PYTEST for word in ("-p", f"no:{name}")]
+    # importlib: two suites may have files of one name
+    return [
+        *("-p", "ppiov.guest.plugin", *without, "-c", "/dev/null"),
+        *("--import-mode=importlib", f"--rootdir={selftests}"),
+    ]
+
+
+def python_path(selftests: Path) -> list[str]:
+    """The folders that the tests' imports come from, beside Python's own."""
+    return [str(Path(__file__).resolve().parents[1]), str(selftests)]
+
+
+def _ask_pytest(selftests: Path, suites: Sequence[str], keyword: str) -> list[PlannedTest]:
+    folder_of = {f"{SUITES[suite]}/": suite for suite in suites}
+    with tempfile.TemporaryDirectory(prefix="ppiov-collect-") as temporary:
+        answer = Path(temporary) / "tests.json"
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "--collect-only", "-q", *pytest_arguments(selftests)]
+            + ([f"-k={keyword}"] if keyword else [])
+            + [SUITES[suite] for suite in suites],
+            cwd=selftests,
+            env={
+                **os.environ,
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "PYTHONPATH": os.pathsep.join(python_path(selftests)),
+                "PPIOV_COLLECT": str(answer),
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,  # a Ctrl-C in the terminal is ours to handle
+        )
+        # 0: found some, 5: found none. Anything else is said by pytest in its last lines.
+        if done.returncode not in (0, 5) or not answer.is_file():
+            raise BadRequest(f"the tests cannot be collected: {_complaint(done.stdout, done.stderr)}")
+        tests = json.loads(answer.read_text())
+    return [
+        PlannedTest(test["name"], folder_of[test["name"].partition("/")[0] + "/"], test["doc"], test["timeout_s"])
+        for test in tests
+    ]
+
+
+def _complaint(stdout: str, stderr: str) -> str:
+    """The one line of pytest's output that says what is wrong."""
+    lines = [line.strip() for line in (stderr + "\n" + stdout).splitlines() if line.strip()]
+    for prefix in ("ERROR: ", "E   "):
+        for line in lines:
+            if line.startswith(prefix):
+                return line.removeprefix(prefix).strip()
+    return lines[-1] if lines else "pytest said nothing"

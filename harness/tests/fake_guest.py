@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Plays a guest without a VM: a small process with a console and records, which does to each test what it is told.
+
+The engine's process handling, deadlines and blame are the real ones; only the argument list that starts the guest is
+replaced. Run as a program, this file is the guest: fake_guest.py SHARE SCENARIO.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+PANIC = "Kernel panic - not syncing: planted\n---[ end Kernel panic - not syncing: planted ]---\n"
+WARN = "------------[ cut here ]------------\nWARNING: CPU: 0 PID: 1 at a.c:1 planted+0x1/0x2\n---[ end trace 0 ]---\n"
+
+
+def main(share: Path, scenario: dict[str, str]) -> None:
+    """``scenario``: test name -> what happens to it; "boot" -> what happens instead of booting, by guest number."""
+
+    def console(text: str) -> None:
+        os.write(1, text.encode())
+
+    def record(kind: str, **fields: Any) -> None:
+        with (share / "records.jsonl").open("a") as file:
+            file.write(json.dumps({"record": kind, **fields}) + "\n")
+
+    def ended(name: str, outcome: str = "pass", **fields: Any) -> None:
+        console(f"ppiov: end {name}\n")
+        blank: dict[str, Any] = {"seconds": 0.5, "reason": "", "detail": "", "leaks": [], "figures": []}
+        record("test-ended", name=name, outcome=outcome, **{**blank, **fields})
+
+    console("[    0.0] Linux version fake\n")
+    boot = scenario.get("boot", "").split(",")
+    number = int(share.name)
+    how = boot[number] if number < len(boot) else boot[-1] if boot[-1].endswith("!") else ""
+    if how.startswith("die"):
+        console("qemu-system-x86_64: cannot do that\n")
+        return
+    if how.startswith("sleep"):
+        time.sleep(600)
+    if how.startswith("kvm"):
+        console("KVM internal error. Suberror: 1\n")
+        time.sleep(600)
+    record("job-begun")
+    for test in json.loads((share / "job.json").read_text())["tests"]:
+        name = test["name"]
+        does = scenario.get(name, "pass")
+        record("test-begun", name=name)
+        console(f"ppiov: begin {name}\n")
+        if does == "panic":
+            console(PANIC)
+            return
+        if does == "exit":
+            return
+        if does == "orphan":  # virtme-run goes, and leaves a QEMU behind
+            subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+            return
+        if does == "silence":
+            time.sleep(600)
+        if does == "beats":
+            while True:
+                record("beat")
+                time.sleep(0.1)
+        if does == "hung":
+            record("test-hung", name=name, detail="stuck in line 7")
+            return
+        if does == "broken":
+            record("broken", name=name, reason="pytest was killed by SIGKILL", detail="")
+            return
+        if does == "full":
+            console("ppiov: broken: the guest cannot write its results: No space left on device\n")
+            return
+        if does == "late panic":
+            ended(name)
+            console(PANIC)
+            return
+        if does == "warn":
+            console(WARN)
+        if does == "garbage":
+            (share / "records.jsonl").open("ab").write(b"\0\0{not json\n")
+        if does == "fail":
+            ended(name, "fail", reason="assert 1 == 2", detail="traceback")
+        elif does == "leak":
+            ended(name, "fail", reason="leak: a pool", leaks=["a pool"])
+        else:
+            ended(name, "skip" if does == "skip" else "pass", figures=[["n", 1.0, "B", "count"]])
+    record("job-ended")
+    console("reboot: Power down\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]))

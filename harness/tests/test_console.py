@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The console detector: every complaint is found, however the bytes are cut, and an ordinary boot has none."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ppiov.console import MAX_BLOCK, Detector, Found, Mark, clean, fingerprint
+
+DATA = Path(__file__).parent / "data" / "console"
+
+WARN = """\
+[   12.345678] ------------[ cut here ]------------
+[   12.345680] planted on purpose
+[   12.345690] WARNING: CPU: 1 PID: 201 at planted.c:8 ppiov_planted_init+0x12/0xff0 [ppiov_planted]
+[   12.345700] Modules linked in: ppiov_planted(OE+)
+[   12.345710] RIP: 0010:ppiov_planted_init+0x12/0xff0 [ppiov_planted]
+[   12.345720] Call Trace:
+[   12.345730]  <TASK>
+[   12.345740]  ? __warn.cold+0x93/0xf6
+[   12.345750]  do_one_initcall+0x58/0x310
+[   12.345760]  do_init_module+0x60/0x230
+[   12.345770]  </TASK>
+[   12.345780] ---[ end trace 0000000000000000 ]---
+"""
+REFCOUNT = """\
+[    5.000001][   T77] ------------[ cut here ]------------
+[    5.000002][   T77] refcount_t: underflow; use-after-free.
+[    5.000003][   T77] WARNING: CPU: 0 PID: 77 at lib/refcount.c:28 refcount_warn_saturate+0xbe/0x110
+[    5.000004][   T77] RIP: 0010:refcount_warn_saturate+0xbe/0x110
+[    5.000005][   T77] ---[ end trace 0000000000000000 ]---
+"""
+OOPS = """\
+BUG: kernel NULL pointer dereference, address: 0000000000000008
+#PF: supervisor read access in kernel mode
+Oops: Oops: 0000 [#1] PREEMPT SMP NOPTI
+CPU: 1 UID: 0 PID: 300 Comm: ncdevmem Tainted: G           OE
+RIP: 0010:pskb_expand_head+0x29f/0x3f0
+Call Trace:
+ <IRQ>
+ ___pskb_trim+0x1b8/0x350
+ packet_rcv+0x10d/0x570
+ </IRQ>
+ <TASK>
+ __local_bh_enable_ip+0x8b/0xa0
+ </TASK>
+Modules linked in: ppnic(OE)
+---[ end trace 0000000000000000 ]---
+RIP: 0010:pskb_expand_head+0x29f/0x3f0
+Kernel panic - not syncing: Fatal exception in interrupt
+Kernel Offset: disabled
+---[ end Kernel panic - not syncing: Fatal exception in interrupt ]---
+"""
+# kind -> what the kernel prints (formats: the files named in ppiov/console.py)
+COMPLAINTS = {
+    "warn": WARN,
+    "refcount": REFCOUNT,
+    "panic": "[    3.3] Kernel panic - not syncing: sysrq triggered crash\n[    3.4] CPU: 0\n"
+    "[    3.5] ---[ end Kernel panic - not syncing: sysrq triggered crash ]---\n",
+    "oops": "general protection fault, probably for non-canonical address 0xdead: 0000 [#1] PREEMPT SMP\n"
+    "RIP: 0010:page_pool_put_netmem+0x3/0x4\n---[ end trace 0000000000000000 ]---\n",
+    "bug": "[ 9.1] BUG: sleeping function called from invalid context at kernel/locking/mutex.c:585\n"
+    "[ 9.2]  dump_stack_lvl+0x5d/0x80\n[ 9.3]  __might_resched+0x1/0x2\n[ 9.4]  </TASK>\n",
+    "kasan": "[ 1.0] ==================================================================\n"
+    "[ 1.1] BUG: KASAN: slab-use-after-free in net_devmem_free_dmabuf+0x1a/0x40\n"
+    "[ 1.2] Call Trace:\n[ 1.3]  net_devmem_free_dmabuf+0x1a/0x40\n"
+    "[ 1.4] ==================================================================\n",
+    "kcsan": "BUG: KCSAN: data-race in a / b\n==================================================================\n",
+    "ubsan": "------------[ cut here ]------------\nUBSAN: shift-out-of-bounds in net/core/x.c:3:4\n"
+    "shift exponent 64 is too large\n---[ end trace ]---\n",
+    "lockdep": "======================================================\n"
+    "[ 7.1][ C1] WARNING: possible circular locking dependency detected\n[ 7.2] stack backtrace:\n"
+    "[ 7.3]  check_noncircular+0x1/0x2\n[ 7.4]  </TASK>\n",
+    "rcu-stall": "[ 60.0] rcu: INFO: rcu_preempt self-detected stall on CPU\n[ 60.1] rcu:     0-....: (5249 ticks)\n"
+    "[ 60.2]  </TASK>\n",
+    "soft-lockup": "[ 48.0] watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [cat:99]\n[ 48.1]  </TASK>\n",
+    "hung-task": "[ 242.7] INFO: task kworker/0:1:9 blocked for more than 120 seconds.\n"
+    '[ 242.8] "echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this message.\n[ 242.9]  </TASK>\n',
+    "kmemleak": "unreferenced object 0xffff888103b7a000 (size 512):\n  backtrace (crc 1):\n    kmalloc+0x1/0x2\n\n",
+    "page-pool-stall": "[ 70.0] page_pool_release_retry() stalled pool shutdown: id 7, 12 inflight 60 sec\n",
+    "unregister-netdevice": "[ 80.0] unregister_netdevice: waiting for ppnic0 to become free. Usage count = 2\n",
+    "ref-tracker": "[ 80.1] ref_tracker: netdev@000000001 has 1/1 users at\n[ 80.2]      dev_hold+0x1/0x2\n[ 80.3] \n",
+    "oom-kill": "[ 90.0] Out of memory: Killed process 123 (python3) total-vm:1kB\n",
+    "kvm-internal-error": "KVM internal error. Suberror: 1\n",
+}  # fmt: skip
+
+
+def splats(data: bytes | str) -> list[Found]:
+    detector = Detector()
+    heard = detector.feed(data.encode() if isinstance(data, str) else data) + detector.close()
+    return [item for item in heard if isinstance(item, Found)]
+
+
+@pytest.mark.parametrize("kind", COMPLAINTS)
+def test_each_complaint_is_found_once(kind: str) -> None:
+    found = splats("[    0.1] an ordinary line\n" + COMPLAINTS[kind] + "[  100.0] another ordinary line\n")
+    assert [item.splat.kind for item in found] == [kind]
+    assert "ordinary" not in found[0].splat.text
+
+
+@pytest.mark.parametrize("kind", COMPLAINTS)
+def test_without_its_end_it_is_still_found(kind: str) -> None:
+    lines = COMPLAINTS[kind].splitlines()
+    head = next(n for n, line in enumerate(lines) if splats(line + "\n") and "cut here" not in line)
+    assert splats(lines[head])[0].splat.kind == kind  # not even a line end: the guest died in the middle of it
+
+
+def test_all_in_one_stream_in_order() -> None:
+    assert [item.splat.kind for item in splats("".join(COMPLAINTS.values()))] == list(COMPLAINTS)
+
+
+def test_oops_then_panic() -> None:
+    found = splats(OOPS)
+    assert [item.splat.kind for item in found] == ["oops", "panic"]
+    assert found[0].splat.title == "BUG: kernel NULL pointer dereference, address: 0000000000000008"
+    assert "packet_rcv" in found[0].splat.text
+
+
+def test_a_cut_here_without_a_name_is_a_warning() -> None:
+    found = splats("------------[ cut here ]------------\nsomething odd\n---[ end trace 0 ]---\n")
+    assert [(item.splat.kind, item.splat.title) for item in found] == [("warn", "something odd")]
+
+
+def test_the_running_test_gets_it() -> None:
+    stream = "[ 1.0] ppiov: begin t.py::a\n" + WARN + "[ 2.0] ppiov: end t.py::a\n" + REFCOUNT
+    detector = Detector()
+    heard = detector.feed(stream.encode())
+    assert [type(item) for item in heard] == [Mark, Found, Mark, Found]
+    assert [item.test for item in heard if isinstance(item, Found)] == ["t.py::a", None]
+
+
+def test_an_open_block_ends_with_the_test() -> None:
+    cut = WARN[: WARN.index("[   12.345750]")]
+    found = splats("ppiov: begin a\n" + cut + "ppiov: end a\nppiov: begin b\nhello\n")
+    assert [item.test for item in found] == ["a"]
+    assert "hello" not in found[0].splat.text
+
+
+def test_a_block_is_bounded() -> None:
+    found = splats("INFO: task a:1 blocked for more than 120 seconds.\n" + "noise\n" * 10 * MAX_BLOCK)
+    assert [len(item.splat.text.splitlines()) for item in found] == [MAX_BLOCK]
+
+
+def test_an_ordinary_boot_has_none() -> None:
+    logs = sorted(DATA.glob("*.log"))
+    assert logs
+    for log in logs:
+        assert splats(log.read_bytes()) == [], log.name
+
+
+def test_a_complaint_inside_an_ordinary_boot_is_found() -> None:
+    boot = (DATA / "boot-6.12.log").read_bytes()
+    middle = boot.index(b"\n", len(boot) // 2) + 1
+    assert [f.splat.kind for f in splats(boot[:middle] + OOPS.encode() + boot[middle:])] == ["oops", "panic"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Spectre V2 : WARNING: Unprivileged eBPF is enabled with eIBRS on",
+        "x86/mm: Checked W+X mappings: passed, no W+X pages found.",
+        "WARNING: stdin/stdout/stderr not accessible via /proc/self/fd, falling back",
+        "ppnic: warning: nothing",
+        "Debugging: BUG and WARNING are words",
+        "ref_tracker: memory allocation failure, unreliable refcount tracker.",
+        "rcu: Preemptible hierarchical RCU implementation.",
+        "traps: python3[1] general protection fault ip:7f sp:7f error:0 in libc.so",
+    ],
+)
+def test_lookalikes(line: str) -> None:
+    assert splats(f"[    0.1] {line}\n") == []
+
+
+EVERYTHING = ("[ 0.1] ppiov: begin x\n" + "".join(COMPLAINTS.values()) + "[ 9.9] ppiov: end x\n" + OOPS).encode()
+
+
+@settings(deadline=None)  # a busy machine is no bug
+@given(st.lists(st.integers(0, len(EVERYTHING)), max_size=40))
+def test_any_chunking_gives_the_same(cuts: list[int]) -> None:
+    edges = [0, *sorted(cuts), len(EVERYTHING)]
+    detector = Detector()
+    heard: list[Found | Mark] = []
+    for start, end in itertools.pairwise(edges):
+        heard += detector.feed(EVERYTHING[start:end])
+    whole = Detector()
+    assert heard + detector.close() == whole.feed(EVERYTHING) + whole.close()
+
+
+@settings(deadline=None)  # a busy machine is no bug
+@given(st.binary(max_size=400))
+def test_any_bytes_are_survived(noise: bytes) -> None:
+    detector = Detector()
+    detector.feed(noise)
+    detector.feed(b"\n" + WARN.encode())
+    assert any(isinstance(h, Found) for h in detector.close()) or not detector.in_block
+
+
+@settings(deadline=None)  # a busy machine is no bug
+@given(st.text(alphabet=st.characters(codec="ascii", exclude_characters="\n\r"), max_size=60))
+def test_noise_between_the_lines_changes_no_fingerprint(noise: str) -> None:
+    lines = WARN.splitlines(keepends=True)
+    (plain,) = splats(WARN)
+    noisy = [f for f in splats("".join(line + f"[ 1.1] noise {noise}\n" for line in lines)) if f.splat.kind == "warn"]
+    assert noisy[0].splat.fingerprint == plain.splat.fingerprint
+
+
+def test_fingerprints() -> None:
+    """Other addresses, offsets, CPUs, pids, modules and compiler suffixes: the same; another function: not."""
+    (one,) = splats(WARN)
+    other = (
+        WARN.replace("0x12/0xff0", "0x99/0xaa0").replace("CPU: 1 PID: 201", "CPU: 0 PID: 7").replace("12.34", "99.99")
+    )
+    (same,) = splats(other.replace("do_one_initcall+", "do_one_initcall.constprop.0+"))
+    (different,) = splats(WARN.replace("do_one_initcall", "do_another_initcall"))
+    assert same.splat.fingerprint == one.splat.fingerprint != different.splat.fingerprint
+    assert fingerprint("oom-kill", "Killed process 1", []) == fingerprint("oom-kill", "Killed process 22", [])
+    assert fingerprint("warn", "x", []) != fingerprint("bug", "x", [])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"<4>[    1.0] x\r", b"[    1.000000][   T12] x", b"[ 1.0] [ C0] x", b"x", b"\x1b[31m[    1.0] x\x1b[0m"],
+)
+def test_clean(raw: bytes) -> None:
+    assert clean(raw) == "x"

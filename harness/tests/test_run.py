@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The run engine against guests that die in every way: each test gets its own verdict, and nothing is left running."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ppiov import events as ev
+from ppiov import lane, prepare, suites, vm
+from ppiov import run as engine
+from ppiov.accel import Accel
+from ppiov.errors import BadRequest, DiskFull, NetworkGone, UnknownName
+from ppiov.folder import RunFolder
+from ppiov.kernels import KernelTree
+from ppiov.results import Kernel, Outcome, Run, RunState
+from ppiov.spec import KernelSpec
+
+FAKE = Path(__file__).with_name("fake_guest.py")
+# Only a test that waits for a deadline makes it short; the others must pass on a machine that is busy.
+PATIENT = vm.Deadlines(boot=60, silence=60, total=600, grace=0.5)
+NAMES = ("traffic/test_a.py::one", "traffic/test_a.py::two", "traffic/test_a.py::three")
+ONE, TWO, THREE = NAMES
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., engine.RunRequest]:
+    """A request whose guests are fake; the arguments say what happens to whom."""
+    source = tmp_path / "source"
+    (source / "kernel").mkdir(parents=True)
+    (source / "selftests").mkdir()
+    blank = Path("/nonexistent")
+    tree = KernelTree("image:x", "6.12", "6.12", blank, blank, None, None, None, "", "")
+
+    def ready(*_: Any) -> Generator[ev.Event, None, prepare.Ready]:
+        yield ev.Note("ready")
+        kernel = Kernel("image:x", "6.12", "6.12", "", "")
+        return prepare.Ready(tree, kernel, (), blank, None, None, Accel("tcg", "fake"), source)
+
+    def make(scenario: dict[str, str] | None = None, **fields: Any) -> engine.RunRequest:
+        def command(config: vm.GuestConfig, **_: Any) -> list[str]:
+            return [sys.executable, str(FAKE), str(config.share), json.dumps(scenario or {})]
+
+        monkeypatch.setattr(vm, "command", command)
+        defaults: dict[str, Any] = {"deadlines": PATIENT, "results_dir": tmp_path / "results", "source": source}
+        return engine.RunRequest(kernel=KernelSpec.parse(f"image:{FAKE}"), **{**defaults, **fields})
+
+    monkeypatch.setattr(prepare, "ready", ready)
+    monkeypatch.setattr(prepare, "python_zip", lambda: blank)
+    plan = [suites.PlannedTest(name, "traffic", f"proves {name}", 1.0) for name in NAMES]
+    monkeypatch.setattr(suites, "collect", lambda *_: plan)
+    return make
+
+
+def play(request: engine.RunRequest) -> tuple[list[ev.Event], Run]:
+    """Run to the end; the events, and the run as it is on disk."""
+    events = list(engine.run(request))
+    finished = events[-1]
+    assert isinstance(finished, ev.RunFinished)
+    assert RunFolder.load(finished.folder) == finished.run
+    assert processes_below(finished.folder) == []
+    return events, finished.run
+
+
+def processes_below(folder: Path) -> list[str]:
+    """Command lines of processes that know this run's folder, our own apart."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in line and int(path.parent.name) != os.getpid():
+            found.append(line)
+    return found
+
+
+def verdicts(run: Run) -> dict[str, Outcome]:
+    return {test.name: test.outcome for test in run.tests}
+
+
+def test_all_pass(fake: Callable[..., engine.RunRequest]) -> None:
+    events, run = play(fake())
+    assert run.passed and run.state is RunState.COMPLETE
+    assert [test.name for test in run.tests] == list(NAMES)
+    assert [e.name for e in events if isinstance(e, ev.TestBegun)] == list(NAMES)
+    assert [(e.index, e.total) for e in events if isinstance(e, ev.TestEnded)] == [(1, 3), (2, 3), (3, 3)]
+    assert [boot.ended for boot in run.boots] == ["done"]
+    assert run.tests[0].figures[0].unit == "B" and run.tests[0].doc == f"proves {ONE}"
+
+
+@pytest.mark.parametrize(
+    ("does", "outcome", "reason", "ended"),
+    [
+        ("panic", Outcome.CRASH, "Kernel panic - not syncing: planted", "panic"),
+        ("exit", Outcome.VM_DIED, "QEMU ended without a panic", "qemu-exit"),
+        ("orphan", Outcome.VM_DIED, "QEMU ended without a panic", "qemu-exit"),
+        ("silence", Outcome.HANG, "no sign of life", "silence"),
+        ("beats", Outcome.HANG, "the guest did not notice", "test-timeout"),
+        ("hung", Outcome.HANG, "not finished after 1 s", "test-timeout"),
+        ("broken", Outcome.FAIL, "pytest was killed by SIGKILL", "broken"),
+    ],
+)
+def test_the_guilty_is_blamed_and_the_rest_goes_on(
+    fake: Callable[..., engine.RunRequest], does: str, outcome: Outcome, reason: str, ended: str
+) -> None:
+    limits = vm.Deadlines(60, 2, 600, 60) if does == "silence" else PATIENT
+    events, run = play(fake({TWO: does}, deadlines=limits))
+    assert verdicts(run) == {ONE: Outcome.PASS, TWO: outcome, THREE: Outcome.PASS}
+    assert reason in run.tests[1].reason
+    assert [boot.ended for boot in run.boots] == [ended, "done"]
+    assert [test.boot for test in run.tests] == [0, 0, 1]
+    died = [e for e in events if isinstance(e, ev.GuestDied)]
+    assert [(e.blamed, e.remaining) for e in died] == [(TWO, 1)]
+    assert run.state is RunState.COMPLETE and not run.passed
+    if does in ("panic", "exit", "silence"):
+        assert "ppiov: begin" in run.tests[1].detail  # the console's last lines
+
+
+def test_the_total_deadline(fake: Callable[..., engine.RunRequest]) -> None:
+    _, run = play(fake({TWO: "beats"}, deadlines=vm.Deadlines(60, 60, 4, 60)))
+    assert verdicts(run)[TWO] is Outcome.HANG and run.boots[0].ended == "total-deadline"
+
+
+@pytest.mark.parametrize(
+    ("does", "outcome", "reason"),
+    [
+        ("warn", Outcome.SPLAT, "WARNING: CPU: 0"),
+        ("fail", Outcome.FAIL, "assert 1 == 2"),
+        ("leak", Outcome.FAIL, "leak: a pool"),
+        ("skip", Outcome.SKIP, ""),
+    ],
+)
+def test_verdicts_in_one_guest(
+    fake: Callable[..., engine.RunRequest], does: str, outcome: Outcome, reason: str
+) -> None:
+    _, run = play(fake({TWO: does}))
+    assert verdicts(run) == {ONE: Outcome.PASS, TWO: outcome, THREE: Outcome.PASS}
+    assert run.tests[1].reason.startswith(reason)
+    assert len(run.tests[1].splats) == (does == "warn") and len(run.boots) == 1
+
+
+def test_a_panic_after_the_last_verdict_blames_nobody_and_is_not_lost(fake: Callable[..., engine.RunRequest]) -> None:
+    events, run = play(fake({TWO: "late panic"}))
+    assert set(verdicts(run).values()) == {Outcome.PASS}
+    assert [splat.kind for splat in run.boot_splats] == ["panic"] and not run.passed
+    assert [e.blamed for e in events if isinstance(e, ev.GuestDied)] == [None]
+
+
+@pytest.mark.parametrize("how", ["die,die", "sleep,die", "kvm,die"])
+def test_a_failed_boot_is_tried_again_and_counted(fake: Callable[..., engine.RunRequest], how: str) -> None:
+    _, run = play(fake({"boot": how}, deadlines=vm.Deadlines(4, 60, 600, 0.5)))
+    assert set(verdicts(run).values()) == {Outcome.PASS}
+    assert [boot.attempt for boot in run.boots] == [1, 2, 3]
+    assert [boot.seconds_to_job is None for boot in run.boots] == [True, True, False]
+
+
+def test_no_guest_boots(fake: Callable[..., engine.RunRequest]) -> None:
+    _, run = play(fake({"boot": "die!"}))
+    assert run.state is RunState.ABORTED and len(run.boots) == lane.MAX_ATTEMPTS
+    assert "cannot do that" in run.reason
+    assert set(verdicts(run).values()) == {Outcome.NOT_RUN}
+
+
+def test_guests_in_parallel(fake: Callable[..., engine.RunRequest]) -> None:
+    _, run = play(fake({ONE: "panic", THREE: "warn"}, jobs=3))
+    assert verdicts(run) == {ONE: Outcome.CRASH, TWO: Outcome.PASS, THREE: Outcome.SPLAT}
+    assert len(run.boots) == 3
+
+
+@pytest.mark.parametrize("way", ["closed", "raised"])
+def test_interrupted(fake: Callable[..., engine.RunRequest], tmp_path: Path, way: str) -> None:
+    events = engine.run(fake({TWO: "beats"}, deadlines=vm.Deadlines(60, 60, 600, 60)))
+    for event in events:
+        if isinstance(event, ev.TestBegun) and event.name == TWO:
+            break
+    if way == "closed":
+        events.close()
+    else:
+        finished = events.throw(KeyboardInterrupt())
+        assert isinstance(finished, ev.RunFinished)
+    folder = tmp_path / "results" / "latest"
+    run = RunFolder.load(folder)
+    assert run.state is RunState.INTERRUPTED and run.reason == "interrupted"
+    assert verdicts(run) == {ONE: Outcome.PASS, TWO: Outcome.NOT_RUN, THREE: Outcome.NOT_RUN}
+    assert run.boots[0].ended == "interrupted"
+    assert processes_below(folder.resolve()) == []
+    assert (folder / "report.txt").is_file()
+
+
+def test_a_full_disk_is_said_and_nothing_is_blamed(fake: Callable[..., engine.RunRequest], tmp_path: Path) -> None:
+    with pytest.raises(DiskFull):
+        list(engine.run(fake({TWO: "full"})))
+    run = RunFolder.load(tmp_path / "results" / "latest")
+    assert run.state is RunState.ABORTED and "no space left" in run.reason
+    assert verdicts(run) == {ONE: Outcome.PASS, TWO: Outcome.NOT_RUN, THREE: Outcome.NOT_RUN}
+
+
+def test_what_stops_the_preparation_is_saved_and_raised(
+    fake: Callable[..., engine.RunRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any) -> Generator[ev.Event, None, prepare.Ready]:
+        yield ev.Note("trying")
+        raise NetworkGone("the archive cannot be reached")
+
+    request = fake()
+    monkeypatch.setattr(prepare, "ready", gone)
+    with pytest.raises(NetworkGone):
+        list(engine.run(request))
+    run = RunFolder.load(tmp_path / "results" / "latest")
+    assert run.state is RunState.ABORTED and run.reason == "the archive cannot be reached"
+
+
+def test_bad_requests_make_no_folder(
+    fake: Callable[..., engine.RunRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = fake(jobs=0)
+    with pytest.raises(BadRequest):
+        next(engine.run(request))
+
+    def unknown(*_: Any) -> list[suites.PlannedTest]:
+        raise UnknownName("suite", "trafic", ["traffic"])
+
+    monkeypatch.setattr(suites, "collect", unknown)
+    with pytest.raises(UnknownName, match="traffic"):
+        next(engine.run(fake()))
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_console_is_kept(fake: Callable[..., engine.RunRequest]) -> None:
+    events, _ = play(fake({TWO: "panic"}))
+    finished = events[-1]
+    assert isinstance(finished, ev.RunFinished)
+    log = (finished.folder / "console.log").read_text()
+    assert log.count("Linux version fake") == 2 and "Kernel panic" in log
+    lines = [json.loads(line) for line in (finished.folder / "events.log").read_text().splitlines()]
+    assert "GuestDied" in [line["event"] for line in lines]
+
+
+@pytest.mark.parametrize(("jobs", "sizes"), [(1, [5]), (2, [3, 2]), (5, [1] * 5), (9, [1] * 5)])
+def test_split(jobs: int, sizes: list[int]) -> None:
+    plan = [suites.PlannedTest(str(n), "traffic", "", 1.0) for n in range(5)]
+    parts = engine.split(plan, jobs)
+    assert [len(part) for part in parts] == sizes
+    assert [test for part in parts for test in part] == plan
+
+
+def test_the_command_reproduces() -> None:
+    request = engine.RunRequest(KernelSpec.parse("deb:6.12"), ("traffic",), expression="bind and not ipv6", jobs=2)
+    assert request.command() == "ppiov run traffic --kernel deb:6.12 -k 'bind and not ipv6' -j 2"
+
+
+def test_a_killed_harness_takes_the_guest_with_it(tmp_path: Path) -> None:
+    """SIGKILL for the harness leaves no time to clean up: the kernel must do it, through both generations."""
+    program = (
+        "import subprocess, sys, time\n"
+        f"qemu = {str(vm.GUEST / 'qemu')!r}\n"
+        "outer = ['setpriv', '--pdeathsig', 'KILL', '--', sys.executable, '-c', "
+        "f'import subprocess; subprocess.run([{qemu!r}])']\n"
+        "subprocess.Popen(outer, start_new_session=True)\n"
+        "print('up', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    pids = tmp_path / "pid"
+    stand_in = tmp_path / "qemu-system-x86_64"
+    stand_in.write_text(f"#!/bin/sh\necho $$ >{pids}.new; mv {pids}.new {pids}; exec sleep 600\n")
+    stand_in.chmod(0o755)
+
+    harness = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        stdout=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + 20
+    while not pids.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    pid = int(pids.read_text())
+    assert Path(f"/proc/{pid}").exists()
+    harness.kill()
+    harness.wait()
+    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+        assert time.monotonic() < until, "QEMU outlived the harness"
+        time.sleep(0.02)

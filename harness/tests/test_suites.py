@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Suites: what exists is found in order, what does not is refused with the nearest names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ppiov import suites
+from ppiov.errors import BadRequest, UnknownName
+
+TESTS = '''
+import pytest
+
+def test_bind():
+    """Binding works.
+
+    More."""
+
+@pytest.mark.timeout_s(7)
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_rebind(family):
+    """Again."""
+
+class TestFlows:
+    def test_eight(self): ...
+'''
+
+
+@pytest.fixture(scope="module")
+def selftests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("source")
+    (root / "kernel").mkdir()
+    for folder in ("traffic", "nic", "planted", "upstream"):
+        (root / "selftests" / folder).mkdir(parents=True)
+    (root / "selftests/traffic/test_bind.py").write_text(TESTS)
+    (root / "selftests/nic/test_rings.py").write_text("def test_rings(): ...\n")
+    (root / "selftests/planted/test_planted.py").write_text("def test_panic(): ...\n")
+    return root / "selftests"
+
+
+def test_everything_but_the_planted(selftests: Path) -> None:
+    found = suites.collect(selftests, ())
+    assert [(t.name, t.suite) for t in found] == [
+        ("traffic/test_bind.py::test_bind", "traffic"),
+        ("traffic/test_bind.py::test_rebind[ipv4]", "traffic"),
+        ("traffic/test_bind.py::test_rebind[ipv6]", "traffic"),
+        ("traffic/test_bind.py::TestFlows::test_eight", "traffic"),
+        ("nic/test_rings.py::test_rings", "selftests"),
+    ]
+    assert found[0].doc == "Binding works." and found[3].doc == ""
+    assert [t.timeout_s for t in found] == [120.0, 7.0, 7.0, 120.0, 120.0]
+    assert suites.collect(selftests, ["all"]) == found
+
+
+def test_planted_only_by_name(selftests: Path) -> None:
+    assert [t.suite for t in suites.collect(selftests, ["planted"])] == ["planted"]
+
+
+def test_an_expression_chooses(selftests: Path) -> None:
+    assert [t.name[-6:] for t in suites.collect(selftests, ["traffic"], "rebind and ipv6")] == ["[ipv6]"]
+
+
+@pytest.mark.parametrize("name", ["traffic/test_bind.py::test_rebind", "test_bind.py::test_rebind"])
+def test_a_name_may_be_short(selftests: Path, name: str) -> None:
+    assert len(suites.collect(selftests, (), "", [name])) == 2
+
+
+def test_what_does_not_exist_is_refused_with_the_nearest(selftests: Path) -> None:
+    with pytest.raises(UnknownName, match=r"unknown suite 'trafic' \(nearest: traffic"):
+        suites.collect(selftests, ["trafic"])
+    with pytest.raises(UnknownName, match="unknown suite 'upstream'"):  # a folder without tests
+        suites.collect(selftests, ["upstream"])
+    with pytest.raises(UnknownName, match=r"unknown test .*test_rebind\["):
+        suites.collect(selftests, ["traffic"], "", ["traffic/test_bind.py::test_rebin"])
+
+
+@pytest.mark.parametrize(("keyword", "says"), [("nothing_like_it", "no test"), ("and and", "cannot be collected")])
+def test_bad_expressions(selftests: Path, keyword: str, says: str) -> None:
+    with pytest.raises(BadRequest, match=says):
+        suites.collect(selftests, ["traffic"], keyword)
+
+
+def test_a_file_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
+    (tmp_path / "traffic").mkdir()
+    (tmp_path / "traffic/test_bad.py").write_text("import no_such_module_here\n")
+    with pytest.raises(BadRequest, match="no_such_module_here"):
+        suites.collect(tmp_path, ["traffic"])
+
+
+def test_no_source(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="not a checkout"):
+        suites.find_source(tmp_path)
+
+
+def test_this_checkout_collects() -> None:
+    """The repository's own guest tests can be collected on any host, the planted ones too."""
+    selftests = suites.find_source() / "selftests"
+    names = [t.name for t in suites.collect(selftests, suites.available(selftests))]
+    assert "planted/test_planted.py::test_panic" in names and len(names) == len(set(names))
