@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The words that the terminal and the plain renderer share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ppiov import events, summary
+from ppiov.events import Event
+from ppiov.results import Outcome, Run, TestResult
+
+if TYPE_CHECKING:
+    from ppiov.kernels import StoredKernel
+
+
+def lines(event: Event) -> Iterator[str]:
+    """What there is to say about an event that is neither progress nor a test's end."""
+    match event:
+        case events.Waiting(reason=reason):
+            yield f"waiting: {reason}"
+        case events.Note(text=text, level=level):
+            yield f"warning: {text}" if level == "warning" else f"note: {text}"
+        case events.GuestDied():
+            blamed = f" in {event.blamed}" if event.blamed else ""
+            yield f"guest died{blamed}: {event.cause}"
+            if event.remaining:
+                yield f"  {event.remaining} more to go, in a new guest"
+        case events.Probe():
+            yield f"{event.outcome.value:<5} {event.name}: {event.detail}"
+            if event.cure and event.outcome is not Outcome.PASS:
+                yield f"      cure: {event.cure}"
+
+
+def test_lines(event: events.TestEnded) -> Iterator[str]:
+    """ "[ 7/76] pass  traffic/test_bind.py::test_bind[ipv4]  0.4 s", and below it why where it isn't a pass."""
+    test, width = event.result, len(str(event.total))
+    took = "" if test.outcome is Outcome.NOT_RUN else f"  {summary.duration(test.seconds)}"
+    yield f"[{event.index:{width}}/{event.total}] {test.outcome.value:<7} {summary.one_line(test.name)}{took}"
+    yield from (f"    {line}" for line in why(test))
+
+
+def why(test: TestResult) -> Iterator[str]:
+    """Reason, kernel complaints and leaks of a test that isn't a pass."""
+    if test.outcome is Outcome.PASS:
+        return
+    if test.reason:
+        yield summary.one_line(test.reason)
+    yield from (f"kernel: {summary.one_line(splat.title)}" for splat in test.splats)
+    yield from (f"leak: {summary.one_line(leak)}" for leak in test.leaks)
+
+
+def how_far(done: float, total: float | None, unit: str) -> str:
+    """ "34.1 MB of 107 MB (32%)"; without a total just what is done."""
+    value, scaled_unit = summary.scaled(done, unit)
+    text = f"{summary.number(value)} {scaled_unit}".rstrip()
+    if not total:
+        return text
+    whole, whole_unit = summary.scaled(total, unit)
+    if whole_unit == scaled_unit:
+        text = summary.number(value)
+    return f"{text} of {summary.number(whole)} {whole_unit}".rstrip() + f" ({min(done / total, 1.0):.0%})"
+
+
+def table_rows(run: Run) -> Iterator[tuple[str, str, str, str]]:
+    """File, verdict word, counts, time."""
+    for group in summary.groups(run):
+        word = "pass" if group.ok else ("FAIL" if any(map(summary.is_bad, group.tests)) else "not run")
+        counts = summary.counts_text(group.counts)
+        yield summary.one_line(group.file), word, counts, summary.duration(group.seconds)
+
+
+def verdict_lines(event: events.RunFinished) -> Iterator[str]:
+    """The table, the verdict, and where the reports are, in plain text."""
+    rows = list(table_rows(event.run))
+    if rows:
+        name = max(len(r[0]) for r in rows)
+        counts = max(len(r[2]) for r in rows)
+        for row in rows:
+            yield f"{row[1]:<7}  {row[0]:<{name}}  {row[2]:<{counts}}  {row[3]:>10}"
+        yield ""
+    for splat in event.run.boot_splats:
+        yield f"while no test ran: {summary.one_line(splat.title)}"
+    yield summary.one_line(summary.headline(event.run))
+    yield sub_line(event.run)
+    yield from (f"  {path}" for path in event.reports or (event.folder,))
+
+
+def sub_line(run: Run) -> str:
+    """ "6.12.117+deb12-amd64 on TCG (emulated), 2 CPUs, 2048 MiB, 5 min 42 s"."""
+    took = summary.elapsed(run)
+    return summary.one_line(f"{run.kernel.release} on {summary.how_it_ran(run)}") + (f", {took}" if took else "")
+
+
+def kernel_lines(kernels: Sequence[StoredKernel]) -> Iterator[str]:
+    """A line per kernel in the store."""
+    if not kernels:
+        yield "no kernels in the store; 'ppiov kernel get deb:6.12' fetches one"
+    for kernel in kernels:
+        size, unit = summary.scaled(kernel.size, "B")
+        features = " ".join(kernel.features)
+        yield f"{kernel.spec:<16} {kernel.release:<32} {size:>6.0f} {unit}  {kernel.fetched}  {features}"

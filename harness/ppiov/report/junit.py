@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""JUnit XML, for CI systems: one testsuite per file, and nothing that didn't pass ever looks green.
+
+A failed assertion or a splat is a <failure>; a crash, a hang, a dead VM and a test that was never run are <error>s.
+What concerns no single test (an interrupted run, a splat while no test ran) is a case of a suite named "ppiov", first.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+from ppiov import summary
+from ppiov.results import Outcome, Run, RunState, Splat, TestResult
+
+_KINDS: Final[dict[Outcome, type[Failure | Error | Skipped]]] = {
+    Outcome.FAIL: Failure,
+    Outcome.SPLAT: Failure,
+    Outcome.SKIP: Skipped,
+    Outcome.CRASH: Error,
+    Outcome.HANG: Error,
+    Outcome.VM_DIED: Error,
+    Outcome.NOT_RUN: Error,
+}
+
+
+def render(run: Run) -> str:
+    """The whole document."""
+    xml = JUnitXml(summary.visible(f"ppiov {run.id}: {summary.headline(run)}"))
+    own = _own_suite(run)
+    if own is not None:
+        xml.add_testsuite(own)
+    for group in summary.groups(run):
+        suite = TestSuite(summary.visible(group.file))
+        _describe(suite, run)
+        suite.add_testcases([_case(test) for test in group.tests])
+        xml.add_testsuite(suite)
+    xml.update_statistics()  # type: ignore[no-untyped-call, unused-ignore]
+    text: bytes = xml.tostring()  # type: ignore[no-untyped-call, unused-ignore]
+    return text.decode("utf-8")
+
+
+def _describe(suite: TestSuite, run: Run) -> None:
+    suite.timestamp = summary.visible(run.started)
+    for name, value in (
+        ("kernel", f"{run.kernel.release} ({run.kernel.spec})"),
+        ("vm", summary.how_it_ran(run)),
+        ("command", run.command),
+    ):
+        suite.add_property(name, summary.visible(value))
+
+
+def _own_suite(run: Run) -> TestSuite | None:
+    cases = []
+    if run.state is not RunState.COMPLETE:
+        cases.append(_error("run is complete", summary.headline(run), run.reason))
+    if run.boot_splats:
+        text = "\n\n".join(s.text for s in run.boot_splats)
+        cases.append(_error("kernel is quiet between tests", _splats(run.boot_splats), text))
+    if run.state is RunState.COMPLETE and not any(t.outcome is Outcome.PASS for t in run.tests):
+        cases.append(_error("some test passed", summary.headline(run), ""))
+    if not cases:
+        return None
+    suite = TestSuite("ppiov")
+    _describe(suite, run)
+    suite.add_testcases(cases)
+    return suite
+
+
+def _error(name: str, message: str, text: str) -> TestCase:
+    case = TestCase(name, classname="ppiov")
+    error = Error(summary.one_line(message))
+    error.text = summary.visible(text)
+    case.result = [error]
+    return case
+
+
+def _case(test: TestResult) -> TestCase:
+    file, name = summary.split_name(test)
+    classname = file.removesuffix(".py").replace("/", ".")
+    case = TestCase(summary.visible(name), classname=summary.visible(classname), time=test.seconds)
+    kind = _KINDS.get(test.outcome)
+    if kind is not None:
+        why = test.reason or _splats(test.splats) or "; ".join(test.leaks) or summary.EXPLAIN[test.outcome]
+        result = kind(summary.one_line(why), test.outcome.value)
+        result.text = summary.visible("\n".join(_body(test)))
+        case.result = [result]
+    if test.figures:
+        case.system_out = summary.visible("\n".join(f"{f.name}: {summary.figure_text(f)}" for f in test.figures))
+    return case
+
+
+def _splats(splats: tuple[Splat, ...]) -> str:
+    return "; ".join(s.title for s in splats)
+
+
+def _body(test: TestResult) -> list[str]:
+    parts = [f"{test.outcome.value}: {summary.EXPLAIN[test.outcome]}"]
+    parts += [f"leak: {leak}" for leak in test.leaks]
+    parts += [splat.text for splat in test.splats]
+    return [*parts, test.detail] if test.detail else parts
