@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The types of what conftest.py's fixtures give to tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lib.link import Link
+from lib.netdev import Binding
+from lib.ppcat import Ppcat
+
+Defer = Callable[..., None]
+MakeLink = Callable[..., Link]
+Bind = Callable[..., Binding]
+Start = Callable[..., Ppcat]
+Record = Callable[[str, object], None]

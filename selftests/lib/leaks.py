@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What must not be left over after a test. Each finding is one sentence that names the object.
+
+The questions are asked of the whole machine, not of what a test says it made, so a test cannot forget to ask. What was
+there before the first test is not held against any.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyroute2.netns
+
+from lib import link, processes
+from lib.debugfs import DEBUGFS, mount_debugfs
+from lib.netdev import Netdev
+from lib.netns import INIT, Namespace
+from lib.poll import ticks
+
+# page_pool retries the release of a pool with buffers in flight once a second (DEFER_TIME in net/core/page_pool.c), and
+# a socket's last references go when its memory is reclaimed; an emulated machine takes its time for both.
+GRACE = 6.0
+
+TAINT_WARN = 1 << 9
+BUFINFO = DEBUGFS / "dma_buf" / "bufinfo"
+PARENTS = DEBUGFS / "ppnic"
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known of the time before; filled by begin()."""
+
+    begun: bool = False
+    namespaces: list[Namespace] = field(default_factory=list)  # the session's own, which stay
+    dmabufs: int = 0
+    tainted: int = 0
+    told: set[str] = field(default_factory=set)  # what was reported is not reported again after the next test
+    pending: list[str] = field(default_factory=list)  # found when the session ended
+
+
+_state = _State()
+
+
+def begin(namespaces: list[Namespace]) -> None:
+    """Remember how the machine is now, and which namespaces the session keeps."""
+    mount_debugfs()
+    _state.namespaces = list(namespaces)
+    _state.dmabufs = count_dmabufs() or 0
+    _state.tainted = taint()
+    _state.told = set()
+    _state.begun = True
+
+
+def end() -> None:
+    """The session's namespaces are about to go: ask while they still can be asked, answer at the next question."""
+    _state.pending = leak_questions()
+    _state.namespaces = []
+
+
+def leak_questions() -> list[str]:
+    """One sentence for each object that a test has left behind; called when all of its fixtures are gone.
+
+    Memory that is merely on its way back gets GRACE seconds. What was told once is not told again.
+    """
+    if not _state.begun:
+        return []
+    pending, _state.pending = _state.pending, []
+    return pending + _ask()
+
+
+def _ask() -> list[str]:
+    found = _news()
+    for _ in ticks(GRACE, every=0.1):
+        if not found:
+            break
+        kick_softirqs()
+        found = _news()
+    _state.told.update(found)
+    return [*found.values(), *_splats()]
+
+
+def _news() -> dict[str, str]:
+    """What leaks now and was not told yet. What was told and has gone since may be told again, should it come again."""
+    found = _once()
+    _state.told &= found.keys()
+    return {key: sentence for key, sentence in found.items() if key not in _state.told}
+
+
+def _once() -> dict[str, str]:
+    """All leaks as of now: what identifies the object -> the sentence."""
+    found: dict[str, str] = {}
+    for sentence in processes.strays():
+        found[sentence] = sentence
+    names = {ns.name for ns in _state.namespaces}
+    for name in pyroute2.netns.listnetns():
+        if name not in names:
+            found[f"netns {name}"] = f"network namespace {name} is still there"
+    for ns in (INIT, *_state.namespaces):
+        found |= _links(ns) | _page_pools(ns)
+    return found | _dmabufs() | _regions()
+
+
+def _links(ns: Namespace) -> dict[str, str]:
+    alive = {(p.ns.name, p.ifindex) for pair in link.ALIVE for p in (pair.rx, pair.tx)}
+    found = {}
+    for message in ns.ip.get_links():
+        info = message.get_attr("IFLA_LINKINFO")
+        kind = info.get_attr("IFLA_INFO_KIND") if info else None
+        if kind == link.KIND and (ns.name, message["index"]) not in alive:
+            name = message.get_attr("IFLA_IFNAME")
+            found[f"link {ns} {message['index']}"] = f"link {name} is still there in {ns}"
+    return found
+
+
+def _page_pools(ns: Namespace) -> dict[str, str]:
+    """Pools that nobody uses any more and that are still there, because buffers of theirs are out."""
+    netdev = Netdev(ns)
+    try:
+        pools = netdev.page_pools()
+    finally:
+        netdev.close()
+    found = {}
+    for pool in pools:
+        if not pool.orphaned:
+            continue
+        whose = "whose device is gone" if pool.ifindex is None else f"of ifindex {pool.ifindex}, destroyed"
+        fed = f", fed by dma-buf binding {pool.dmabuf}" if pool.dmabuf is not None else ""
+        found[f"page_pool {pool.id}"] = (
+            f"page_pool {pool.id} {whose}, is still there in {ns} with {pool.inflight} buffers in flight{fed}"
+        )
+    return found
+
+
+def count_dmabufs() -> int | None:
+    """How many dma-bufs exist, or None where the kernel has no list of them."""
+    try:
+        text = BUFINFO.read_text()
+    except FileNotFoundError:
+        return None
+    match = re.search(r"^Total (\d+) objects", text, re.MULTILINE)
+    return int(match[1]) if match else None
+
+
+def _dmabufs() -> dict[str, str]:
+    now = count_dmabufs()
+    if now is None or now <= _state.dmabufs:
+        return {}
+    more = now - _state.dmabufs
+    return {f"dmabufs {now}": f"{more} dma-buf{'s are' if more > 1 else ' is'} still alive"}
+
+
+def _regions() -> dict[str, str]:
+    """Memory that a removed ppnic port's parent device still has mapped."""
+    if not PARENTS.is_dir():
+        return {}
+    alive = {p.parent for pair in link.ALIVE for p in (pair.rx, pair.tx)}
+    return {
+        f"parent {parent.name}": f"parent device {parent.name} of a removed port still exists"
+        for parent in PARENTS.iterdir()
+        if parent.is_dir() and parent.name not in alive
+    }
+
+
+def taint() -> int:
+    """/proc/sys/kernel/tainted."""
+    return int(Path("/proc/sys/kernel/tainted").read_text())
+
+
+def _splats() -> list[str]:
+    """A kernel warning since the last question, as far as the taint flag shows it: the first one of a boot."""
+    new = taint() & ~_state.tainted
+    _state.tainted |= new
+    return ["the kernel warned (taint flag W); the console has the trace"] if new & TAINT_WARN else []
+
+
+def kick_softirqs() -> None:
+    """Run NET_RX on every CPU, so that skbs parked there by skb_attempt_defer_free() are freed.
+
+    On a quiet machine they would stay until the next packet, and their buffers and pool with them. A datagram over
+    loopback is such a packet, and it is received on the CPU that sent it.
+    """
+    cpus = os.sched_getaffinity(0)
+    ns = next(iter(_state.namespaces), INIT)
+    with (
+        ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
+        ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        receiver.bind(("127.0.0.1", 0))
+        try:
+            for cpu in cpus:
+                os.sched_setaffinity(0, {cpu})
+                sender.sendto(b"kick", receiver.getsockname())
+        finally:
+            os.sched_setaffinity(0, cpus)

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The topology of every test: a ppnic link between two network namespaces.
+
+         netns «ppiov-tx»                    netns «ppiov-rx»
+     .--------------------.              .--------------------.
+     | tx0                |              | rx0                |
+     | 192.0.2.1/24       |  ppnic pair  | 192.0.2.2/24       |
+     | 2001:db8::1/64     |==============| 2001:db8::2/64     |
+     '--------------------'              |  queue 0, 1: RSS   |
+                                         |  queue 2, 3: bound |
+                                         '--------------------'
+
+Neighbours are fixed, so that no fault hits ARP. Header split is on at rx0. RSS reaches the lower queues only: what a
+test binds gets nothing but what it steers there.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from pyroute2.netlink import NETLINK_ROUTE, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL
+from pyroute2.netlink.rtnl import RTM_NEWLINK
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
+from lib import module
+from lib.ethtool import Ethtool
+from lib.netdev import Netdev
+from lib.netlink import Netlink
+from lib.netns import Namespace
+from lib.poll import ticks, until
+
+KIND = "ppnic"
+RSS_QUEUES = 2  # the first ones; the others are for binding
+IFA_F_NODAD = 2
+
+# PPNIC_INFO_PEER is laid out as VETH_INFO_PEER: a struct ifinfomsg and the peer's own attributes
+ifinfmsg.ifinfo.register_link_kind(module={KIND: ifinfmsg.ifinfo.veth_data})
+
+
+@dataclass(slots=True)
+class Port:
+    """One end of a link."""
+
+    ns: Namespace
+    name: str
+    v4: str
+    v6: str
+    ifindex: int = 0
+    parent: str = ""  # name of the parent device, which does the DMA
+    ethtool: Ethtool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ethtool = Ethtool(self.ns, self.name)
+
+    def address(self, family: int) -> str:
+        return self.v4 if family == socket.AF_INET else self.v6
+
+    def set(self, **attributes: Any) -> None:
+        """Change link attributes: state="down", mtu=9000, ..."""
+        self.ns.ip.link("set", index=self.ifindex, **attributes)
+
+    def attribute(self, name: str) -> Any:
+        """A link attribute, as pyroute2 decodes it: IFLA_MTU, IFLA_CARRIER, IFLA_ADDRESS, ..."""
+        (link,) = self.ns.ip.get_links(self.ifindex)
+        return link.get_attr(name)
+
+
+class Link:
+    """A ppnic pair between two namespaces, made by create() and gone after delete().
+
+    `rx` and `tx` are its ports; the names say which side tests bind, the link itself is symmetric.
+
+    :param bare: leave the device's own defaults alone: no header split, RSS to all queues
+    """
+
+    def __init__(self, tx: Namespace, rx: Namespace, queues: int = 4, mtu: int = 1500, bare: bool = False) -> None:
+        self.tx = Port(tx, "tx0", "192.0.2.1", "2001:db8::1")
+        self.rx = Port(rx, "rx0", "192.0.2.2", "2001:db8::2")
+        self.queues = queues
+        self.mtu = mtu
+        self.bare = bare
+        self.netdev = Netdev(rx)
+        self.dma_faults_wanted = 0  # for tests that inject such
+
+    @property
+    def bindable(self) -> list[int]:
+        """The RX queues of rx0 that RSS does not reach."""
+        return list(range(RSS_QUEUES, self.queues))
+
+    def create(self, up: bool = True) -> None:
+        """Make the link; with `up`, also wait for its carrier."""
+        module.load()
+        self._add()
+        ALIVE.add(self)
+        for port in (self.rx, self.tx):
+            port.ns.ip.addr("add", index=port.ifindex, address=port.v4, prefixlen=24)
+            port.ns.ip.addr("add", index=port.ifindex, address=port.v6, prefixlen=64, flags=IFA_F_NODAD)
+        if not self.bare:
+            self.rx.ethtool.set_split("on")
+            self.rx.ethtool.spread(RSS_QUEUES)
+        if up:
+            self.set_up()
+
+    def _add(self) -> None:
+        """`ip link add rx0 numrxqueues N type ppnic peer name tx0 netns ...`, for which ip needs a plugin."""
+        queues = [("IFLA_NUM_RX_QUEUES", self.queues), ("IFLA_NUM_TX_QUEUES", self.queues), ("IFLA_MTU", self.mtu)]
+        with self.tx.ns.path.open() as tx_ns:
+            peer = [("IFLA_IFNAME", self.tx.name), ("IFLA_NET_NS_FD", tx_ns.fileno()), *queues]
+            info = [
+                ("IFLA_INFO_KIND", KIND),
+                ("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", {"attrs": peer})]}),
+            ]
+            msg = ifinfmsg()
+            msg["attrs"] = [("IFLA_IFNAME", self.rx.name), *queues, ("IFLA_LINKINFO", {"attrs": info})]
+            with Netlink(self.rx.ns, NETLINK_ROUTE) as route:
+                route.talk(msg, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
+        for port in (self.rx, self.tx):
+            (port.ifindex,) = port.ns.ip.link_lookup(ifname=port.name)
+            port.parent = port.attribute("IFLA_PARENT_DEV_NAME") or ""
+
+    def _fix_neighbours(self) -> None:
+        """After each up: the kernel forgets neighbours with the link."""
+        for port, other in ((self.rx, self.tx), (self.tx, self.rx)):
+            lladdr = other.attribute("IFLA_ADDRESS")
+            for dst in (other.v4, other.v6):
+                port.ns.ip.neigh("replace", dst=dst, lladdr=lladdr, ifindex=port.ifindex, state="permanent")
+
+    def set_up(self) -> None:
+        """Both ends up, and carrier there."""
+        for port in (self.rx, self.tx):
+            port.set(state="up")
+        for port in (self.rx, self.tx):
+            until(f"carrier of {port.name}", partial(port.attribute, "IFLA_CARRIER"))
+        self._fix_neighbours()
+
+    @property
+    def exists(self) -> bool:
+        """False before create() and when it was removed, by whomever."""
+        return bool(self.rx.ns.ip.link_lookup(ifname=self.rx.name))
+
+    def remove(self) -> None:
+        """`ip link del rx0`: both ends go."""
+        self.rx.ns.ip.link("del", index=self.rx.ifindex)
+
+    def delete(self) -> None:
+        """End of the object: remove the link if it is still there. Nothing of it may be left then: lib.leaks asks."""
+        ALIVE.discard(self)
+        self.netdev.close()
+        if self.exists:
+            self._let_connections_end()
+            self.remove()
+
+    def _let_connections_end(self) -> None:
+        """Closed sockets say goodbye in the background, and hold their tokens until that is answered."""
+        for _ in ticks(5.0):
+            if not self.rx.ns.open_connections() + self.tx.ns.open_connections():
+                return
+
+    # What tests ask most
+
+    def bound_to(self, queue: int) -> int | None:
+        """The id of the binding on an RX queue of rx0, or None."""
+        return self.netdev.rx_queue(self.rx.ifindex, queue).dmabuf
+
+    def rx_stats(self, queue: int) -> dict[str, int]:
+        """Counters of one RX queue of rx0."""
+        return self.netdev.rx_stats(self.rx.ifindex, queue)
+
+
+# What exists on purpose: the leak questions must not report it
+ALIVE: set[Link] = set()

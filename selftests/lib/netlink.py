@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Netlink requests, with pyroute2's messages and a socket of our own.
+
+pyroute2's sockets run an event loop and close when they see fit; a dma-buf binding lives exactly as long as the socket
+that made it, so a test has to know when that is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from pyroute2.netlink import (
+    CTRL_CMD_GETFAMILY,
+    GENL_ID_CTRL,
+    NETLINK_EXT_ACK,
+    NETLINK_GENERIC,
+    NLM_F_ACK,
+    NLM_F_DUMP,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    SOL_NETLINK,
+    ctrlmsg,
+    nlmsgerr,
+)
+
+from lib.netns import Namespace
+from lib.poll import PATIENCE
+
+
+class RefusedError(OSError):
+    """The kernel refused a request; strerror is its extack message, or what errno means where it gave none."""
+
+    def __init__(self, errno: int, extack: str | None) -> None:
+        super().__init__(errno, extack or os.strerror(errno))
+        self.extack = extack or ""
+
+
+class Netlink:
+    """A netlink socket in one namespace, which asks and waits for the answer."""
+
+    def __init__(self, ns: Namespace, protocol: int) -> None:
+        self._sock = ns.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+        self._sock.settimeout(PATIENCE)
+        self._sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
+        self._sock.bind((0, 0))
+        self._sequence = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """The kernel drops whatever is tied to this socket: a binding ends here, before close() returns."""
+        self._sock.close()
+
+    def talk(self, msg: Any, kind: int, flags: int) -> list[Any]:
+        """Send one message and return the decoded answers, which are taken to be of the same class.
+
+        :raises RefusedError: if the kernel said no
+        """
+        self._sequence += 1
+        msg["header"]["type"] = kind
+        msg["header"]["flags"] = NLM_F_REQUEST | flags
+        msg["header"]["sequence_number"] = self._sequence
+        msg.encode()
+        self._sock.send(msg.data)
+        return list(self._answers(type(msg)))
+
+    def _answers(self, message: type[Any]) -> Iterator[Any]:
+        """Decode until the ACK, or until the end of a dump."""
+        while True:
+            data = self._sock.recv(1 << 16)
+            offset = 0
+            while offset < len(data):
+                length, kind, _, sequence = struct.unpack_from("=IHHI", data, offset)
+                if sequence == self._sequence:
+                    if kind in (NLMSG_ERROR, NLMSG_DONE):
+                        _check(data, offset, kind)
+                        return
+                    answer = message(data, offset=offset)
+                    answer.decode()
+                    yield answer
+                offset += (length + 3) & ~3
+
+
+class Genl(Netlink):
+    """A socket to one generic netlink family.
+
+    :raises RefusedError: ENOENT, where the kernel has no such family
+    """
+
+    def __init__(self, ns: Namespace, family: str) -> None:
+        super().__init__(ns, NETLINK_GENERIC)
+        self._family = GENL_ID_CTRL
+        try:
+            (about,) = self.request(ctrlmsg, CTRL_CMD_GETFAMILY, [("CTRL_ATTR_FAMILY_NAME", family)])
+        except BaseException:
+            self.close()
+            raise
+        self._family = about.get_attr("CTRL_ATTR_FAMILY_ID")
+
+    def request(self, message: type[Any], command: int, attrs: list[Any], dump: bool = False) -> list[Any]:
+        """Send one request and return the decoded answers.
+
+        :param message: a genlmsg class whose nla_map names the attributes, for the request and the answers
+        :raises RefusedError: if the kernel said no
+        """
+        msg = message()
+        msg["cmd"] = command
+        msg["version"] = 1
+        msg["attrs"] = attrs
+        return self.talk(msg, self._family, NLM_F_DUMP if dump else NLM_F_ACK)
+
+
+def _check(data: bytes, offset: int, kind: int) -> None:
+    """Raise what an NLMSG_ERROR or the end of a dump says; both begin with an errno, of which 0 is the ACK."""
+    (error,) = struct.unpack_from("=i", data, offset + 16)
+    if not error:
+        return
+    extack = None
+    if kind == NLMSG_ERROR:
+        msg = nlmsgerr(data, offset=offset)
+        msg.decode()
+        extack = msg.get_attr("NLMSGERR_ATTR_MSG")
+    raise RefusedError(-error, extack)
+
+
+@contextlib.contextmanager
+def refusal(errno: int, extack: str | None = None) -> Iterator[None]:
+    """Assert that the block is refused with this errno and, if given, with this text in the extack message."""
+    wanted = f"{os.strerror(errno)}" + (f" and «{extack}»" if extack else "")
+    try:
+        yield
+    except RefusedError as refused:
+        assert refused.errno == errno, f"refused with {os.strerror(refused.errno or 0)} ({refused}), not with {wanted}"
+        assert extack is None or extack in refused.extack, f"extack says «{refused.extack}», not «{extack}»"
+    else:
+        raise AssertionError(f"the kernel accepted what it had to refuse with {wanted}")

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Does receive side scaling put each flow on the queue that the hash, the key and the table say?
+
+netns «ppiov-tx»                    netns «ppiov-rx»
+ tx0 ====== one frame per flow ====== rx0  queue 0..3, one packet socket each
+
+The prediction is made here, by Microsoft's description of the Toeplitz hash, and checked against the verification
+suite that goes with it.
+"""
+
+from __future__ import annotations
+
+import errno
+import random
+import re
+import socket
+import struct
+
+import pytest
+from lib.frames import FLOW4, FLOW6, Flow, tcp, udp
+from lib.link import Link
+from lib.wire import MakeWire, Wire
+
+SO_INCOMING_NAPI_ID = 56
+
+KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa")
+
+# From, to, hash of the addresses alone, hash with the ports
+SUITE = [
+    (Flow("66.9.149.187", "161.142.100.80", 2794, 1766), 0x323E8FC2, 0x51CCC178),
+    (Flow("199.92.111.2", "65.69.140.83", 14230, 4739), 0xD718262A, 0xC626B0EA),
+    (Flow("24.19.198.95", "12.22.207.184", 12898, 38024), 0xD2D0A5DE, 0x5C2B394A),
+    (Flow("38.27.205.30", "209.142.163.6", 48228, 2217), 0x82989176, 0xAFC7327F),
+    (Flow("153.39.163.191", "202.188.127.2", 44251, 1303), 0x5D1809C5, 0x10E828A2),
+    (Flow("3ffe:2501:200:1fff::7", "3ffe:2501:200:3::1", 2794, 1766), 0x2CC18CD5, 0x40207D3D),
+    (Flow("3ffe:501:8::260:97ff:fe40:efab", "ff02::1", 14230, 4739), 0x0F0C461C, 0xDDE51BBF),
+    (Flow("3ffe:1900:4545:3:200:f8ff:fe21:67cf", "fe80::200:f8ff:fe21:67cf", 44251, 38024), 0x4B61E985, 0x02D1FEEF),
+]
+
+
+def toeplitz(key: bytes, data: bytes) -> int:
+    """For each bit of the input that is set: the 32 bits of the key that begin there."""
+    bits = int.from_bytes(key, "big")
+    result = 0
+    for i in range(len(data) * 8):
+        if data[i // 8] >> (7 - i % 8) & 1:
+            result ^= bits >> (len(key) * 8 - 32 - i) & 0xFFFFFFFF
+    return result
+
+
+def hash_of(key: bytes, flow: Flow, ports: bool = True) -> int:
+    return toeplitz(key, flow.addresses + (struct.pack("!HH", flow.sport, flow.dport) if ports else b""))
+
+
+def set_key(link: Link, key: bytes) -> None:
+    link.rx.ethtool.run("-X", "hkey", key.hex(":"))
+
+
+def table(link: Link, *context: str) -> list[int]:
+    """The indirection table."""
+    rows = re.findall(r"^ *\d+:((?: +\d+)+)$", link.rx.ethtool.run("-x", *context), re.MULTILINE)
+    return [int(queue) for row in rows for queue in row.split()]
+
+
+def flows(count: int, seed: int) -> list[Flow]:
+    """Flows of both families, none like another."""
+    rng = random.Random(seed)
+    made = []
+    for i in range(count):
+        family = socket.AF_INET6 if i % 2 else socket.AF_INET
+        length = 16 if i % 2 else 4
+        # Of no special kind: 2001::/16 and 11.0.0.0/8
+        prefix = b"\x20\x01" if i % 2 else b"\x0b"
+        raw = [(prefix + rng.randbytes(length))[:length] for _ in range(2)]
+        src, dst = (socket.inet_ntop(family, address) for address in raw)
+        made.append(Flow(src, dst, rng.randrange(1, 1 << 16), rng.randrange(1, 1 << 16)))
+    return made
+
+
+def where(wire: Wire, sent: list[Flow], make: object = tcp) -> list[int]:
+    """Send one frame per flow; the queue that each came through."""
+    queues = []
+    for flow in sent:
+        (got,) = wire.exchange([make(flow, b"x" * 40)])  # type: ignore[operator]
+        queues.append(got.queue)
+    return queues
+
+
+def test_prediction() -> None:
+    """What this file predicts agrees with Microsoft's verification suite; without that the other tests say nothing."""
+    for flow, addresses, ports in SUITE:
+        assert hash_of(KEY, flow, ports=False) == addresses
+        assert hash_of(KEY, flow) == ports
+
+
+def test_verification_suite(make_wire: MakeWire) -> None:
+    """With the suite's key, the NIC reports the suite's hash of each flow, 32 bits of it, and uses its last 7."""
+    hashes = tuple(ports for _, _, ports in SUITE)
+    wire = make_wire(queue=None, hashes=hashes, bare=True)
+    set_key(wire.link, KEY)
+    indirection = table(wire.link)
+    assert len(indirection) == 128
+    sent = [flow for flow, _, _ in SUITE]
+    assert where(wire, sent) == [indirection[h % 128] for h in hashes]
+    assert where(wire, sent, udp) == [indirection[h % 128] for h in hashes]
+
+
+def test_hash_fields(make_wire: MakeWire) -> None:
+    """`rx-flow-hash udp4 sd` takes the ports out of the hash of that kind of flow, and of no other."""
+    wire = make_wire(queue=None, hashes=tuple(h for _, *both in SUITE for h in both), bare=True)
+    link = wire.link
+    set_key(link, KEY)
+    indirection = table(link)
+    v4, v6 = SUITE[:5], SUITE[5:]
+    link.rx.ethtool.run("-N", "rx-flow-hash", "udp4", "sd")
+    assert where(wire, [f for f, _, _ in v4], udp) == [indirection[h % 128] for _, h, _ in v4]
+    assert where(wire, [f for f, _, _ in v4], tcp) == [indirection[h % 128] for _, _, h in v4]
+    assert where(wire, [f for f, _, _ in v6], udp) == [indirection[h % 128] for _, _, h in v6]
+    said = link.rx.ethtool.run("-n", "rx-flow-hash", "udp4")
+    assert "IP SA" in said and "IP DA" in said and "L4" not in said, f"ethtool -n says: {said}"
+    link.rx.ethtool.run("-N", "rx-flow-hash", "udp4", "sdv")  # refused, but ethtool 6.1 ends with 0 all the same
+    assert link.rx.ethtool.run("-n", "rx-flow-hash", "udp4") == said, "the VLAN tag can't be hashed"
+
+
+def test_random_key(make_wire: MakeWire) -> None:
+    """With a key and flows nobody has chosen, each flow is where the table puts its hash."""
+    key = random.Random(1).randbytes(40)
+    wire = make_wire(queue=None, bare=True)
+    set_key(wire.link, key)
+    assert key.hex(":") in wire.link.rx.ethtool.run("-x")
+    sent = flows(24, seed=2)
+    indirection = table(wire.link)
+    wanted = [indirection[hash_of(key, f) % 128] for f in sent]
+    assert len(set(wanted)) == 4, "the flows chosen don't reach all queues"
+    assert where(wire, sent) == wanted
+
+
+def test_default_key_is_none_of_ours(make_wire: MakeWire) -> None:
+    """Out of the box a key is there, and flows spread over all queues; a port made later has the host's same key."""
+    wire = make_wire(queue=None, bare=True)
+    (key,) = re.findall(r"^((?:[0-9a-f]{2}:){39}[0-9a-f]{2})$", wire.link.rx.ethtool.run("-x"), re.MULTILINE)
+    assert len(set(key.split(":"))) > 8, f"not much of a key: {key}"
+    assert set(where(wire, flows(32, seed=3))) == {0, 1, 2, 3}
+
+
+def test_table_moves_flows(make_wire: MakeWire) -> None:
+    """equal, weight and start write the table that ethtool -x shows, and flows follow it at once."""
+    wire = make_wire(queue=None, bare=True)
+    rx = wire.link.rx.ethtool
+    set_key(wire.link, KEY)
+    sent = flows(12, seed=4)
+    for words, wanted_table in (
+        (("equal", 2), [i % 2 for i in range(128)]),
+        (("start", 2, "equal", 2), [2 + i % 2 for i in range(128)]),
+        (("weight", 0, 0, 1, 0), [2] * 128),
+        (("default",), [i % 4 for i in range(128)]),
+    ):
+        rx.run("-X", *words)
+        assert table(wire.link) == wanted_table, f"table after `-X {words}`"
+        assert where(wire, sent) == [wanted_table[hash_of(KEY, f) % 128] for f in sent], f"after `-X {words}`"
+
+
+def test_symmetric(make_wire: MakeWire) -> None:
+    """Both directions of a flow land on one queue if the key repeats every 16 bits, and with others they don't."""
+    key = bytes.fromhex("6d5a") * 20
+    there = flows(8, seed=5)
+    back = [Flow(f.dst, f.src, f.dport, f.sport) for f in there]
+    wire = make_wire(queue=None, bare=True)
+    set_key(wire.link, key)
+    assert where(wire, there) == where(wire, back)
+    set_key(wire.link, KEY)
+    assert where(wire, there) != where(wire, back), "flows and their answers land together with any key"
+
+
+def test_contexts(make_wire: MakeWire) -> None:
+    """A context has a table and a key of its own; rules send flows to it, and it can be changed and deleted."""
+    wire = make_wire(queue=None, bare=True)
+    rx = wire.link.rx.ethtool
+    set_key(wire.link, KEY)
+    rx.run("-X", "equal", 2)
+    (number,) = re.findall(r"context is (\d+)", rx.run("-X", "context", "new", "start", "2", "equal", "2"))
+    context = ("context", number)
+    assert table(wire.link, *context) == [2 + i % 2 for i in range(128)]
+    other = random.Random(6).randbytes(40)
+    rx.run("-X", *context, "hkey", other.hex(":"))
+    assert other.hex(":") in rx.run("-x", *context) and KEY.hex(":") in rx.run("-x"), "the keys of two contexts mixed"
+
+    ports = range(3000, 3008)
+    into = [Flow(dport=port) for port in ports]
+    beside = [Flow(dport=port, sport=9) for port in ports]
+    rule = rx.run("-N", "flow-type", "tcp4", "src-port", FLOW4.sport, *context)
+    assert where(wire, into) == [2 + hash_of(other, f) % 2 for f in into], "flows that a rule sends to the context"
+    assert where(wire, beside) == [hash_of(KEY, f) % 2 for f in beside], "flows beside it"
+
+    rx.run("-X", *context, "weight", 0, 1, 0, 0)
+    assert set(where(wire, into)) == {1}, "after a change of the context's table"
+
+    with pytest.raises(AssertionError, match="busy"):
+        rx.run("-X", *context, "delete")
+    assert set(where(wire, into)) == {1}, "a refused delete must change nothing"
+    (location,) = re.findall(r"ID (\d+)", rule)
+    rx.run("-N", "delete", location)
+    rx.run("-X", *context, "delete")
+    assert where(wire, into) == [hash_of(KEY, f) % 2 for f in into], "without context, flows are as others"
+    with pytest.raises(AssertionError):
+        rx.run("-x", *context)
+
+
+def test_refusals(nic: Link) -> None:
+    """What the NIC can't do is refused, and changes nothing."""
+    rx = nic.rx.ethtool
+    before = rx.run("-x")
+    for words, said in (
+        (("weight", 1, 1, 1, 1, 1), "Invalid"),
+        (("hfunc", "xor"), os_error(errno.EOPNOTSUPP)),
+        (("context", "9", "equal", "2"), "No such"),
+        (("hkey", "11:22"), ""),
+    ):
+        with pytest.raises(AssertionError, match=said or None):
+            rx.run("-X", *words)
+    assert rx.run("-x") == before
+    made = [rx.run("-X", "context", "new") for _ in range(15)]
+    assert len(set(made)) == 15
+    with pytest.raises(AssertionError):
+        rx.run("-X", "context", "new")
+
+
+def os_error(number: int) -> str:
+    return {errno.EOPNOTSUPP: "not supported"}[number]
+
+
+@pytest.mark.parametrize("flow", [FLOW4, FLOW6], ids=["ipv4", "ipv6"])
+def test_sockets_see_their_queue(nic: Link, flow: Flow) -> None:
+    """A UDP socket's napi id is that of the queue that the hash predicts for its flow."""
+    set_key(nic, KEY)
+    indirection = table(nic)
+    napi = {q.id: q.napi_id for q in nic.netdev.queues(nic.rx.ifindex) if q.kind == 0}
+    seen, wanted = [], []
+    for _ in range(6):
+        with (
+            nic.rx.ns.socket(flow.family, socket.SOCK_DGRAM) as receiver,  # UDP keeps the first one that it sees
+            nic.tx.ns.socket(flow.family, socket.SOCK_DGRAM) as sender,
+        ):
+            receiver.bind((nic.rx.address(flow.family), 0))
+            receiver.settimeout(10)
+            sender.connect(receiver.getsockname()[:2])
+            sender.send(b"x")
+            receiver.recv(10)
+            ports = sender.getsockname()[1], receiver.getsockname()[1]
+            real = Flow(nic.tx.address(flow.family), nic.rx.address(flow.family), *ports)
+            wanted.append(napi[indirection[hash_of(KEY, real) % 128]])
+            seen.append(receiver.getsockopt(socket.SOL_SOCKET, SO_INCOMING_NAPI_ID))
+    assert seen == wanted
