@@ -1,0 +1,82 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# lint.sh: every check that reads code without building it. Runs all of them, then fails if one has.
+# KERNEL_TREE=... names a kernel source tree for checkpatch; else one below /usr/src is taken, or one that
+# `ppiov run upstream` has put into the store, if there is one.
+# Needs on the PATH: ruff, mypy, yamllint (from .venv), clang-format, shellcheck, perl.
+set -eu
+
+cd "$(dirname "$0")/.."
+failed=
+
+check() {
+	name=$1
+	shift
+	if output=$("$@" 2>&1); then
+		printf 'ok    %s\n' "$name"
+	else
+		printf 'FAIL  %s\n%s\n' "$name" "$output"
+		failed="$failed $name"
+	fi
+}
+
+skip() { printf 'skip  %s: %s\n' "$1" "$2"; }
+
+# Runs a command on the tracked files that match a pattern. File names here have no blanks; the SPDX check sees to it.
+on() {
+	pattern=$1
+	shift
+	# shellcheck disable=SC2086 # several patterns
+	files=$(git ls-files -- $pattern)
+	# shellcheck disable=SC2086 # one word per file
+	[ -z "$files" ] || "$@" $files
+}
+
+# The licence stands in the first three lines of every file that can hold a comment.
+spdx() {
+	bad=$(git ls-files | while read -r file; do
+		case $file in
+		*" "*) echo "$file: a blank in its name" ;;
+		LICENSES/* | *.png | *.json | *.log | */py.typed) ;;
+		*) [ ! -s "$file" ] || head -n 3 "$file" | grep -q 'SPDX-License-Identifier: .*GPL-2.0' || echo "$file: no SPDX line" ;;
+		esac
+	done)
+	[ -z "$bad" ] || { echo "$bad" && false; }
+}
+
+checkpatch_tree() {
+	for tree in ${KERNEL_TREE:+"$KERNEL_TREE"} /usr/src/linux-source-* /usr/src/linux \
+		"${XDG_CACHE_HOME:-${HOME:-}/.cache}"/ppiov/sources/*; do
+		if [ -f "$tree/scripts/checkpatch.pl" ]; then
+			echo "$tree"
+			return
+		fi
+	done
+}
+
+# MAINTAINERS and file moves are the tree's business; an out-of-tree C file with // SPDX is as in the tree.
+checkpatch() {
+	on 'kernel/*.c kernel/*.h selftests/*.c selftests/*.h' \
+		perl "$1/scripts/checkpatch.pl" --no-tree --file --terse --strict --no-summary --max-line-length=80 \
+		--ignore FILE_PATH_CHANGES,SPLIT_STRING --root "$1"
+}
+
+check "ruff check" ruff check harness selftests
+check "ruff format" ruff format --check harness selftests
+check "mypy" mypy
+check "clang-format" on 'kernel/*.c kernel/*.h selftests/*.c selftests/*.h' clang-format --dry-run --Werror
+check "shellcheck" on '*.sh .ci/run' shellcheck --exclude SC1091 # a file that is sourced may be made at run time
+check "yamllint" on '*.yaml *.yml .yamllint' yamllint --strict
+check "spdx" spdx
+tree=$(checkpatch_tree)
+if [ -n "$tree" ]; then
+	check "checkpatch --strict" checkpatch "$tree"
+else
+	skip "checkpatch" "no kernel source tree here (KERNEL_TREE=DIR, apt install linux-source, or ppiov run upstream)"
+fi
+
+[ -z "$failed" ] || {
+	printf 'lint:%s failed\n' "$failed"
+	exit 1
+}
