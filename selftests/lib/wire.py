@@ -156,7 +156,19 @@ class Wire:
             got += self.drain()
             if len(got) >= count:
                 return got
-        raise NeverHappenedError(f"{count} frames at {self.link.rx.name}: only {len(got)} have come")
+        raise NeverHappenedError(
+            f"{count} frames at {self.link.rx.name}: only {len(got)} have come; "
+            f"no room here for {self.overflows()}; {self._account()}"
+        )
+
+    def _account(self) -> str:
+        """What each end and its qdisc have counted: a frame that did not come is in one of them."""
+        ends = (self.link.tx, self.link.rx)
+        return "\n".join(
+            f"{port.name}: {', '.join(f'{k} {v}' for k, v in port.ethtool.stats().items() if v)}\n"
+            + port.ns.run(["tc", "-s", "qdisc", "show", "dev", port.name])
+            for port in ends
+        )
 
     def overflows(self) -> int:
         """Frames that came and found no room here, since the last call."""

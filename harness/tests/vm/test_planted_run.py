@@ -67,7 +67,9 @@ def test_each_fault_is_reported_as_what_it_is(kernel: str, tmp_path: Path) -> No
         if ended:
             assert run.boots[test.boot].ended == ended, test.name
     by_name = {test.name.rpartition("::test_")[2]: test for test in run.tests}
-    assert by_name["panic"].splats and "sysrq triggered crash" in by_name["panic"].detail
+    (panic,) = by_name["panic"].splats
+    assert panic.kind == "panic" and "sysrq triggered crash" in panic.text
+    assert "sysrq_handle_crash" in by_name["panic"].detail, "the console's last lines"
     assert "in test_hang" in by_name["hang"].detail
     (warning,) = by_name["warn"].splats
     assert warning.kind == "warn" and "planted on purpose" in warning.text
