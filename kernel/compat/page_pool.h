@@ -9,6 +9,7 @@
 #define PPIOV_COMPAT_PAGE_POOL_H
 
 #include <linux/rtnetlink.h>
+#include <net/netdev_queues.h>
 #include <net/netdev_rx_queue.h>
 #include <net/page_pool/helpers.h>
 #include <net/page_pool/types.h>
