@@ -1,0 +1,613 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The pool's fast paths: alloc, put, frags and references.
+ *
+ * The structure is that of net/core/page_pool.c. What is different: the
+ * source of buffers is always a provider, a put that comes twice is refused,
+ * and after ppiov_pool_destroy() buffers go straight back to the provider
+ * instead of waiting in the ring for a work item to look.
+ */
+#include <linux/bottom_half.h>
+#include <linux/dma-mapping.h>
+#include <linux/netdevice.h>
+#include <linux/preempt.h>
+
+#include "pool_priv.h"
+
+struct static_key_false ppiov_iov_key = STATIC_KEY_FALSE_INIT;
+EXPORT_SYMBOL_GPL(ppiov_iov_key);
+
+/* As many references as no user comes near; see ppiov_pool_alloc_frag(). */
+#define PPIOV_FRAG_BIAS (LONG_MAX >> 1)
+
+static void ppiov_set_magic(ppiov_netmem_t netmem, unsigned long magic)
+{
+	WRITE_ONCE(ppiov_netmem_desc(netmem)->pp_magic, magic);
+}
+
+/* ------------------------------------------------------------ to the device */
+
+static void ppiov_sync_for_device(const struct ppiov_pool *pool,
+				  ppiov_netmem_t netmem)
+{
+	if (pool->sync)
+		dma_sync_single_range_for_device(pool->p.dev,
+						 ppiov_netmem_dma(netmem),
+						 pool->p.sync_offset,
+						 pool->p.sync_len,
+						 pool->p.dma_dir);
+}
+
+/**
+ * ppiov_pool_sync_for_cpu() - make visible what the device wrote
+ * @pool: whose buffer
+ * @netmem: the buffer; nothing happens for an iov, which no CPU reads
+ * @offset: from the pool's sync_offset on, bytes
+ * @len: bytes
+ *
+ * Context: any but hard interrupt.
+ */
+void ppiov_pool_sync_for_cpu(const struct ppiov_pool *pool,
+			     ppiov_netmem_t netmem, unsigned int offset,
+			     unsigned int len)
+{
+	if (pool->sync)
+		dma_sync_single_range_for_cpu(pool->p.dev,
+					      ppiov_netmem_dma(netmem),
+					      pool->p.sync_offset + offset, len,
+					      pool->p.dma_dir);
+}
+EXPORT_SYMBOL_GPL(ppiov_pool_sync_for_cpu);
+
+/* ---------------------------------------------------------------- provider */
+
+/* Give a buffer that nobody uses back to the provider. Any context. */
+static void ppiov_release(struct ppiov_pool *pool, ppiov_netmem_t netmem)
+{
+	/* The pool may go as soon as @released says that this was the last
+	 * one: ppiov_pool_end() waits for us.
+	 */
+	rcu_read_lock();
+	pool->ops->release(pool, netmem);
+	/* Fully ordered against the store to @destroying. */
+	atomic_inc_return(&pool->released);
+	if (READ_ONCE(pool->destroying) && !ppiov_pool_inflight(pool))
+		ppiov_pool_kick(pool);
+	rcu_read_unlock();
+}
+
+/* Fill the cache from the provider, and return one of its buffers. */
+static noinline ppiov_netmem_t ppiov_alloc_slow(struct ppiov_pool *pool,
+						gfp_t gfp)
+{
+	ppiov_netmem_t netmem = pool->ops->alloc(pool, gfp);
+
+	if (unlikely(netmem == PPIOV_NETMEM_NONE)) {
+		this_cpu_inc(pool->stats->alloc_fail);
+		return netmem;
+	}
+	WRITE_ONCE(pool->held, pool->held + 1);
+	this_cpu_inc(pool->stats->alloc_slow);
+	ppiov_sync_for_device(pool, netmem);
+	return netmem;
+}
+
+/* ------------------------------------------------------------------- alloc */
+
+/* Another node's page costs more on each use than a new one does once. */
+static bool ppiov_wrong_node(const struct ppiov_pool *pool,
+			     ppiov_netmem_t netmem)
+{
+	int nid = ppiov_netmem_nid(netmem);
+
+	return IS_ENABLED(CONFIG_NUMA) && pool->p.nid != NUMA_NO_NODE &&
+	       nid != NUMA_NO_NODE && nid != pool->p.nid;
+}
+
+static noinline ppiov_netmem_t ppiov_refill(struct ppiov_pool *pool)
+{
+	ppiov_netmem_t netmem;
+	void *entry;
+
+	while (pool->count < PPIOV_CACHE_REFILL) {
+		/* The consumer is alone, so no lock: see struct ppiov_pool. */
+		entry = __ptr_ring_consume(&pool->ring);
+		if (!entry)
+			break;
+		netmem = (__force ppiov_netmem_t)(unsigned long)entry;
+		if (unlikely(ppiov_wrong_node(pool, netmem))) {
+			this_cpu_inc(pool->stats->recycle_foreign);
+			ppiov_release(pool, netmem);
+			continue;
+		}
+		pool->cache[pool->count++] = netmem;
+	}
+	if (!pool->count)
+		return PPIOV_NETMEM_NONE;
+
+	this_cpu_inc(pool->stats->alloc_refill);
+	return pool->cache[--pool->count];
+}
+
+/**
+ * ppiov_pool_alloc() - get a buffer, with one reference
+ * @pool: from here
+ * @gfp: for the provider, if it has to allocate
+ *
+ * Context: the pool's consumer: its NAPI, or with that off.
+ * Return: a buffer, or PPIOV_NETMEM_NONE.
+ */
+ppiov_netmem_t ppiov_pool_alloc(struct ppiov_pool *pool, gfp_t gfp)
+{
+	ppiov_netmem_t netmem;
+
+	if (likely(pool->count)) {
+		netmem = pool->cache[--pool->count];
+		this_cpu_inc(pool->stats->alloc_fast);
+	} else {
+		netmem = ppiov_refill(pool);
+		if (netmem == PPIOV_NETMEM_NONE)
+			netmem = ppiov_alloc_slow(pool, gfp);
+		if (netmem == PPIOV_NETMEM_NONE)
+			return netmem;
+	}
+	ppiov_set_magic(netmem, PPIOV_MAGIC_OUT);
+	return netmem;
+}
+EXPORT_SYMBOL_GPL(ppiov_pool_alloc);
+
+/**
+ * ppiov_pool_alloc_bulk() - get several buffers, with one reference each
+ * @pool: from here
+ * @gfp: as for ppiov_pool_alloc()
+ * @netmems: filled from the front
+ * @n: how many are wanted
+ *
+ * Context: as ppiov_pool_alloc().
+ * Return: how many there are, 0 to @n.
+ */
+unsigned int ppiov_pool_alloc_bulk(struct ppiov_pool *pool, gfp_t gfp,
+				   ppiov_netmem_t *netmems, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		netmems[i] = ppiov_pool_alloc(pool, gfp);
+		if (netmems[i] == PPIOV_NETMEM_NONE)
+			break;
+	}
+	return i;
+}
+EXPORT_SYMBOL_GPL(ppiov_pool_alloc_bulk);
+
+/* -------------------------------------------------------------- references */
+
+/**
+ * ppiov_netmem_get() - more users of a buffer
+ * @netmem: a buffer that is out
+ * @n: how many, positive
+ *
+ * Context: any; the caller has a reference.
+ */
+void ppiov_netmem_get(ppiov_netmem_t netmem, long n)
+{
+	atomic_long_add(n, &ppiov_netmem_desc(netmem)->pp_ref_count);
+}
+EXPORT_SYMBOL_GPL(ppiov_netmem_get);
+
+/**
+ * ppiov_netmem_put_refs() - fewer users of a buffer
+ * @netmem: a buffer that is out
+ * @n: references to drop, positive
+ *
+ * Context: any.
+ * Return: true if they were the last. The buffer has one reference again then,
+ * which is the caller's: to be given to ppiov_pool_put().
+ */
+bool ppiov_netmem_put_refs(ppiov_netmem_t netmem, long n)
+{
+	atomic_long_t *refs = &ppiov_netmem_desc(netmem)->pp_ref_count;
+	long left;
+
+	/* The only user: nobody else can come or go, so nothing atomic. As
+	 * page_pool_unref_netmem() has it.
+	 */
+	if (likely(atomic_long_read(refs) == n)) {
+		if (unlikely(n != 1))
+			atomic_long_set(refs, 1);
+		return true;
+	}
+
+	left = atomic_long_sub_return(n, refs);
+	WARN_ON_ONCE(left < 0);
+	if (left)
+		return false;
+	atomic_long_set(refs, 1);
+	return true;
+}
+EXPORT_SYMBOL_GPL(ppiov_netmem_put_refs);
+
+/* --------------------------------------------------------------------- put */
+
+/* May this buffer be used again? A page may have found other users in mm. */
+static bool ppiov_recyclable(ppiov_netmem_t netmem)
+{
+	struct page *page;
+
+	if (ppiov_netmem_is_iov(netmem))
+		return true;
+	page = ppiov_netmem_to_page(netmem);
+	return likely(page_ref_count(page) == 1 && !page_is_pfmemalloc(page));
+}
+
+/* Is the caller alone with the consumer's side? As page_pool_napi_local(). */
+static bool ppiov_is_consumer(const struct ppiov_pool *pool)
+{
+	const struct napi_struct *napi;
+
+	if (!in_softirq() || in_hardirq())
+		return false;
+	napi = READ_ONCE(pool->napi);
+	return napi && READ_ONCE(napi->list_owner) == smp_processor_id();
+}
+
+/*
+ * Take the last reference of a buffer that is out: mark it as the pool's.
+ * Returns false for one that the pool has already, or that is not its own.
+ */
+static bool ppiov_take(struct ppiov_pool *pool, ppiov_netmem_t netmem)
+{
+	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
+
+	if (unlikely(READ_ONCE(desc->pp_magic) != PPIOV_MAGIC_OUT ||
+		     desc->pp != pool)) {
+		this_cpu_inc(pool->stats->double_put);
+		WARN_ONCE(1,
+			  "ppiov: buffer was put twice, or into the wrong pool\n");
+		return false;
+	}
+	ppiov_set_magic(netmem, PPIOV_MAGIC_IDLE);
+	return true;
+}
+
+static bool ppiov_put_cache(struct ppiov_pool *pool, ppiov_netmem_t netmem)
+{
+	if (unlikely(pool->count == PPIOV_CACHE_SIZE)) {
+		this_cpu_inc(pool->stats->recycle_cache_full);
+		return false;
+	}
+	pool->cache[pool->count++] = netmem;
+	this_cpu_inc(pool->stats->recycle_cache);
+	return true;
+}
+
+/* Returns how many of the first @n buffers the ring took. */
+static unsigned int ppiov_put_ring(struct ppiov_pool *pool,
+				   const ppiov_netmem_t *netmems,
+				   unsigned int n)
+{
+	unsigned int i = 0;
+
+	spin_lock_bh(&pool->ring.producer_lock);
+	/* Once destroyed, nobody takes them out again. */
+	if (!pool->destroying)
+		for (; i < n; i++)
+			if (__ptr_ring_produce(&pool->ring,
+					       (void *)(__force unsigned long)
+						       netmems[i]))
+				break;
+	spin_unlock_bh(&pool->ring.producer_lock);
+
+	this_cpu_add(pool->stats->recycle_ring, i);
+	if (i < n)
+		this_cpu_add(pool->stats->recycle_ring_full, n - i);
+	return i;
+}
+
+/* @netmem is taken. Returns false if it is a case for the ring. */
+static bool ppiov_put_here(struct ppiov_pool *pool, ppiov_netmem_t netmem,
+			   bool direct)
+{
+	if (unlikely(!ppiov_recyclable(netmem))) {
+		this_cpu_inc(pool->stats->recycle_foreign);
+		ppiov_release(pool, netmem);
+		return true;
+	}
+	ppiov_sync_for_device(pool, netmem);
+	return direct && ppiov_put_cache(pool, netmem);
+}
+
+/**
+ * ppiov_pool_put() - drop one reference; the last one recycles the buffer
+ * @pool: that the buffer came from
+ * @netmem: the buffer
+ * @direct: the caller is the pool's consumer, as in ppiov_pool_alloc(); if it
+ *	can't know, false: the pool finds out
+ *
+ * A buffer that the pool has already is refused: one warning, counted as
+ * double_put, and nothing else happens.
+ *
+ * Context: any but hard interrupt.
+ */
+void ppiov_pool_put(struct ppiov_pool *pool, ppiov_netmem_t netmem, bool direct)
+{
+	if (!ppiov_netmem_put_refs(netmem, 1) || !ppiov_take(pool, netmem))
+		return;
+	if (ppiov_put_here(pool, netmem, direct || ppiov_is_consumer(pool)))
+		return;
+	if (!ppiov_put_ring(pool, &netmem, 1))
+		ppiov_release(pool, netmem);
+}
+EXPORT_SYMBOL_GPL(ppiov_pool_put);
+
+/**
+ * ppiov_pool_put_bulk() - ppiov_pool_put() for several buffers, in one go
+ * @pool: that they came from
+ * @netmems: the buffers
+ * @n: how many
+ * @direct: as for ppiov_pool_put()
+ *
+ * The ring's lock is taken once for up to 16 of them.
+ *
+ * Context: any but hard interrupt.
+ */
+void ppiov_pool_put_bulk(struct ppiov_pool *pool, const ppiov_netmem_t *netmems,
+			 unsigned int n, bool direct)
+{
+	ppiov_netmem_t batch[16];
+	unsigned int i, nr = 0, done;
+
+	direct = direct || ppiov_is_consumer(pool);
+	for (i = 0; i < n; i++) {
+		if (ppiov_netmem_put_refs(netmems[i], 1) &&
+		    ppiov_take(pool, netmems[i]) &&
+		    !ppiov_put_here(pool, netmems[i], direct))
+			batch[nr++] = netmems[i];
+
+		if (nr && (nr == ARRAY_SIZE(batch) || i == n - 1)) {
+			done = ppiov_put_ring(pool, batch, nr);
+			while (done < nr)
+				ppiov_release(pool, batch[done++]);
+			nr = 0;
+		}
+	}
+}
+EXPORT_SYMBOL_GPL(ppiov_pool_put_bulk);
+
+/* ------------------------------------------------------------------- frags */
+
+/* Give back what the frags did not use of the bias. */
+static ppiov_netmem_t ppiov_frag_drain(struct ppiov_pool *pool)
+{
+	ppiov_netmem_t netmem = pool->frag.netmem;
+
+	pool->frag.netmem = PPIOV_NETMEM_NONE;
+	if (!ppiov_netmem_put_refs(netmem, PPIOV_FRAG_BIAS - pool->frag.users))
+		return PPIOV_NETMEM_NONE;
+
+	/* All frags are back: the same buffer can be cut again. */
+	if (ppiov_recyclable(netmem)) {
+		ppiov_sync_for_device(pool, netmem);
+		return netmem;
+	}
+	ppiov_pool_put(pool, netmem, true);
+	return PPIOV_NETMEM_NONE;
+}
+
+/**
+ * ppiov_pool_alloc_frag() - get a part of a buffer, with one reference
+ * @pool: from here
+ * @gfp: as for ppiov_pool_alloc()
+ * @size: bytes, at most a buffer
+ * @offset: where in the buffer the part begins
+ *
+ * Each part is given back with ppiov_pool_put(). References are taken as a
+ * large number at once and what is left is dropped when the buffer is used
+ * up, as in page_pool_alloc_frag_netmem(): no atomic per frag.
+ *
+ * Context: as ppiov_pool_alloc().
+ * Return: the buffer, or PPIOV_NETMEM_NONE.
+ */
+ppiov_netmem_t ppiov_pool_alloc_frag(struct ppiov_pool *pool, gfp_t gfp,
+				     unsigned int size, unsigned int *offset)
+{
+	ppiov_netmem_t netmem = pool->frag.netmem;
+
+	if (WARN_ON_ONCE(!size || size > pool->buf_size))
+		return PPIOV_NETMEM_NONE;
+	size = ALIGN(size, dma_get_cache_alignment());
+
+	if (netmem != PPIOV_NETMEM_NONE &&
+	    pool->frag.offset + size <= pool->buf_size) {
+		pool->frag.users++;
+		*offset = pool->frag.offset;
+		pool->frag.offset += size;
+		return netmem;
+	}
+
+	if (netmem != PPIOV_NETMEM_NONE)
+		netmem = ppiov_frag_drain(pool);
+	if (netmem == PPIOV_NETMEM_NONE)
+		netmem = ppiov_pool_alloc(pool, gfp);
+	if (netmem == PPIOV_NETMEM_NONE)
+		return netmem;
+
+	atomic_long_set(&ppiov_netmem_desc(netmem)->pp_ref_count,
+			PPIOV_FRAG_BIAS);
+	pool->frag.netmem = netmem;
+	pool->frag.users = 1;
+	pool->frag.offset = size;
+	*offset = 0;
+	return netmem;
+}
+EXPORT_SYMBOL_GPL(ppiov_pool_alloc_frag);
+
+/**
+ * ppiov_pool_flush() - give all idle buffers back to the provider
+ * @pool: with @destroying set, so that nothing enters the ring any more
+ *
+ * Context: process; there is no consumer any more.
+ */
+void ppiov_pool_flush(struct ppiov_pool *pool)
+{
+	ppiov_netmem_t netmem;
+	void *entry;
+
+	if (pool->frag.netmem != PPIOV_NETMEM_NONE) {
+		netmem = ppiov_frag_drain(pool);
+		if (netmem != PPIOV_NETMEM_NONE)
+			ppiov_pool_put(pool, netmem, false);
+	}
+	while (pool->count)
+		ppiov_release(pool, pool->cache[--pool->count]);
+	while ((entry = ptr_ring_consume_bh(&pool->ring)))
+		ppiov_release(pool,
+			      (__force ppiov_netmem_t)(unsigned long)entry);
+}
+
+/* ------------------------------------------------- buffers, for providers */
+
+static ppiov_netmem_t ppiov_netmem_init(struct ppiov_pool *pool,
+					ppiov_netmem_t netmem, dma_addr_t dma)
+{
+	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
+
+	if (!ppiov_dma_pack(dma, BITS_PER_LONG, &desc->dma_addr))
+		return PPIOV_NETMEM_NONE;
+	desc->pp = pool;
+	atomic_long_set(&desc->pp_ref_count, 1);
+	ppiov_set_magic(netmem, PPIOV_MAGIC_IDLE);
+	return netmem;
+}
+
+static bool ppiov_netmem_fini(struct ppiov_pool *pool, ppiov_netmem_t netmem)
+{
+	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
+
+	bool idle = READ_ONCE(desc->pp_magic) == PPIOV_MAGIC_IDLE;
+
+	if (WARN_ONCE(!idle || desc->pp != pool,
+		      "ppiov: provider %s releases a buffer that it has\n",
+		      pool->ops->name))
+		return false;
+	/* In a page these are words of mm's, which wants them clean. */
+	ppiov_set_magic(netmem, 0);
+	desc->pp = NULL;
+	desc->dma_addr = 0;
+	atomic_long_set(&desc->pp_ref_count, 0);
+	return true;
+}
+
+/**
+ * ppiov_netmem_init_page() - make a page a buffer of a pool
+ * @pool: the pool
+ * @page: one reference, its owner's words free; a head page for an order
+ * @gfp: as alloc was called with
+ *
+ * Maps it, unless the provider says PPIOV_F_MAPPED: then the provider sets
+ * dma_addr with ppiov_netmem_set_dma().
+ *
+ * Context: a provider's alloc.
+ * Return: the buffer, or PPIOV_NETMEM_NONE if it can't be mapped.
+ */
+ppiov_netmem_t ppiov_netmem_init_page(struct ppiov_pool *pool,
+				      struct page *page, gfp_t gfp)
+{
+	struct device *dev = pool->p.dev;
+	ppiov_netmem_t netmem;
+	dma_addr_t dma = 0;
+
+	if (!dev || pool->ops->flags & PPIOV_F_MAPPED)
+		return ppiov_netmem_init(pool, ppiov_page_to_netmem(page), 0);
+
+	dma = dma_map_page_attrs(dev, page, 0, pool->buf_size, pool->p.dma_dir,
+				 DMA_ATTR_SKIP_CPU_SYNC |
+					 DMA_ATTR_WEAK_ORDERING);
+	if (dma_mapping_error(dev, dma))
+		return PPIOV_NETMEM_NONE;
+
+	netmem = ppiov_netmem_init(pool, ppiov_page_to_netmem(page), dma);
+	if (netmem == PPIOV_NETMEM_NONE) {
+		/* What of it was written is the page's next owner's. */
+		ppiov_netmem_desc(ppiov_page_to_netmem(page))->dma_addr = 0;
+		dma_unmap_page_attrs(dev, dma, pool->buf_size, pool->p.dma_dir,
+				     DMA_ATTR_SKIP_CPU_SYNC |
+					     DMA_ATTR_WEAK_ORDERING);
+	}
+	return netmem;
+}
+EXPORT_SYMBOL_GPL(ppiov_netmem_init_page);
+
+/**
+ * ppiov_netmem_set_dma() - where the device finds a buffer
+ * @netmem: fresh from ppiov_netmem_init_page() of a PPIOV_F_MAPPED provider
+ * @dma: its address
+ *
+ * Context: a provider's alloc.
+ * Return: false if the address does not fit into the buffer's word.
+ */
+bool ppiov_netmem_set_dma(ppiov_netmem_t netmem, dma_addr_t dma)
+{
+	return ppiov_dma_pack(dma, BITS_PER_LONG,
+			      &ppiov_netmem_desc(netmem)->dma_addr);
+}
+EXPORT_SYMBOL_GPL(ppiov_netmem_set_dma);
+
+/**
+ * ppiov_netmem_init_iov() - make an iov a buffer of a pool
+ * @pool: the pool, of a PPIOV_F_IOV provider
+ * @iov: in nobody's hands
+ * @dma: where the device finds it
+ *
+ * Context: a provider's alloc.
+ * Return: the buffer, or PPIOV_NETMEM_NONE if @dma does not fit.
+ */
+ppiov_netmem_t ppiov_netmem_init_iov(struct ppiov_pool *pool,
+				     struct page_pool_iov *iov, dma_addr_t dma)
+{
+	return ppiov_netmem_init(pool, ppiov_iov_to_netmem(iov), dma);
+}
+EXPORT_SYMBOL_GPL(ppiov_netmem_init_iov);
+
+/**
+ * ppiov_netmem_fini_page() - make a buffer an ordinary page again
+ * @pool: the pool
+ * @netmem: the buffer
+ *
+ * Context: a provider's release.
+ * Return: the page, unmapped, or NULL with a warning for one that the provider
+ * had already got back.
+ */
+struct page *ppiov_netmem_fini_page(struct ppiov_pool *pool,
+				    ppiov_netmem_t netmem)
+{
+	dma_addr_t dma = ppiov_netmem_dma(netmem);
+
+	if (!ppiov_netmem_fini(pool, netmem))
+		return NULL;
+	if (pool->p.dev && !(pool->ops->flags & PPIOV_F_MAPPED))
+		dma_unmap_page_attrs(pool->p.dev, dma, pool->buf_size,
+				     pool->p.dma_dir,
+				     DMA_ATTR_SKIP_CPU_SYNC |
+					     DMA_ATTR_WEAK_ORDERING);
+	return ppiov_netmem_to_page(netmem);
+}
+EXPORT_SYMBOL_GPL(ppiov_netmem_fini_page);
+
+/**
+ * ppiov_netmem_fini_iov() - take an iov back from a pool
+ * @pool: the pool
+ * @netmem: the buffer
+ *
+ * Context: a provider's release.
+ * Return: the iov, or NULL with a warning for one that the provider had
+ * already got back.
+ */
+struct page_pool_iov *ppiov_netmem_fini_iov(struct ppiov_pool *pool,
+					    ppiov_netmem_t netmem)
+{
+	if (!ppiov_netmem_fini(pool, netmem))
+		return NULL;
+	return ppiov_netmem_to_iov(netmem);
+}
+EXPORT_SYMBOL_GPL(ppiov_netmem_fini_iov);
