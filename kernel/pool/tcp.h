@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The socket side, for tcp_ulp.c, tcp_recv.c and tcp_tokens.c only. */
+#ifndef PPIOV_TCP_H
+#define PPIOV_TCP_H
+
+#include <linux/net.h>
+#include <linux/rcupdate.h>
+#include <linux/sockptr.h>
+#include <linux/xarray.h>
+#include <net/inet_connection_sock.h>
+#include <net/sock.h>
+
+#include "../include/uapi/ppiov_tcp.h"
+
+struct ppiov_carrier;
+
+/**
+ * struct ppiov_proto - what a socket's calls become
+ * @prot: a copy of @base with some calls of our own
+ * @base: the kernel's; NULL until the first socket of the family
+ * @ops: a copy of @base_ops without what would hand out skbs or pages
+ * @base_ops: the kernel's
+ *
+ * One per address family, until the module goes: a socket with the ULP holds
+ * it. Constant once @base is set.
+ */
+struct ppiov_proto {
+	struct proto prot;
+	struct proto *base;
+	const struct proto_ops *ops;
+	const struct proto_ops *base_ops;
+};
+
+/**
+ * struct ppiov_sock - what a socket with the ULP has
+ * @tokens: token to carrier, which it holds a reference of. Filled and emptied
+ *	under the socket lock; its own lock, BH off, is for release, which may
+ *	come in softirq.
+ * @nr_tokens: in @tokens (socket lock)
+ * @devmem_bytes: since the ULP was set (socket lock)
+ * @linear_bytes: since the ULP was set (socket lock)
+ * @rcu: frees it
+ *
+ * Lifetime: icsk_ulp_data, from the ULP's init until its release. Who has the
+ * socket's file open may use it. close() empties @tokens.
+ */
+struct ppiov_sock {
+	struct xarray tokens;
+	u64 nr_tokens;
+	u64 devmem_bytes;
+	u64 linear_bytes;
+	struct rcu_head rcu;
+};
+
+/* Under the socket lock, or in release: then there is nobody else. */
+static inline struct ppiov_sock *ppiov_sk(const struct sock *sk)
+{
+	return (__force struct ppiov_sock *)inet_csk(sk)->icsk_ulp_data;
+}
+
+/* The kernel's own calls, of a socket whose calls are ours. */
+static inline struct proto *ppiov_base(const struct sock *sk)
+{
+	return container_of(READ_ONCE(sk->sk_prot), struct ppiov_proto, prot)
+		->base;
+}
+
+/* tcp_recv.c */
+int ppiov_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags,
+		  int *addr_len);
+
+/* tcp_tokens.c */
+void ppiov_tokens_init(struct ppiov_sock *psk);
+int ppiov_token_add(struct ppiov_sock *psk, struct ppiov_carrier *carrier,
+		    u32 *token);
+void ppiov_token_del(struct ppiov_sock *psk, u32 token);
+int ppiov_tokens_dontneed(struct sock *sk, sockptr_t optval,
+			  unsigned int optlen);
+void ppiov_tokens_free_all(struct ppiov_sock *psk);
+
+#endif /* PPIOV_TCP_H */
