@@ -44,7 +44,9 @@ stage=$(mktemp -d "${TMPDIR:-/tmp}/ppiov-netlink.XXXXXX") || die "no temporary d
 : >"$stage/MAINTAINERS"
 mkdir -p "$stage/kernel/netlink" "$stage/kernel/pool" "$stage/kernel/include/uapi"
 cp "$tree/Documentation/netlink/genetlink.yaml" "$stage/kernel/" || die "$tree has no schema for netlink specs"
-cp "$spec" "$stage/$spec"
+# It takes one licence only, which is not this project's: the stage says that one, and what is generated says ours.
+theirs='((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause)'
+sed "1s/.*/# SPDX-License-Identifier: $theirs/" "$spec" >"$stage/$spec"
 
 # generate MODE KIND FILE
 generate() {
@@ -58,7 +60,7 @@ generate kernel source kernel/pool/nl_gen.c
 differs=
 for file in kernel/include/uapi/ppiov_netlink.h kernel/pool/nl_gen.h kernel/pool/nl_gen.c; do
 	# Newer generators say how to call them in the kernel's tree, which is not how it is done here.
-	sed -i '/^\/\* To regenerate run: /d' "$stage/$file"
+	sed -i -e "1s/$theirs/GPL-2.0-only/" -e '/^\/\* To regenerate run: /d' "$stage/$file"
 	if [ -z "$check" ]; then
 		cmp -s "$stage/$file" "$file" || cp "$stage/$file" "$file"
 	elif ! diff -u "$file" "$stage/$file"; then

@@ -104,7 +104,7 @@ err_cancel:
  * @binding: with its queues, and a device
  * @cmd: PPIOV_CMD_BIND_NTF or PPIOV_CMD_UNBIND_NTF
  * @portid: of the socket that asked for it, in the device's namespace, or 0.
- *	It gets an answer; YNL's clients get lost where both come at once.
+ *	It gets an answer, and the YNL of 6.12 gets lost where both come.
  *
  * Context: process, RTNL held.
  */
