@@ -20,9 +20,18 @@ EXPORT_SYMBOL_GPL(ppiov_iov_key);
 /* As many references as no user comes near; see ppiov_pool_alloc_frag(). */
 #define PPIOV_FRAG_BIAS (LONG_MAX >> 1)
 
+/* Bit 1 of the word is the page's own: page_is_pfmemalloc(). */
+static unsigned long ppiov_magic(const struct ppiov_netmem_desc *desc)
+{
+	return READ_ONCE(desc->pp_magic) & ~PPIOV_MAGIC_PFMEMALLOC;
+}
+
 static void ppiov_set_magic(ppiov_netmem_t netmem, unsigned long magic)
 {
-	WRITE_ONCE(ppiov_netmem_desc(netmem)->pp_magic, magic);
+	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
+
+	WRITE_ONCE(desc->pp_magic,
+		   magic | (desc->pp_magic & PPIOV_MAGIC_PFMEMALLOC));
 }
 
 /* ------------------------------------------------------------ to the device */
@@ -259,7 +268,7 @@ static bool ppiov_take(struct ppiov_pool *pool, ppiov_netmem_t netmem)
 {
 	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
 
-	if (unlikely(READ_ONCE(desc->pp_magic) != PPIOV_MAGIC_OUT ||
+	if (unlikely(ppiov_magic(desc) != PPIOV_MAGIC_OUT ||
 		     desc->pp != pool)) {
 		this_cpu_inc(pool->stats->double_put);
 		WARN_ONCE(1,
@@ -484,7 +493,7 @@ static bool ppiov_netmem_fini(struct ppiov_pool *pool, ppiov_netmem_t netmem)
 {
 	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
 
-	bool idle = READ_ONCE(desc->pp_magic) == PPIOV_MAGIC_IDLE;
+	bool idle = ppiov_magic(desc) == PPIOV_MAGIC_IDLE;
 
 	if (WARN_ONCE(!idle || desc->pp != pool,
 		      "ppiov: provider %s releases a buffer that it has\n",

@@ -91,8 +91,11 @@ static int ppiov_huge_add(struct ppiov_pool *pool, struct ppiov_huge *huge,
 	split_page(pages, PPIOV_HUGE_ORDER);
 	chunk->pages = pages;
 	/* From the last, so that the first is given out first. */
-	for (i = PPIOV_HUGE_PAGES; i--;)
+	for (i = PPIOV_HUGE_PAGES; i--;) {
+		/* The allocator has said so for the first one only. */
+		clear_page_pfmemalloc(&pages[i]);
 		huge->free[huge->nr_free++] = &pages[i];
+	}
 	return 0;
 }
 

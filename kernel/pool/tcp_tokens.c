@@ -103,9 +103,11 @@ static int ppiov_ranges_check(const struct ppiov_token *ranges, unsigned int n)
 	unsigned int i;
 	u32 end;
 
+	/* The last token there can be is U32_MAX. */
 	for (i = 0; i < n; i++)
-		if (check_add_overflow(ranges[i].token_start,
-				       ranges[i].token_count, &end))
+		if (ranges[i].token_count &&
+		    check_add_overflow(ranges[i].token_start,
+				       ranges[i].token_count - 1, &end))
 			return -EINVAL;
 	return 0;
 }

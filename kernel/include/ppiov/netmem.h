@@ -41,10 +41,10 @@ typedef unsigned long __bitwise ppiov_netmem_t;
  * becomes a frag. Not core's PP_SIGNATURE: its page_pool must never take a
  * buffer of ours for one of its own.
  */
-#define PPIOV_MAGIC      0x50504900UL
-#define PPIOV_MAGIC_MASK (~0xffUL)
-#define PPIOV_MAGIC_OUT  (PPIOV_MAGIC | 0x4) /* somebody's */
-#define PPIOV_MAGIC_IDLE (PPIOV_MAGIC | 0x8) /* in the pool's cache or ring */
+#define PPIOV_MAGIC            0x50504900UL
+#define PPIOV_MAGIC_PFMEMALLOC 0x2UL
+#define PPIOV_MAGIC_OUT        (PPIOV_MAGIC | 0x4) /* somebody's */
+#define PPIOV_MAGIC_IDLE       (PPIOV_MAGIC | 0x8) /* in cache or ring */
 
 /**
  * struct page_pool_iov - a buffer that has no struct page
