@@ -87,6 +87,17 @@ static enum skb_drop_reason ppnic_classify(struct ppnic_port *to,
 
 /* ----------------------------------------------------------------- delivery */
 
+/*
+ * Is an urgent pointer set? tcp_urg() reads the byte that it points at, and
+ * calls BUG() if it can't, so the payload of such a segment stays readable.
+ */
+static bool ppnic_is_urgent(const struct ppnic_frame *f)
+{
+	const struct tcphdr *th = (const void *)(f->hdr + f->h.l4_off);
+
+	return th->urg;
+}
+
 /* How many buffers of each kind a frame takes in this queue. */
 struct ppnic_need {
 	u32 host;
@@ -101,16 +112,17 @@ static bool ppnic_need(const struct ppnic_rx_mem *mem,
 	/* Only TCP is split; what is not goes to host buffers as a whole,
 	 * since the stack must be able to read it.
 	 */
-	if (mem->data.pool && f->h.l4 == PPNIC_L4_TCP && f->h.hdr_len &&
-	    !f->h.is_frag && f->data_len && f->h.frame_len == len) {
+	if (ppnic_ring_exists(&mem->data) && f->h.l4 == PPNIC_L4_TCP &&
+	    f->h.hdr_len && !f->h.is_frag && f->data_len &&
+	    f->h.frame_len == len && !ppnic_is_urgent(f)) {
 		need->host = 1;
 		need->data = DIV_ROUND_UP(f->data_len, mem->data.room);
-		return need->data <= MAX_SKB_FRAGS;
+		return need->data <= mem->data.max_bufs;
 	}
 
 	need->data = 0;
 	need->host = DIV_ROUND_UP(len, mem->host.room);
-	return need->host <= MAX_SKB_FRAGS + 1;
+	return need->host <= mem->host.max_bufs;
 }
 
 /* Scatter the next @len bytes of @f over @n buffers of @ring. */
@@ -197,7 +209,7 @@ static enum skb_drop_reason ppnic_check_csum(struct ppnic_rxq *rxq,
 					     struct ppnic_frame *f,
 					     const struct ppnic_need *need)
 {
-	bool unreadable = need->data && rxq->mem.unreadable;
+	bool unreadable = need->data && rxq->mem.data.src.unreadable;
 
 	if (f->csum == PPNIC_CSUM_VERIFY &&
 	    (unreadable || (rxq->port->dev->features & NETIF_F_RXCSUM)))

@@ -27,8 +27,8 @@
 
 /* A buffer kept back; its pool can't go before it is returned. */
 struct ppnic_kept {
-	struct page_pool *pool;
-	netmem_ref netmem;
+	struct ppnic_source src;
+	union ppnic_buf buf;
 };
 
 static struct dentry *ppnic_debugfs;
@@ -189,15 +189,18 @@ static void ppnic_return_kept(struct ppnic_port *port)
 	ASSERT_RTNL();
 	xa_for_each(&port->faults.held, i, kept) {
 		xa_erase(&port->faults.held, i);
-		page_pool_put_full_netmem(kept->pool, kept->netmem, false);
+		ppnic_source_put(&kept->src, kept->buf, false);
 		kfree(kept);
 	}
 	WRITE_ONCE(port->faults.nr_held, 0);
 }
 
-static int ppnic_hold_one(struct ppnic_port *port, struct page_pool *pool)
+static int ppnic_hold_one(struct ppnic_port *port,
+			  const struct ppnic_source *src)
 {
 	struct ppnic_kept *kept;
+	dma_addr_t addr;
+	bool got;
 	u32 id;
 	int err;
 
@@ -207,13 +210,14 @@ static int ppnic_hold_one(struct ppnic_port *port, struct page_pool *pool)
 
 	/* The pool expects the context of its NAPI. */
 	local_bh_disable();
-	kept->netmem = page_pool_alloc_netmems(pool, GFP_ATOMIC | __GFP_NOWARN);
+	got = ppnic_source_alloc(src, GFP_ATOMIC | __GFP_NOWARN, &kept->buf,
+				 &addr);
 	local_bh_enable();
-	if (!kept->netmem) {
+	if (!got) {
 		err = -ENOBUFS;
 		goto err_free;
 	}
-	kept->pool = pool;
+	kept->src = *src;
 
 	err = xa_alloc(&port->faults.held, &id, kept, xa_limit_31b, GFP_KERNEL);
 	if (err)
@@ -222,7 +226,7 @@ static int ppnic_hold_one(struct ppnic_port *port, struct page_pool *pool)
 	return 0;
 
 err_put:
-	page_pool_put_full_netmem(pool, kept->netmem, false);
+	ppnic_source_put(src, kept->buf, false);
 err_free:
 	kfree(kept);
 	return err;
@@ -232,7 +236,7 @@ err_free:
 static int ppnic_hold_some(struct ppnic_port *port, u32 queue, u32 nr)
 {
 	struct ppnic_channel *ch;
-	struct page_pool *pool;
+	const struct ppnic_source *src;
 	struct ppnic_rxq *rxq;
 	int err = 0;
 	u32 i;
@@ -245,12 +249,13 @@ static int ppnic_hold_some(struct ppnic_port *port, u32 queue, u32 nr)
 	ch = &port->channels[queue];
 	if (!port->up || !rxq->started)
 		return -ENETDOWN;
-	pool = rxq->mem.data.pool ?: rxq->mem.host.pool;
+	src = ppnic_ring_exists(&rxq->mem.data) ? &rxq->mem.data.src :
+						  &rxq->mem.host.src;
 
 	/* Allocation belongs to the NAPI; take its place. */
 	ppnic_channel_disable(ch);
 	for (i = 0; i < nr && !err; i++)
-		err = ppnic_hold_one(port, pool);
+		err = ppnic_hold_one(port, src);
 	ppnic_channel_enable(ch);
 
 	return i > 1 ? 0 : err;

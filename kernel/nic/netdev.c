@@ -413,6 +413,7 @@ static int ppnic_init(struct net_device *dev)
 	}
 	SET_NETDEV_DEV(dev, &port->parent->dev);
 
+	ppnic_queue_mgmt_init(port);
 	ppnic_steer_init(port);
 	err = ppnic_rss_init(port);
 	if (err)
@@ -430,10 +431,18 @@ static int ppnic_init(struct net_device *dev)
 		ppnic_irq_init(ch);
 		netif_napi_add(dev, &ch->napi, ppnic_poll);
 	}
+	err = ppnic_bind_init(port);
+	if (err)
+		goto err_napi;
+
 	netdev_lockdep_set_classes(dev);
 	ppnic_fault_add_port(port);
 	return 0;
 
+err_napi:
+	for (i = 0; i < port->nr_channels; i++)
+		netif_napi_del(&port->channels[i].napi);
+	ppnic_rss_free(port);
 err_parent:
 	ppnic_parent_destroy(port->parent);
 err_txqs:
@@ -451,6 +460,8 @@ static void ppnic_uninit(struct net_device *dev)
 	u32 i;
 
 	ppnic_fault_del_port(port);
+	ppnic_bind_exit(port);
+	ppnic_queue_mgmt_exit(port);
 	for (i = 0; i < dev->num_rx_queues; i++) {
 		timer_shutdown_sync(&port->rxqs[i].pause_timer);
 		timer_shutdown_sync(&port->rxqs[i].refill_timer);

@@ -40,6 +40,8 @@
 #include <net/page_pool/helpers.h>
 #include <net/page_pool/types.h>
 
+#include "../include/ppiov/netmem.h"
+
 #define PPNIC_NAME       "ppnic"
 #define PPNIC_DEF_QUEUES 4
 #define PPNIC_MAX_QUEUES 64 /* width of ppnic_rxq.waiters */
@@ -65,7 +67,11 @@ struct irq_domain;
 struct ppnic_port;
 struct ppnic_parent;
 struct seq_file;
+struct ppiov_binding;
 struct ppnic_held;
+struct ppnic_rx_ring;
+struct ppnic_rxq;
+struct ppnic_source_ops;
 
 /* ------------------------------------------------------------------ dma.c */
 
@@ -302,6 +308,51 @@ void ppnic_fault_del_port(struct ppnic_port *port);
 bool ppnic_fault_every(struct ppnic_fault *f);
 bool ppnic_fault_next(struct ppnic_fault *f);
 
+/* ------------------------------------------------------------ rx_source.c */
+
+/* A receive buffer. Which member it is, its source knows. */
+union ppnic_buf {
+	netmem_ref core;
+	ppiov_netmem_t ppiov;
+};
+
+/**
+ * struct ppnic_source - where a ring's buffers come from
+ * @ops: NULL: the ring is absent
+ * @core: a page_pool
+ * @ppiov: a pool of ppiov.ko
+ * @unreadable: the stack can't read the buffers
+ * @scarce: may have fewer buffers than the ring takes, for a time or for ever
+ *
+ * A handle: constant while the ring exists, and may be copied by who has a
+ * buffer of it.
+ */
+struct ppnic_source {
+	const struct ppnic_source_ops *ops;
+	union {
+		struct page_pool *core;
+		struct ppiov_pool *ppiov;
+	};
+	bool unreadable;
+	bool scarce;
+};
+
+int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
+		      u32 offset);
+int ppnic_source_data(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring);
+void ppnic_source_destroy(const struct ppnic_source *src);
+void ppnic_source_start(const struct ppnic_source *src,
+			struct napi_struct *napi);
+void ppnic_source_stop(const struct ppnic_source *src);
+gfp_t ppnic_source_first_fill(const struct ppnic_source *src);
+void ppnic_source_filled(const struct ppnic_source *src);
+bool ppnic_source_alloc(const struct ppnic_source *src, gfp_t gfp,
+			union ppnic_buf *buf, dma_addr_t *dma);
+void ppnic_source_put(const struct ppnic_source *src, union ppnic_buf buf,
+		      bool napi);
+int ppnic_source_attach(struct ppnic_rx_ring *ring, struct sk_buff *skb, u32 n,
+			u32 len, u32 offset);
+
 /* --------------------------------------------------------- rings (rx, tx) */
 
 /* A posted receive buffer, as the device sees it. */
@@ -319,14 +370,20 @@ struct ppnic_rxd {
  */
 struct ppnic_rx_ring {
 	u32 mask;
-	u32 room; /* bytes a buffer takes */
+	u32 room;     /* bytes a buffer takes */
+	u32 max_bufs; /* of one frame */
 	u32 prod;
 	u32 cons;
 	u32 clean;
 	struct ppnic_rxd *desc;
-	netmem_ref *buf; /* driver's shadow */
-	struct page_pool *pool;
+	union ppnic_buf *buf; /* driver's shadow */
+	struct ppnic_source src;
 };
+
+static inline bool ppnic_ring_exists(const struct ppnic_rx_ring *ring)
+{
+	return ring->src.ops;
+}
 
 /* Flags of a completion. */
 #define PPNIC_CQ_CSUM_OK      BIT(0)
@@ -361,18 +418,16 @@ struct ppnic_cqe {
  *
  * This is the per_queue_mem of netdev_queue_mgmt_ops: moved by assignment,
  * owned by whoever holds it (the queue while started, the core in between).
- * @data.pool is created with PP_FLAG_ALLOW_UNREADABLE_NETMEM and may be fed
- * by the core's dma-buf provider; @host.pool never is. Without header split
- * the data ring is absent (mask 0, no pool).
+ * @data may be fed by a memory provider, the core's or one of ppiov's; @host
+ * never is. Without header split the data ring is absent (mask 0, no source).
  */
 struct ppnic_rx_mem {
 	struct ppnic_rx_ring host;
 	struct ppnic_rx_ring data;
 	struct ppnic_cqe *cq;
 	u32 cq_mask;
-	u32 cq_prod;     /* device */
-	u32 cq_cons;     /* driver */
-	bool unreadable; /* the data pool has a provider */
+	u32 cq_prod; /* device */
+	u32 cq_cons; /* driver */
 };
 
 struct ppnic_rx_stats {
@@ -381,6 +436,7 @@ struct ppnic_rx_stats {
 	u64_stats_t bytes;
 	u64_stats_t alloc_fail;     /* pool had nothing to give */
 	u64_stats_t skb_alloc_fail; /* frame dropped: no skb */
+	u64_stats_t carrier_fail;   /* frame dropped: no carrier */
 	u64_stats_t split;          /* frames with payload in data buffers */
 	u64_stats_t unsplit;        /* frames wholly in host buffers */
 	u64_stats_t csum_unnecessary;
@@ -399,7 +455,7 @@ struct ppnic_rx_hw_stats {
 	u64_stats_t csum_bad;
 	u64_stats_t csum_bad_dropped; /* payload the stack could not verify */
 	u64_stats_t steer_drops;      /* by an ntuple rule */
-	u64_stats_t too_long;         /* over the MTU, or over 18 buffers */
+	u64_stats_t too_long;         /* over the MTU, or too many buffers */
 	u64_stats_t dma_errors;       /* the table refused an address */
 	u64_stats_t pauses;           /* times the link was held back */
 	u64_stats_t pause_expired;
@@ -408,13 +464,15 @@ struct ppnic_rx_hw_stats {
 struct ppnic_rxq {
 	struct ppnic_port *port;
 	u16 index;
-	spinlock_t lock;           /* device side: mem.*.cons, cq_prod, hw */
-	struct ppnic_rx_mem mem;   /* exchanged with napi off and lock held */
-	bool started;              /* under lock */
-	bool storm;                /* pause ran out; drop until refilled */
-	bool pausing;              /* under lock: senders are held back */
-	unsigned long pause_began; /* jiffies; valid while pausing */
-	unsigned long waiters;     /* TX queues of the peer held back; bitops */
+	spinlock_t lock;         /* device side: mem.*.cons, cq_prod, hw */
+	struct ppnic_rx_mem mem; /* exchanged with napi off and lock held */
+	struct ppiov_binding *binding; /* of ppiov, or NULL; RTNL */
+	bool restart;                  /* wants memory again; RTNL */
+	bool started;                  /* under lock */
+	bool storm;                    /* pause ran out; drop until refilled */
+	bool pausing;                  /* under lock: senders are held back */
+	unsigned long pause_began;     /* jiffies; valid while pausing */
+	unsigned long waiters; /* TX queues of the peer held back; bitops */
 	struct timer_list pause_timer;  /* ends a pause */
 	struct timer_list refill_timer; /* retries a failed refill */
 	struct ppnic_rx_stats stats;
@@ -530,6 +588,7 @@ struct ppnic_port {
 	bool rx_pause; /* ethtool -A: heed the peer's pause */
 	bool tx_pause; /* ethtool -A: pause the peer */
 	u32 pause_ms;  /* pfc-prevention-tout */
+	struct delayed_work restart_work; /* tries queues with @restart */
 	struct ppnic_rss rss;
 	struct ppnic_steer steer;
 	struct ppnic_faults faults;
@@ -586,6 +645,14 @@ void ppnic_engine_drain(struct ppnic_txq *txq);
 
 /* queue_mgmt.c */
 extern const struct netdev_queue_mgmt_ops ppnic_queue_mgmt_ops;
+int ppnic_queue_restart(struct ppnic_rxq *rxq);
+void ppnic_queue_take_down(struct ppnic_rxq *rxq);
+void ppnic_queue_mgmt_init(struct ppnic_port *port);
+void ppnic_queue_mgmt_exit(struct ppnic_port *port);
+
+/* queue_bind.c */
+int ppnic_bind_init(struct ppnic_port *port);
+void ppnic_bind_exit(struct ppnic_port *port);
 
 /* ethtool.c */
 extern const struct ethtool_ops ppnic_ethtool_ops;

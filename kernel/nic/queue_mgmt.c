@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * netdev_queue_mgmt_ops: restart one RX queue while the others go on.
+ * Restart one RX queue while the others go on: netdev_queue_mgmt_ops, for the
+ * core, and the same steps for ppiov's bindings (queue_bind.c).
  *
  * The core calls these when a memory provider is bound to or unbound from a
  * queue (net/core/netdev_rx_queue.c, netdev_rx_queue_restart()): mem_alloc for
@@ -8,7 +9,11 @@
  * old; on failure of start, start with the old one. The core of 6.12 does so
  * for a port that is down as well.
  */
+#include "../compat/netdev.h"
 #include "ppnic.h"
+
+/* How long a queue that got no memory waits before it asks again. */
+#define PPNIC_RESTART_DELAY msecs_to_jiffies(100)
 
 /* What the core hands around; mem_free isn't told the queue. */
 struct ppnic_queue_mem {
@@ -89,3 +94,145 @@ const struct netdev_queue_mgmt_ops ppnic_queue_mgmt_ops = {
 	.ndo_queue_start = ppnic_queue_start,
 	.ndo_queue_stop = ppnic_queue_stop,
 };
+
+/* A queue without memory, of a port that is up. */
+static void ppnic_queue_later(struct ppnic_rxq *rxq)
+{
+	rxq->restart = true;
+	schedule_delayed_work(&rxq->port->restart_work, PPNIC_RESTART_DELAY);
+}
+
+/**
+ * ppnic_queue_restart() - new memory for a queue, of what it is bound to now
+ * @rxq: the queue; the port may be down
+ *
+ * As the core's netdev_rx_queue_restart() does it, and with the same faults.
+ *
+ * Context: process, RTNL held.
+ * Return: 0, or an error with the queue as it was. A queue that could be
+ * started neither with the new nor with the old memory waits for more.
+ */
+int ppnic_queue_restart(struct ppnic_rxq *rxq)
+{
+	struct net_device *dev = rxq->port->dev;
+	struct ppnic_queue_mem new = {}, old = {};
+	int err;
+
+	ASSERT_RTNL();
+	compat_netdev_lock_ops(dev);
+
+	err = ppnic_queue_mem_alloc(dev, &new, rxq->index);
+	if (err)
+		goto out;
+	err = ppnic_queue_stop(dev, &old, rxq->index);
+	if (err)
+		goto free_new;
+	err = ppnic_queue_start(dev, &new, rxq->index);
+	if (err && !ppnic_queue_start(dev, &old, rxq->index))
+		goto free_new;
+
+	ppnic_queue_mem_free(dev, &old);
+	if (err) {
+		ppnic_channel_enable(&rxq->port->channels[rxq->index]);
+		ppnic_queue_later(rxq);
+	}
+free_new:
+	ppnic_queue_mem_free(dev, &new);
+out:
+	compat_netdev_unlock_ops(dev);
+	return err;
+}
+
+/**
+ * ppnic_queue_take_down() - stop a queue that must not keep its memory
+ * @rxq: the queue; its restart failed
+ *
+ * It is started as soon as there is memory for it. Meanwhile frames for it
+ * wait or are dropped, as during any restart; the queue pair's TX goes on.
+ *
+ * Context: process, RTNL held.
+ */
+void ppnic_queue_take_down(struct ppnic_rxq *rxq)
+{
+	struct ppnic_port *port = rxq->port;
+	struct ppnic_channel *ch = &port->channels[rxq->index];
+	struct ppnic_rx_mem old;
+
+	ASSERT_RTNL();
+	if (!port->up)
+		return;
+
+	compat_netdev_lock_ops(port->dev);
+	ppnic_channel_disable(ch);
+	ppnic_rx_stop(rxq, &old);
+	ppnic_channel_enable(ch);
+	compat_netdev_unlock_ops(port->dev);
+
+	ppnic_rx_mem_free(rxq, &old);
+	ppnic_queue_later(rxq);
+}
+
+/* Returns false if there is still no memory. */
+static bool ppnic_queue_try(struct ppnic_rxq *rxq)
+{
+	struct ppnic_port *port = rxq->port;
+	struct ppnic_channel *ch = &port->channels[rxq->index];
+	struct ppnic_rx_mem mem;
+
+	/* The port may have been down since, and come up with new rings. */
+	if (!rxq->restart || !port->up || rxq->started) {
+		rxq->restart = false;
+		return true;
+	}
+	if (ppnic_rx_mem_alloc(rxq, &mem, port->rx_ring, port->split))
+		return false;
+
+	ppnic_channel_disable(ch);
+	ppnic_rx_start(rxq, &mem);
+	ppnic_channel_enable(ch);
+	rxq->restart = false;
+	return true;
+}
+
+static void ppnic_restart_work(struct work_struct *work)
+{
+	struct ppnic_port *port = container_of(to_delayed_work(work),
+					       struct ppnic_port, restart_work);
+	bool all = true;
+	u32 i;
+
+	/* ppnic_queue_mgmt_exit() waits for us with the RTNL held. */
+	if (!rtnl_trylock()) {
+		schedule_delayed_work(&port->restart_work, 1);
+		return;
+	}
+	compat_netdev_lock_ops(port->dev);
+	for (i = 0; i < port->dev->real_num_rx_queues; i++)
+		all &= ppnic_queue_try(&port->rxqs[i]);
+	compat_netdev_unlock_ops(port->dev);
+	if (!all)
+		schedule_delayed_work(&port->restart_work, PPNIC_RESTART_DELAY);
+	rtnl_unlock();
+}
+
+/**
+ * ppnic_queue_mgmt_init() - set up what restarts need
+ * @port: the port
+ *
+ * Context: process.
+ */
+void ppnic_queue_mgmt_init(struct ppnic_port *port)
+{
+	INIT_DELAYED_WORK(&port->restart_work, ppnic_restart_work);
+}
+
+/**
+ * ppnic_queue_mgmt_exit() - no queue is started by itself any more
+ * @port: the port, down
+ *
+ * Context: process, RTNL held.
+ */
+void ppnic_queue_mgmt_exit(struct ppnic_port *port)
+{
+	cancel_delayed_work_sync(&port->restart_work);
+}

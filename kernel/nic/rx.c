@@ -4,9 +4,9 @@
  *
  * A queue has one ring of host buffers, and with header split a second one of
  * data buffers. Host buffers are always pages of a pool that the kernel may
- * read; data buffers come from a pool that the core may feed from a memory
- * provider, so nothing here ever asks for their address in kernel memory.
- * A frame that the device could not split stands wholly in host buffers.
+ * read; data buffers come from whatever feeds the queue (rx_source.c), so
+ * nothing here ever asks for their address in kernel memory. A frame that the
+ * device could not split stands wholly in host buffers.
  */
 #include <linux/etherdevice.h>
 #include <linux/skbuff.h>
@@ -23,32 +23,7 @@
 
 static u32 ppnic_ring_size(const struct ppnic_rx_ring *ring)
 {
-	return ring->pool ? ring->mask + 1 : 0;
-}
-
-static struct page_pool *ppnic_pool_create(struct ppnic_rxq *rxq, u32 size,
-					   bool data)
-{
-	struct page_pool_params params = {
-		.flags = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV,
-		.pool_size = size,
-		.nid = NUMA_NO_NODE,
-		.dev = &rxq->port->parent->dev,
-		.dma_dir = DMA_FROM_DEVICE,
-		.offset = data ? 0 : PPNIC_HEADROOM,
-		.max_len = data ? PAGE_SIZE : PPNIC_HOST_ROOM,
-		.netdev = rxq->port->dev,
-		.queue_idx = rxq->index,
-	};
-
-	/* .napi is set by ppnic_rx_start(): a pool that was never started
-	 * would otherwise be destroyed with a NAPI that is running, which
-	 * page_pool warns about.
-	 */
-	if (data)
-		params.flags |= PP_FLAG_ALLOW_UNREADABLE_NETMEM;
-
-	return page_pool_create(&params);
+	return ppnic_ring_exists(ring) ? ring->mask + 1 : 0;
 }
 
 /* Post buffers up to a full ring. Returns false if the pool ran dry. */
@@ -60,18 +35,16 @@ static bool ppnic_ring_fill(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 	bool full = true;
 
 	while (want--) {
-		netmem_ref netmem = 0;
 		u32 slot = prod & ring->mask;
+		dma_addr_t addr;
 
-		if (!ppnic_fault_next(&rxq->port->faults.rx_alloc))
-			netmem = page_pool_alloc_netmems(ring->pool, gfp);
-		if (!netmem) {
+		if (ppnic_fault_next(&rxq->port->faults.rx_alloc) ||
+		    !ppnic_source_alloc(&ring->src, gfp, &ring->buf[slot],
+					&addr)) {
 			full = false;
 			break;
 		}
-		ring->buf[slot] = netmem;
-		ring->desc[slot].addr = page_pool_get_dma_addr_netmem(netmem) +
-					offset;
+		ring->desc[slot].addr = addr + offset;
 		ring->desc[slot].len = ring->room;
 		prod++;
 	}
@@ -90,7 +63,27 @@ static bool ppnic_fill_host(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 static bool ppnic_fill_data(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 			    gfp_t gfp)
 {
-	return !mem->data.pool || ppnic_ring_fill(rxq, &mem->data, 0, gfp);
+	return !ppnic_ring_exists(&mem->data) ||
+	       ppnic_ring_fill(rxq, &mem->data, 0, gfp);
+}
+
+/* Fill rings that were not started: nobody else consumes from their pools, so
+ * no need for NAPI.
+ */
+static bool ppnic_first_fill(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
+{
+	bool full;
+	gfp_t gfp;
+
+	if (!ppnic_fill_host(rxq, mem, GFP_KERNEL))
+		return false;
+	if (!ppnic_ring_exists(&mem->data))
+		return true;
+
+	gfp = ppnic_source_first_fill(&mem->data.src);
+	full = ppnic_fill_data(rxq, mem, gfp);
+	ppnic_source_filled(&mem->data.src);
+	return full || mem->data.src.scarce;
 }
 
 static int ppnic_ring_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
@@ -100,7 +93,6 @@ static int ppnic_ring_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 
 	memset(ring, 0, sizeof(*ring));
 	ring->mask = size - 1;
-	ring->room = data ? PAGE_SIZE : PPNIC_HOST_ROOM;
 
 	ring->desc = kvcalloc(size, sizeof(*ring->desc), GFP_KERNEL);
 	if (!ring->desc)
@@ -112,12 +104,14 @@ static int ppnic_ring_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 		goto err_desc;
 	}
 
-	ring->pool = ppnic_pool_create(rxq, size, data);
-	if (IS_ERR(ring->pool)) {
-		err = PTR_ERR(ring->pool);
-		ring->pool = NULL;
-		goto err_buf;
+	if (data) {
+		err = ppnic_source_data(rxq, ring);
+	} else {
+		ring->room = PPNIC_HOST_ROOM;
+		err = ppnic_source_host(rxq, ring, PPNIC_HEADROOM);
 	}
+	if (err)
+		goto err_buf;
 	return 0;
 
 err_buf:
@@ -130,22 +124,21 @@ err_desc:
 
 static void ppnic_ring_free(struct ppnic_rx_ring *ring)
 {
-	if (!ring->pool)
+	if (!ppnic_ring_exists(ring))
 		return;
 
 	/* The device is off this ring: from @clean on, all is ours. */
 	while (ring->clean != ring->prod)
-		page_pool_put_full_netmem(ring->pool,
-					  ring->buf[ring->clean++ & ring->mask],
-					  false);
-	page_pool_destroy(ring->pool);
+		ppnic_source_put(&ring->src,
+				 ring->buf[ring->clean++ & ring->mask], false);
+	ppnic_source_destroy(&ring->src);
 	kvfree(ring->buf);
 	kvfree(ring->desc);
 	memset(ring, 0, sizeof(*ring));
 }
 
 /**
- * ppnic_rxq_has_provider() - is a core memory provider bound to this queue?
+ * ppnic_rxq_has_provider() - is a memory provider bound to this queue?
  * @port: the port
  * @index: RX queue, below dev->num_rx_queues
  *
@@ -154,7 +147,8 @@ static void ppnic_ring_free(struct ppnic_rx_ring *ring)
 bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index)
 {
 	ASSERT_RTNL();
-	return compat_rxq_has_provider(port->dev, index);
+	return port->rxqs[index].binding ||
+	       compat_rxq_has_provider(port->dev, index);
 }
 
 /**
@@ -169,8 +163,8 @@ bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index)
  * tries again. Host pages are another matter.
  *
  * Context: process, RTNL held (page_pool reads the queue's provider).
- * Return: 0, -EINVAL for a provider without split, -ENOMEM, or what
- * page_pool_create() says.
+ * Return: 0, -EINVAL for a provider without split, -EBUSY for two providers,
+ * -ENOMEM, or what the making of a pool says.
  */
 int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 		       u32 ring, bool split)
@@ -178,14 +172,12 @@ int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 	int err;
 
 	memset(mem, 0, sizeof(*mem));
-	mem->unreadable = ppnic_rxq_has_provider(rxq->port, rxq->index);
 
 	/* The core of 6.12 does not look at header split when it binds. */
-	if (mem->unreadable && !split) {
+	if (!split && ppnic_rxq_has_provider(rxq->port, rxq->index)) {
 		netdev_err(rxq->port->dev,
 			   "queue %u: a memory provider needs header split; turn tcp-data-split on first\n",
 			   rxq->index);
-		mem->unreadable = false;
 		return -EINVAL;
 	}
 
@@ -204,9 +196,7 @@ int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 			goto err_host;
 	}
 
-	/* Nobody else consumes from these pools yet: no need for NAPI. */
-	if (!ppnic_fill_host(rxq, mem, GFP_KERNEL) ||
-	    (!ppnic_fill_data(rxq, mem, GFP_KERNEL) && !mem->unreadable)) {
+	if (!ppnic_first_fill(rxq, mem)) {
 		err = -ENOMEM;
 		goto err_data;
 	}
@@ -250,9 +240,9 @@ void ppnic_rx_start(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 {
 	struct ppnic_channel *ch = &rxq->port->channels[rxq->index];
 
-	compat_page_pool_attach_napi(mem->host.pool, &ch->napi);
-	if (mem->data.pool)
-		compat_page_pool_attach_napi(mem->data.pool, &ch->napi);
+	ppnic_source_start(&mem->host.src, &ch->napi);
+	if (ppnic_ring_exists(&mem->data))
+		ppnic_source_start(&mem->data.src, &ch->napi);
 
 	spin_lock_bh(&rxq->lock);
 	rxq->mem = *mem;
@@ -271,7 +261,7 @@ void ppnic_rx_start(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 			     &ch->napi);
 
 	/* Whatever fell short at allocation is tried again from NAPI. */
-	if (rxq->mem.data.pool &&
+	if (ppnic_ring_exists(&rxq->mem.data) &&
 	    rxq->mem.data.prod - rxq->mem.data.clean <= rxq->mem.data.mask)
 		mod_timer(&rxq->refill_timer, jiffies + 1);
 }
@@ -303,52 +293,45 @@ void ppnic_rx_stop(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 	timer_delete_sync(&rxq->refill_timer);
 	timer_delete_sync(&rxq->pause_timer);
 
-	if (mem->host.pool)
-		page_pool_disable_direct_recycling(mem->host.pool);
-	if (mem->data.pool)
-		page_pool_disable_direct_recycling(mem->data.pool);
+	if (ppnic_ring_exists(&mem->host))
+		ppnic_source_stop(&mem->host.src);
+	if (ppnic_ring_exists(&mem->data))
+		ppnic_source_stop(&mem->data.src);
 }
 
 static void ppnic_drop_bufs(struct ppnic_rx_ring *ring, u32 n)
 {
 	while (n--)
-		page_pool_put_full_netmem(ring->pool,
-					  ring->buf[ring->clean++ & ring->mask],
-					  true);
+		ppnic_source_put(&ring->src,
+				 ring->buf[ring->clean++ & ring->mask], true);
 }
 
-static void ppnic_add_frags(struct sk_buff *skb, struct ppnic_rx_ring *ring,
-			    u32 n, u32 left, u32 offset)
+static void ppnic_count_lost(struct ppnic_rxq *rxq, u64_stats_t *why)
 {
-	while (n--) {
-		netmem_ref netmem = ring->buf[ring->clean++ & ring->mask];
-		u32 len = min(left, ring->room);
-
-		page_pool_dma_sync_netmem_for_cpu(ring->pool, netmem, 0, len);
-		skb_add_rx_frag_netmem(skb, skb_shinfo(skb)->nr_frags, netmem,
-				       offset, len, PAGE_SIZE);
-		left -= len;
-	}
+	u64_stats_update_begin(&rxq->stats.sync);
+	u64_stats_inc(why);
+	u64_stats_update_end(&rxq->stats.sync);
 }
 
 /* Build the skb of one completion; consumes its buffers either way. */
 static struct sk_buff *ppnic_build_skb(struct ppnic_rxq *rxq,
 				       const struct ppnic_cqe *cqe)
 {
-	struct ppnic_rx_ring *host = &rxq->mem.host;
-	netmem_ref head = host->buf[host->clean & host->mask];
+	struct ppnic_rx_ring *host = &rxq->mem.host, *data = &rxq->mem.data;
+	netmem_ref head = host->buf[host->clean & host->mask].core;
 	u32 len = min_t(u32, cqe->host_len, PPNIC_HOST_ROOM);
 	struct sk_buff *skb;
 	void *va;
 
 	/* page_pool adds the pool's offset itself. */
-	page_pool_dma_sync_netmem_for_cpu(host->pool, head, 0, len);
+	page_pool_dma_sync_netmem_for_cpu(host->src.core, head, 0, len);
 	va = page_address(netmem_to_page(head));
 
 	skb = napi_build_skb(va, PAGE_SIZE);
 	if (unlikely(!skb)) {
 		ppnic_drop_bufs(host, cqe->host_bufs);
-		ppnic_drop_bufs(&rxq->mem.data, cqe->data_bufs);
+		ppnic_drop_bufs(data, cqe->data_bufs);
+		ppnic_count_lost(rxq, &rxq->stats.skb_alloc_fail);
 		return NULL;
 	}
 	host->clean++;
@@ -356,9 +339,17 @@ static struct sk_buff *ppnic_build_skb(struct ppnic_rxq *rxq,
 	__skb_put(skb, len);
 	skb_mark_for_recycle(skb);
 
-	ppnic_add_frags(skb, host, cqe->host_bufs - 1, cqe->host_len - len,
-			PPNIC_HEADROOM);
-	ppnic_add_frags(skb, &rxq->mem.data, cqe->data_bufs, cqe->data_len, 0);
+	/* Frags of a page_pool: that can't fail. */
+	ppnic_source_attach(host, skb, cqe->host_bufs - 1, cqe->host_len - len,
+			    PPNIC_HEADROOM);
+	if (cqe->data_bufs &&
+	    unlikely(ppnic_source_attach(data, skb, cqe->data_bufs,
+					 cqe->data_len, 0))) {
+		ppnic_drop_bufs(data, cqe->data_bufs);
+		kfree_skb_reason(skb, SKB_DROP_REASON_NOMEM);
+		ppnic_count_lost(rxq, &rxq->stats.carrier_fail);
+		return NULL;
+	}
 	return skb;
 }
 
@@ -390,17 +381,12 @@ static void ppnic_set_metadata(struct ppnic_rxq *rxq, struct sk_buff *skb,
 	skb->protocol = eth_type_trans(skb, dev);
 }
 
-static void ppnic_count(struct ppnic_rxq *rxq, const struct ppnic_cqe *cqe,
-			bool built)
+static void ppnic_count(struct ppnic_rxq *rxq, const struct ppnic_cqe *cqe)
 {
 	struct ppnic_rx_stats *s = &rxq->stats;
 	u32 len = cqe->host_len + cqe->data_len;
 
 	u64_stats_update_begin(&s->sync);
-	if (!built) {
-		u64_stats_inc(&s->skb_alloc_fail);
-		goto out;
-	}
 	u64_stats_inc(&s->packets);
 	u64_stats_add(&s->bytes, len);
 	u64_stats_inc(cqe->flags & PPNIC_CQ_SPLIT ? &s->split : &s->unsplit);
@@ -414,7 +400,6 @@ static void ppnic_count(struct ppnic_rxq *rxq, const struct ppnic_cqe *cqe,
 		u64_stats_add(&s->hw_gro_wire_bytes,
 			      len + (cqe->gso_segs - 1) * cqe->gso_hdr);
 	}
-out:
 	u64_stats_update_end(&s->sync);
 }
 
@@ -483,9 +468,9 @@ int ppnic_rx_poll(struct ppnic_rxq *rxq, int budget)
 
 		mem->cq_cons++;
 		done++;
-		ppnic_count(rxq, &cqe, skb);
 		if (!skb)
 			continue;
+		ppnic_count(rxq, &cqe);
 		ppnic_set_metadata(rxq, skb, &cqe);
 		napi_gro_receive(&ch->napi, skb);
 	}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel module under test."""
+"""The kernel modules under test: ppnic, and ppiov, which it is built upon."""
 
 from __future__ import annotations
 
@@ -11,26 +11,31 @@ import pytest
 from lib import processes
 
 NAME = "ppnic"
+PPIOV = "ppiov"
+
+# In the order of loading: each needs those before it
+_MODULES = (PPIOV, NAME)
 
 
-def loaded() -> bool:
+def loaded(name: str = NAME) -> bool:
     """True if it is in the kernel, as a module or built in."""
-    return Path("/sys/module", NAME).exists()
+    return Path("/sys/module", name).exists()
 
 
 def load() -> None:
-    """Load ppnic.ko from the folder in PPIOV_MODULES, unless it is there already; without either, skip the test."""
-    if loaded():
-        return
+    """Load the modules from the folder in PPIOV_MODULES, unless they are there; without either, skip the test."""
+    missing = [name for name in _MODULES if not loaded(name)]
     folder = os.environ.get("PPIOV_MODULES")
-    if not folder:
-        pytest.skip("ppnic is not loaded, and PPIOV_MODULES does not say where ppnic.ko is")
-    processes.run(["insmod", Path(folder, f"{NAME}.ko")])
+    if missing and not folder:
+        pytest.skip(f"{missing[0]} is not loaded, and PPIOV_MODULES does not say where {missing[0]}.ko is")
+    for name in missing:
+        processes.run(["insmod", Path(str(folder), f"{name}.ko")])
 
 
 def unload() -> None:
-    """Unload it.
+    """Unload them.
 
-    :raises AssertionError: with rmmod's words, if it is in use
+    :raises AssertionError: with rmmod's words, if one is in use
     """
-    processes.run(["rmmod", NAME])
+    for name in reversed(_MODULES):
+        processes.run(["rmmod", name])
