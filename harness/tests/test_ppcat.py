@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -351,6 +352,12 @@ def test_taken_port_is_a_cannot(ppcat: Path) -> None:
         (["-l", "-p", "1"], "-i IFACE"),
         (["-l", "-p", "1", "-i", "no-such-dev0", "-q", "0"], "no interface no-such-dev0"),
         (["-l", "-p", "1", "-i", "lo", "-q", "0"], "lo has no parent device"),
+        (["-l", "-p", "1", "--backend", "both"], "both is no good value for --backend"),
+        (["-l", "-p", "1", "-i", "lo", "-q", "0", "--provider", "page"], "--provider goes with --backend ppiov"),
+        (["-l", "-p", "1", "--backend", "ppiov", "--provider", "a-name-too-long-"], "no good value for --provider"),
+        (["-l", "-p", "1", "--backend", "ppiov", "--provider", "page", "--no-bind"], "--provider goes with a binding"),
+        (["-l", "-p", "1", "-i", "lo", "-q", "0", "--backend", "ppiov"], "lo has no parent device"),
+        (["-c", "::1", "-p", "1", "--backend", "ppiov"], "--backend is for the receiver"),
         (["-c", "127.0.0.1", "-p", "1", "--size", "5X"], "5X is no good value for --size"),
         (["-c", "localhost", "-p", "1"], "localhost is no address"),
         (["-c", "fe80::1", "-p", "1"], "fe80::1 is no address (or lacks %IFACE)"),
@@ -361,3 +368,63 @@ def test_what_it_cannot_do_it_says(ppcat: Path, args: list[str], text: str) -> N
     done = subprocess.run([ppcat, *args], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert text in done.stderr
+
+
+def test_ppiov_plain_needs_no_module(ppcat: Path) -> None:
+    """--plain asks nothing of ppiov.ko, whatever the backend."""
+    with receiving(ppcat, "--backend", "ppiov") as receiver:
+        assert receiver.ready["backend"] == "ppiov"
+        assert receiver.ready["provider"] is None
+        assert send(ppcat, receiver.ready["ports"][0])["failure"] is None
+        assert receiver.finish()["failure"] is None
+
+
+def test_ppiov_without_the_module_says_so(ppcat: Path) -> None:
+    """A kernel that has no such ULP is a failure of the connection, with its errno."""
+    if Path("/sys/module/ppiov").exists():
+        pytest.skip("ppiov is loaded")
+    with receiving(ppcat, "--backend", "ppiov", mode="--no-bind") as receiver:
+        send(ppcat, receiver.ready["ports"][0], "--size", "1K")
+        failure = receiver.finish()["failure"]
+    assert failure["errno"] == "ENOENT"
+    assert "no device memory for its socket" in failure["text"]
+
+
+KERNEL = SOURCE.parents[1] / "kernel" / "include" / "uapi"
+
+# A name in ppcat's copy, and what the module calls it
+FIELDS = {
+    "sizeof(struct devmem_cmsg)": "sizeof(struct ppiov_cmsg)",
+    "offsetof(struct devmem_cmsg, frag_offset)": "offsetof(struct ppiov_cmsg, frag_offset)",
+    "offsetof(struct devmem_cmsg, frag_size)": "offsetof(struct ppiov_cmsg, frag_size)",
+    "offsetof(struct devmem_cmsg, frag_token)": "offsetof(struct ppiov_cmsg, frag_token)",
+    "offsetof(struct devmem_cmsg, dmabuf_id)": "offsetof(struct ppiov_cmsg, binding)",
+    "sizeof(struct devmem_token)": "sizeof(struct ppiov_token)",
+    "offsetof(struct devmem_token, token_start)": "offsetof(struct ppiov_token, token_start)",
+    "offsetof(struct devmem_token, token_count)": "offsetof(struct ppiov_token, token_count)",
+    "MAX_DONTNEED_TOKENS": "PPIOV_MAX_TOKEN_RANGES",
+    "MAX_DONTNEED_FRAGS": "PPIOV_MAX_TOKENS",
+}
+STRINGS = {"PPIOV_ULP_NAME", "PPIOV_FAMILY_NAME"}
+
+
+def ask(folder: Path, headers: list[Path], questions: list[str]) -> list[str]:
+    """What a C compiler makes of these expressions with these headers."""
+    lines = [f'#include "{h}"' for h in headers] + ["#include <stddef.h>", "#include <stdio.h>", "int main(void) {"]
+    lines += [f"puts({q});" if q in STRINGS else f'printf("%lld\\n", (long long)({q}));' for q in questions]
+    source, program = folder / "ask.c", folder / "ask"
+    source.write_text("\n".join([*lines, "return 0; }", ""]))
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-o", program, source], check=True)
+    return subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_uapi_copy_is_the_kernels(tmp_path: Path) -> None:
+    """The numbers of ppiov.ko that ppcat keeps a copy of are the module's."""
+    if not shutil.which("cc"):
+        pytest.skip("no C compiler")
+    copy = SOURCE / "uapi.h"
+    names = re.findall(r"^(?:#define\s+|\t)((?:SOL_)?PPIOV\w*)\s", copy.read_text(), re.MULTILINE)
+    assert len(names) == len(set(names)) > 15
+    ours = ask(tmp_path, [copy], [*names, *FIELDS])
+    theirs = ask(tmp_path, [KERNEL / "ppiov_tcp.h", KERNEL / "ppiov_netlink.h"], [*names, *FIELDS.values()])
+    assert dict(zip([*names, *FIELDS], ours, strict=True)) == dict(zip([*names, *FIELDS], theirs, strict=True))

@@ -8,6 +8,7 @@
 #include <net/if.h>
 
 #include "ethtool.h"
+#include "backend.h"
 #include "netdev_nl.h"
 #include "uapi.h"
 
@@ -99,25 +100,64 @@ out_close:
 	return o->setup ? err : 0;
 }
 
+/* The socket that the binding will live with, and the memory for it. */
+static int open_provider(struct binding *b, const struct options *o,
+			 struct report *r)
+{
+	bool dmabuf;
+	int err;
+
+	b->backend = backend_get(o->backend);
+	err = nl_open_genl(&b->nl, b->backend->family);
+	if (err) {
+		report_fail(r, EXIT_CANNOT, -err,
+			    "the kernel has no %s netlink family",
+			    b->backend->family);
+		if (o->backend == BACKEND_PPIOV)
+			report_hint(r, "is ppiov.ko loaded?");
+		return err;
+	}
+
+	err = b->backend->needs_dmabuf(&b->nl, o->provider, &dmabuf);
+	if (err) {
+		report_fail(r, EXIT_CANNOT, -err,
+			    "asking for provider %s failed", o->provider);
+		report_extack(r, b->nl.extack);
+		return err;
+	}
+	if (dmabuf)
+		return create_memory(&b->mem, o, r);
+	if (o->hugepages)
+		return report_fail(r, EXIT_CANNOT, EINVAL,
+				   "--hugepages: provider %s takes no dmabuf",
+				   o->provider);
+	return 0;
+}
+
 static int bind_queues(struct binding *b, const struct options *o,
 		       struct report *r)
 {
+	struct bind_request req = {
+		.ifindex = b->ifindex,
+		.queue = o->queue,
+		.queues = o->queues,
+		.dmabuf_fd = -1,
+		.provider = o->provider,
+	};
 	int err;
 
-	err = nl_open_genl(&b->nl, NETDEV_FAMILY_NAME);
-	if (err)
-		return report_fail(r, EXIT_CANNOT, -err,
-				   "the kernel has no netdev netlink family");
+	if (b->mem.map)
+		req.dmabuf_fd = b->mem.fd;
+	else if (o->memory_given)
+		req.size = o->memory_size;
 
-	err = netdev_bind_rx(&b->nl, b->ifindex, o->queue, o->queues, b->mem.fd,
-			     &b->dmabuf_id);
+	err = b->backend->bind(&b->nl, &req, &b->dmabuf_id);
 	if (err) {
-		report_fail(r, EXIT_CANNOT, -err,
-			    "binding the dmabuf to %s failed", o->ifname);
+		report_fail(r, EXIT_CANNOT, -err, "binding %s to %s failed",
+			    b->mem.map ? "the dmabuf" : o->provider, o->ifname);
 		report_extack(r, b->nl.extack);
 		if (err == -EPERM)
 			report_hint(r, "it takes CAP_NET_ADMIN");
-		nl_close(&b->nl);
 		return err;
 	}
 	b->active = true;
@@ -136,9 +176,9 @@ int binding_create(struct binding *b, const struct options *o, struct report *r)
 	err = check_parent(b, o, r);
 	if (err)
 		return err;
-	err = create_memory(&b->mem, o, r);
+	err = open_provider(b, o, r);
 	if (err)
-		return err;
+		goto err_destroy;
 	err = check_split(b, o, r);
 	if (err)
 		goto err_destroy;
@@ -201,8 +241,7 @@ int binding_setup(struct binding *b, const struct options *o, struct report *r)
 /* Unbind; the memory stays readable. */
 void binding_end(struct binding *b)
 {
-	if (b->active)
-		nl_close(&b->nl);
+	nl_close(&b->nl);
 	b->active = false;
 }
 

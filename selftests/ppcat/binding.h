@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "addr.h"
+#include "backend.h"
 #include "memory.h"
 #include "nl.h"
 #include "options.h"
@@ -15,14 +16,15 @@
 #define MAX_RULES (2 * MAX_PORTS)
 
 /*
- * A dmabuf on some queues of a device, and what --setup changed for it.
- * The kernel ends the binding when nl's socket closes; packets that are still
- * in its memory keep that alive on their own.
+ * A provider of memory on some queues of a device, and what --setup changed for
+ * it. The kernel ends the binding when nl's socket closes; packets that are
+ * still in its memory keep that alive on their own.
  */
 struct binding {
+	const struct backend *backend;
 	bool active;
-	struct nl nl;      /* owned while active */
-	struct memory mem; /* owned until binding_destroy() */
+	struct nl nl;      /* owned until binding_end() */
+	struct memory mem; /* owned until binding_destroy(); may be absent */
 	__u32 ifindex;
 	__u32 dmabuf_id; /* still names late packets after binding_end() */
 	__u8 split_was;  /* what to restore; valid if split_changed */

@@ -81,6 +81,7 @@ int memory_create(struct memory *m, size_t size, bool hugepages,
 	m->map = mmap(NULL, size, PROT_READ, MAP_SHARED, m->fd, 0);
 	if (m->map == MAP_FAILED) {
 		err = -errno;
+		m->map = NULL;
 		goto err_close_dmabuf;
 	}
 
@@ -100,9 +101,13 @@ err_close_memfd:
 	return err;
 }
 
+/* No harm if there is none. */
 void memory_destroy(struct memory *m)
 {
+	if (!m->map)
+		return;
 	munmap(m->map, m->size);
+	m->map = NULL;
 	close(m->fd);
 }
 

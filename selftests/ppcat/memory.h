@@ -9,8 +9,8 @@
 /* A dmabuf over ordinary memory, and our view of it. */
 struct memory {
 	int fd; /* owned: the dmabuf; a binding holds a reference of its own */
-	__u8 *map; /* owned; stays good after an unbind */
-	size_t size;
+	__u8 *map;    /* owned; stays good after an unbind; NULL: no dmabuf */
+	size_t size;  /* 0: there never was one */
 	bool reading; /* between memory_begin_read() and _end_read() */
 };
 

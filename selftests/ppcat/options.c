@@ -25,6 +25,8 @@ enum {
 	OPT_EXPECT_ERRNO,
 	OPT_NO_BIND,
 	OPT_PLAIN,
+	OPT_BACKEND,
+	OPT_PROVIDER,
 	OPT_SETUP,
 	OPT_MEMORY,
 	OPT_HUGEPAGES,
@@ -68,11 +70,14 @@ static const char usage[] =
 	"Receiver\n"
 	"  -i, --interface IFACE     bind the dmabuf on this device\n"
 	"  -q, --queues A[-B][,...]  to these RX queues\n"
-	"      --no-bind             MSG_SOCK_DEVMEM without a binding\n"
+	"      --no-bind             receive for device memory without a binding\n"
 	"      --plain               ordinary recv()\n"
+	"      --backend core|ppiov  whose device memory (default core)\n"
+	"      --provider NAME       of ppiov (default dmabuf)\n"
 	"      --setup               header split on, a flow rule per port;\n"
 	"                            both undone at the end\n"
-	"      --memory SIZE         of the dmabuf (default 16M)\n"
+	"      --memory SIZE         of the dmabuf (default 16M), or what another\n"
+	"                            provider may take (default: as it likes)\n"
 	"      --hugepages           back it with huge pages\n"
 	"      --no-check            take any bytes, from any sender\n"
 	"      --require-devmem      fail unless each flow used the dmabuf\n"
@@ -118,6 +123,8 @@ static const struct option long_options[] = {
 	{ "queues", required_argument, NULL, 'q' },
 	{ "no-bind", no_argument, NULL, OPT_NO_BIND },
 	{ "plain", no_argument, NULL, OPT_PLAIN },
+	{ "backend", required_argument, NULL, OPT_BACKEND },
+	{ "provider", required_argument, NULL, OPT_PROVIDER },
 	{ "setup", no_argument, NULL, OPT_SETUP },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "hugepages", no_argument, NULL, OPT_HUGEPAGES },
@@ -231,6 +238,17 @@ static bool parse_ports(struct options *o, const char *s)
 	return true;
 }
 
+static bool parse_backend(struct options *o, const char *s)
+{
+	if (!strcmp(s, "core"))
+		o->backend = BACKEND_CORE;
+	else if (!strcmp(s, "ppiov"))
+		o->backend = BACKEND_PPIOV;
+	else
+		return false;
+	return true;
+}
+
 static bool size_between(const char *s, size_t min, size_t max, size_t *out)
 {
 	__u64 n;
@@ -290,10 +308,16 @@ static bool take(struct options *o, struct given *g, int opt, const char *arg)
 		g->mode = true;
 		o->mode = opt == OPT_PLAIN ? RECEIVE_PLAIN : RECEIVE_UNBOUND;
 		return true;
+	case OPT_BACKEND:
+		return parse_backend(o, arg);
+	case OPT_PROVIDER:
+		o->provider = arg;
+		return *arg && strlen(arg) <= PPIOV_PROVIDER_NAME_MAX;
 	case OPT_SETUP:
 		o->setup = true;
 		return true;
 	case OPT_MEMORY:
+		o->memory_given = true;
 		return size_between(arg, 4096, MAX_BUFFER, &o->memory_size);
 	case OPT_HUGEPAGES:
 		o->hugepages = true;
@@ -406,6 +430,10 @@ static enum options_result check_all(struct options *o, const struct given *g,
 	if (o->queues && o->mode != RECEIVE_BOUND)
 		return bad(error, size,
 			   "-q goes with a binding, that is with -i");
+	if (o->provider && o->backend != BACKEND_PPIOV)
+		return bad(error, size, "--provider goes with --backend ppiov");
+	if (o->provider && o->mode != RECEIVE_BOUND)
+		return bad(error, size, "--provider goes with a binding");
 	if (o->setup && o->mode != RECEIVE_BOUND)
 		return bad(error, size, "--setup goes with a binding");
 	if (o->setup && !o->first_port)
@@ -424,6 +452,8 @@ static enum options_result check_all(struct options *o, const struct given *g,
 		return bad(error, size,
 			   "--write-size and --msg-sizes exclude each other");
 
+	if (o->backend == BACKEND_PPIOV && !o->provider)
+		o->provider = "dmabuf";
 	if (!g->flows)
 		o->flows = o->last_port - o->first_port + 1;
 	if (o->messages && !g->size)

@@ -21,12 +21,17 @@
 #define NEVER (~0ULL)
 
 enum receive_mode {
-	RECEIVE_BOUND,   /* bind a dmabuf, recvmsg(MSG_SOCK_DEVMEM) */
+	RECEIVE_BOUND,   /* bind queues, recvmsg() for device memory */
 	RECEIVE_UNBOUND, /* the same without a binding */
 	RECEIVE_PLAIN,   /* recv() */
 };
 
-/* One SO_DEVMEM_DONTNEED call with tokens of the user's choice */
+enum backend_kind {
+	BACKEND_CORE,  /* the kernel's own device memory */
+	BACKEND_PPIOV, /* ppiov.ko's */
+};
+
+/* One call that returns tokens of the user's choice */
 struct raw_call {
 	struct devmem_token range[MAX_RAW_RANGES];
 	size_t n;
@@ -46,10 +51,13 @@ struct options {
 
 	/* receiver */
 	enum receive_mode mode;
+	enum backend_kind backend;
+	const char *provider; /* NULL with BACKEND_CORE */
 	const char *ifname;
 	__u32 queue[MAX_QUEUES];
 	size_t queues;
 	size_t memory_size;
+	bool memory_given;
 	bool hugepages;
 	bool setup;
 	bool check;

@@ -111,6 +111,15 @@ static int accept_flow(struct rx *rx, struct listener *l)
 
 	if (rx->accepted == rx->o->flows)
 		close_listeners(rx);
+	if (rx->o->mode != RECEIVE_PLAIN) {
+		err = rx->backend->prepare(f->w.fd);
+		if (err) {
+			rx_flow_fail(f, -err,
+				     "no device memory for its socket");
+			rx_flow_end(f);
+			return 0;
+		}
+	}
 	err = loop_add(&rx->loop, &f->w, EPOLLIN);
 	if (err)
 		report_fail(rx->r, EXIT_TRANSFER, -err, "epoll failed");
@@ -308,7 +317,12 @@ static int prepare(struct rx *rx)
 
 void rx_run(const struct options *o, struct report *r)
 {
-	struct rx rx = { .o = o, .r = r, .holding = o->hold };
+	struct rx rx = {
+		.o = o,
+		.r = r,
+		.backend = backend_get(o->backend),
+		.holding = o->hold,
+	};
 	int err;
 
 	err = loop_init(&rx.loop, o->timeout_ms);

@@ -3,6 +3,7 @@
 #define PPCAT_RX_H
 
 #include "addr.h"
+#include "backend.h"
 #include "binding.h"
 #include "loop.h"
 #include "options.h"
@@ -36,6 +37,7 @@ struct rx_flow {
 struct rx {
 	const struct options *o;
 	struct report *r;
+	const struct backend *backend;
 	struct loop loop;
 	struct binding binding;    /* zero unless RECEIVE_BOUND */
 	__u32 ifindex;             /* 0: no -i */
@@ -49,7 +51,7 @@ struct rx {
 
 	__u64 bytes;
 	__u64 recvmsg_calls;
-	__u64 frags; /* SCM_DEVMEM_DMABUF and _LINEAR */
+	__u64 frags; /* control messages of either kind */
 	__u64 frags_linear;
 	struct token_stats tokens;
 	__u64 first_ns;    /* of the first byte; 0: none yet */

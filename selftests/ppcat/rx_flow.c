@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One connection's data: what recvmsg(MSG_SOCK_DEVMEM) returns and what has
- * to be done with it. The kernel's side is tcp_recvmsg_dmabuf() in
- * net/ipv4/tcp.c, its description Documentation/networking/devmem.rst.
+ * One connection's data: what recvmsg() returns and what has to be done with
+ * it. The kernel's side is tcp_recvmsg_dmabuf() in net/ipv4/tcp.c, its
+ * description Documentation/networking/devmem.rst; or that of ppiov.ko, which
+ * tells the same in its own control messages.
  */
 #include "rx.h"
 
@@ -126,6 +127,7 @@ static int take_linear(struct rx_flow *f, const struct devmem_cmsg *frag,
 static ssize_t take_control(struct rx_flow *f, struct msghdr *msg,
 			    size_t received)
 {
+	enum frag_kind kind;
 	struct devmem_cmsg frag;
 	struct cmsghdr *cm;
 	size_t linear = 0;
@@ -133,13 +135,10 @@ static ssize_t take_control(struct rx_flow *f, struct msghdr *msg,
 	int err;
 
 	for (cm = CMSG_FIRSTHDR(msg); cm; cm = CMSG_NXTHDR(msg, cm)) {
-		if (cm->cmsg_level != SOL_SOCKET ||
-		    (cm->cmsg_type != SCM_DEVMEM_DMABUF &&
-		     cm->cmsg_type != SCM_DEVMEM_LINEAR))
+		kind = f->rx->backend->parse(cm, &frag);
+		if (kind == FRAG_NONE)
 			continue;
-		memcpy(&frag, CMSG_DATA(cm), sizeof(frag));
-
-		if (cm->cmsg_type == SCM_DEVMEM_DMABUF) {
+		if (kind == FRAG_DEVMEM) {
 			err = take_devmem(f, &frag);
 		} else {
 			err = take_linear(f, &frag, linear, received);
@@ -197,7 +196,7 @@ ssize_t rx_flow_receive(struct rx_flow *f)
 	int err;
 
 	if (rx->o->mode != RECEIVE_PLAIN) {
-		flags |= MSG_SOCK_DEVMEM;
+		flags |= rx->backend->recv_flags;
 		msg.msg_control = rx->control;
 		msg.msg_controllen = rx->o->control_size;
 	}
@@ -210,7 +209,7 @@ ssize_t rx_flow_receive(struct rx_flow *f)
 		f->err = errno;
 		rx_flow_fail(f, f->err, "recvmsg failed after %llu bytes",
 			     f->stream.pos);
-		if (f->err == ETOOSMALL)
+		if (f->err == ETOOSMALL || f->err == EMSGSIZE)
 			report_hint(rx->r, "see --control-size");
 		return -f->err;
 	}
@@ -236,9 +235,9 @@ int rx_flow_return_tokens(struct rx_flow *f, bool all)
 	    (!all && f->tokens.count - keep < o->batch))
 		return 0;
 	err = tokens_return(&f->tokens, f->w.fd, keep, o->duplicate_return,
-			    devmem_dontneed, &f->rx->tokens);
+			    f->rx->backend->dontneed, &f->rx->tokens);
 	if (err)
-		return rx_flow_fail(f, -err, "SO_DEVMEM_DONTNEED failed");
+		return rx_flow_fail(f, -err, "returning tokens failed");
 	return 0;
 }
 

@@ -83,7 +83,8 @@ static void call_raw(struct rx *rx, struct rx_flow *f)
 	int ret;
 
 	for (i = 0; i < o->raws; i++) {
-		ret = devmem_dontneed(f->w.fd, o->raw[i].range, o->raw[i].n);
+		ret = rx->backend->dontneed(f->w.fd, o->raw[i].range,
+					    o->raw[i].n);
 		event_begin(rx->r, "dontneed-raw");
 		event_number(rx->r, "connection", f->index);
 		event_number(rx->r, "call", i);

@@ -19,13 +19,19 @@ void rx_report_ready(struct rx *rx)
 
 	event_begin(r, "ready");
 	event_string(r, "mode", mode_names[o->mode]);
-	if (o->mode == RECEIVE_BOUND) {
+	event_string(r, "backend", rx->backend->name);
+	if (o->mode == RECEIVE_BOUND && o->provider)
+		event_string(r, "provider", o->provider);
+	else
+		event_null(r, "provider");
+	if (o->mode == RECEIVE_BOUND)
 		event_number(r, "dmabuf_id", rx->binding.dmabuf_id);
-		event_number(r, "dmabuf_size", rx->binding.mem.size);
-	} else {
+	else
 		event_null(r, "dmabuf_id");
+	if (rx->binding.mem.size)
+		event_number(r, "dmabuf_size", rx->binding.mem.size);
+	else
 		event_null(r, "dmabuf_size");
-	}
 	event_number(r, "ifindex", rx->ifindex);
 	event_array(r, "queues");
 	for (i = 0; i < o->queues; i++)
@@ -139,8 +145,7 @@ void rx_report_summary(struct rx *rx)
 			bad = f;
 	}
 
-	if (rx->o->mode == RECEIVE_BOUND && rx->bytes &&
-	    !by_place[PLACE_DEVMEM])
+	if (rx->binding.mem.size && rx->bytes && !by_place[PLACE_DEVMEM])
 		report_hint(r, "the dmabuf got nothing: check flow steering");
 
 	event_begin(r, "summary");

@@ -7,8 +7,8 @@
 /* Where bytes of a stream were found */
 enum place {
 	PLACE_PLAIN,  /* the caller's buffer, no control message */
-	PLACE_LINEAR, /* the caller's buffer, told by SCM_DEVMEM_LINEAR */
-	PLACE_DEVMEM, /* the dmabuf, told by SCM_DEVMEM_DMABUF */
+	PLACE_LINEAR, /* the caller's buffer, told by a control message */
+	PLACE_DEVMEM, /* the dmabuf, told by a control message */
 	PLACES,
 };
 

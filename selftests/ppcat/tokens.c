@@ -8,17 +8,6 @@
 
 #define FIRST_CAPACITY 1024
 
-/* Returns how many frags the kernel freed, or -errno. */
-int devmem_dontneed(int fd, const struct devmem_token *ranges, size_t n)
-{
-	int ret;
-
-	/* A setsockopt() that returns something other than 0 on success */
-	ret = setsockopt(fd, SOL_SOCKET, SO_DEVMEM_DONTNEED, ranges,
-			 n * sizeof(*ranges));
-	return ret < 0 ? -errno : ret;
-}
-
 static int grow(struct tokens *t)
 {
 	size_t capacity = t->capacity ? 2 * t->capacity : FIRST_CAPACITY;

@@ -10,7 +10,7 @@
 
 struct token_stats {
 	__u64 received;
-	__u64 calls;            /* of SO_DEVMEM_DONTNEED */
+	__u64 calls;            /* that return tokens */
 	__u64 ranges;           /* in those calls */
 	__u64 returned;         /* tokens named in those calls */
 	__u64 freed;            /* what the kernel says it freed of them */
@@ -27,8 +27,6 @@ struct tokens {
 
 /* The system call, so that a test can stand in its place */
 typedef int (*dontneed_fn)(int fd, const struct devmem_token *ranges, size_t n);
-
-int devmem_dontneed(int fd, const struct devmem_token *ranges, size_t n);
 
 int tokens_add(struct tokens *t, __u32 token);
 int tokens_return(struct tokens *t, int fd, size_t keep, bool twice,

@@ -58,6 +58,44 @@ struct devmem_token {
 	__u32 token_count;
 };
 
+/*
+ * ppiov.ko's: kernel/include/uapi/ppiov_tcp.h and ppiov_netlink.h. Its struct
+ * ppiov_cmsg and struct ppiov_token have the layout of the two above, with the
+ * binding's id where the dmabuf's is; its limits are core's.
+ */
+#define PPIOV_ULP_NAME    "ppiov"
+#define SOL_PPIOV         0x7070
+#define PPIOV_CMSG_DEVMEM 1
+#define PPIOV_CMSG_LINEAR 2
+#define PPIOV_DONTNEED    1
+
+#define PPIOV_FAMILY_NAME       "ppiov"
+#define PPIOV_FAMILY_VERSION    1
+#define PPIOV_PROVIDER_NAME_MAX 15
+
+enum {
+	PPIOV_PROVIDER_FLAG_DMABUF = 2,
+};
+
+enum {
+	PPIOV_A_PROVIDER_NAME = 1,
+	PPIOV_A_PROVIDER_FLAGS = 2,
+};
+
+enum {
+	PPIOV_A_BINDING_ID = 1,
+	PPIOV_A_BINDING_IFINDEX = 2,
+	PPIOV_A_BINDING_QUEUES = 3,
+	PPIOV_A_BINDING_PROVIDER = 4,
+	PPIOV_A_BINDING_DMABUF_FD = 5,
+	PPIOV_A_BINDING_SIZE = 6,
+};
+
+enum {
+	PPIOV_CMD_PROVIDER_GET = 1,
+	PPIOV_CMD_BIND_RX = 2,
+};
+
 static_assert(sizeof(struct devmem_cmsg) == 24, "ABI");
 static_assert(sizeof(struct devmem_token) == 8, "ABI");
 
