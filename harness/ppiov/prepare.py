@@ -39,10 +39,15 @@ class Ready:
     accel: Accel
     source: Path
     upstream_dir: Path | None = None  # the kernel's own programs, only where the upstream suite was asked for
+    backend: str = "core"  # one of suites.BACKENDS
 
     def test_environment(self) -> dict[str, str]:
         """What the tests find in their environment (docs/run.md)."""
-        environment = {"PPIOV_MODULES": str(self.modules_dir), "PPIOV_KERNEL": self.tree.release}
+        environment = {
+            "PPIOV_MODULES": str(self.modules_dir),
+            "PPIOV_KERNEL": self.tree.release,
+            "PPIOV_BACKEND": self.backend,
+        }
         if self.userland_dir is not None:
             environment["PPIOV_PPCAT"] = str(self.userland_dir / "ppcat")
         if self.planted_dir is not None:
@@ -52,7 +57,9 @@ class Ready:
         return environment
 
 
-def ready(spec: KernelSpec, source: Path, asked_accel: str, suites: set[str]) -> Generator[Event, None, Ready]:
+def ready(
+    spec: KernelSpec, source: Path, asked_accel: str, suites: set[str], backend: str = "core"
+) -> Generator[Event, None, Ready]:
     """Fetch the kernel, build for it, and find out how guests run here. Raises whatever of errors.py can go wrong."""
     store = Store()
     tree = yield from kernels.get(spec, store=store)
@@ -79,6 +86,7 @@ def ready(spec: KernelSpec, source: Path, asked_accel: str, suites: set[str]) ->
         upstream_dir=own,
         accel=chosen,
         source=source,
+        backend=backend,
     )
 
 

@@ -31,6 +31,7 @@ from ppiov.kernels import KernelTree
 
 GUEST = Path(__file__).parent / "guest"
 SHARE = "/run/ppiov"  # where the shared folder is in the guest; short, since the kernel's command line is
+DEVICE_MEMORY = "device-memory"  # file in the shared folder: what the memory of a PCI device of the guest is
 USR_TAG = "ppiov.usr"  # 9p tag of the second, cached export of /usr (guest/boot.sh)
 _COMMAND_LINE_MAX = 2047  # arch/x86/include/asm/setup.h: COMMAND_LINE_SIZE 2048, with its zero byte
 
@@ -72,6 +73,7 @@ class GuestConfig:
     memory_mib: int = 2048
     script: str = str(GUEST / "boot.sh")  # what runs in the guest
     kernel_arguments: tuple[str, ...] = ()
+    device_memory_mib: int = 0  # of an ivshmem-plain device, a power of two; 0: there is none
 
 
 def command(config: GuestConfig, *, interactive: bool = False) -> list[str]:
@@ -120,6 +122,11 @@ def command(config: GuestConfig, *, interactive: bool = False) -> list[str]:
         "-device",
         f"virtio-9p-pci,fsdev=ppiovusr,mount_tag={USR_TAG}",
     ]
+    if config.device_memory_mib:
+        file = str(config.share / DEVICE_MEMORY).replace(",", ",,")
+        size = f"size={config.device_memory_mib}M"
+        line += ["-object", f"memory-backend-file,id={DEVICE_MEMORY},share=on,{size},mem-path={file}"]
+        line += ["-device", f"ivshmem-plain,memdev={DEVICE_MEMORY}"]
     if len(" ".join(kernel_arguments)) + 600 > _COMMAND_LINE_MAX:  # virtme-ng adds up to 600 of its own
         raise BadRequest("the kernel's command line gets too long: install ppiov under a shorter path")
     return line

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def test_kvm_and_interactive_command_lines(tmp_path: Path) -> None:
     line = vm.command(config(tmp_path), interactive=True)
     assert not any(word.startswith("--script-sh") for word in line)
     assert any(word.startswith("--shell=") for word in line)
+
+
+@pytest.mark.usefixtures("tools")
+def test_device_memory_is_a_file_of_the_shared_folder(tmp_path: Path) -> None:
+    assert not any("ivshmem" in word for word in vm.command(config(tmp_path)))
+    share = tmp_path / "a,b"
+    line = vm.command(replace(config(share), device_memory_mib=32))
+    backend = line[line.index("-object") + 1].split(",", 1)[1]
+    assert backend == f"id=device-memory,share=on,size=32M,mem-path={tmp_path}/a,,b/{vm.DEVICE_MEMORY}"
+    assert "ivshmem-plain,memdev=device-memory" in line
 
 
 @pytest.mark.usefixtures("tools")
