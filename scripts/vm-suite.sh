@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# vm-suite.sh KERNEL: the suites in a VM, as `ppiov run` does it. What fails is run once more, in a guest of its own: a
+# vm-suite.sh KERNEL: the suites in a VM with both backends. What fails is run once more, in a guest of its own: a
 # test that passes then is named as flaky, with its count, and does not fail the suite; one that fails again does.
 #
 # Exit codes: those of ppiov run.
@@ -9,7 +9,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 kernel=${1:?usage: vm-suite.sh KERNEL}
 
-.venv/bin/ppiov run --kernel "$kernel"
+.venv/bin/ppiov run --backend both --kernel "$kernel"
 code=$?
 [ "$code" -eq 1 ] || exit "$code"
 
@@ -31,7 +31,7 @@ $failed
 EOF
 echo "These failed, and are run once more:"
 printf '%s\n' "$failed" | sed 's/^/  /'
-.venv/bin/ppiov run --kernel "$kernel" "$@"
+.venv/bin/ppiov run --backend both --kernel "$kernel" "$@"
 code=$?
 if [ "$code" -eq 0 ]; then
 	echo "FLAKY: failed once, passed once (both runs are below results/):"

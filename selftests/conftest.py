@@ -18,18 +18,19 @@ import pytest
 # Whatever pytest's import mode is, and wherever it was started
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lib import faults, leaks
+from lib import backend, faults, leaks
+from lib.backend import Binding
 from lib.dmabuf import Dmabuf
 from lib.fixtures import Bind, Defer, MakeLink, Start
 from lib.klog import KernelLog
 from lib.link import Link
-from lib.netdev import Binding
 from lib.netns import Namespace
 from lib.ppcat import Ppcat
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "timeout_s(seconds): how long the test may take under TCG")
+    config.addinivalue_line("markers", "only(backend): the question makes no sense with the other backend")
     config.addinivalue_line("markers", "last: runs after all others, since it takes away what they need")
 
 
@@ -104,7 +105,7 @@ def bind(defer: Defer) -> Bind:
     def make(link: Link, queues: list[int], size: int = 4 << 20) -> Binding:
         dmabuf = Dmabuf(size)
         defer(dmabuf.close)
-        binding = Binding(link.rx.ns, link.rx.ifindex, queues, dmabuf)
+        binding = backend.current().bind(link.rx.ns, link.rx.ifindex, queues, dmabuf)
         defer(binding.unbind)
         return binding
 

@@ -41,6 +41,8 @@ class Accel(StrEnum):
 
 class Backend(StrEnum):
     CORE = "core"
+    PPIOV = "ppiov"
+    BOTH = "both"
 
 
 class Format(StrEnum):
@@ -152,7 +154,9 @@ def run(
     ] = None,
     jobs: Annotated[int, typer.Option("-j", min=1, max=64, metavar="N", help="Guests at a time.")] = 1,
     accel: AccelOption = Accel.AUTO,
-    backend: Annotated[Backend, typer.Option(help="What feeds the receive queues.")] = Backend.CORE,
+    backend: Annotated[
+        Backend, typer.Option(help="What feeds the receive queues, in the traffic suite.")
+    ] = Backend.CORE,
     cpus: CpusOption = 2,
     memory: MemoryOption = 2048,
     results: ResultsOption = DEFAULT_RESULTS,

@@ -18,11 +18,12 @@ from ppiov.events import Event, GuestDied, Note, StageBegun, StageEnded, TestBeg
 from ppiov.prepare import Ready, write_job
 from ppiov.results import Boot, Splat, TestResult
 from ppiov.suites import PlannedTest
-from ppiov.vm import Deadlines, Guest, GuestConfig
+from ppiov.vm import DEVICE_MEMORY, Deadlines, Guest, GuestConfig
 
 MAX_ATTEMPTS = 3  # guests in a row that die before any test begins; then it is not bad luck
 _PANIC_SECONDS = 10.0  # for QEMU to leave after a panic; the guest reboots at once and QEMU has -no-reboot
 _TAIL_LINES = 40
+_DEVICE_MEMORY_MIB = 32  # half to be exported, half for struct pages; a sparse file
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,10 @@ class Lane:
         common.boots.append(Boot(accel, None, self._attempt, "interrupted"))
         with _room(self._share):
             write_job(self._share, common.ready, self._left)
-        config = GuestConfig(common.ready.tree, accel, self._share, common.cpus, common.memory_mib)
+        config = GuestConfig(
+            *(common.ready.tree, accel, self._share, common.cpus, common.memory_mib),
+            device_memory_mib=_DEVICE_MEMORY_MIB,
+        )
         self._guest = self._guest_stack.enter_context(Guest(config))
         self._last_sign = self._test_since = self._fatal_since = self._end_since = time.monotonic()
         again = f", attempt {self._attempt} of {MAX_ATTEMPTS}" if self._attempt > 1 else ""
@@ -221,7 +225,7 @@ class Lane:
             for path in sorted((self._share / "artifacts").iterdir()):
                 path.rename(self._common.folder / "artifacts" / path.name)
             (self._share / "artifacts").rmdir()
-            for name in ("boot.env", "tests.json"):
+            for name in ("boot.env", "tests.json", DEVICE_MEMORY):
                 (self._share / name).unlink(missing_ok=True)
 
 

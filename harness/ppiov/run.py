@@ -23,7 +23,7 @@ from typing import IO, TypeVar
 from ppiov import prepare, report, suites
 from ppiov.blame import not_run
 from ppiov.environment import describe
-from ppiov.errors import BadRequest, DiskFull, Interrupted, NoGuest, PpiovError
+from ppiov.errors import BadRequest, DiskFull, Interrupted, NoGuest, PpiovError, UnknownName
 from ppiov.events import Event, RunFinished
 from ppiov.folder import RunFolder
 from ppiov.lane import Common, Lane
@@ -44,7 +44,7 @@ class RunRequest:
     suites: tuple[str, ...] = ()  # none: those that need nothing more (suites.py)
     expression: str = ""  # pytest's -k
     tests: tuple[str, ...] = ()  # names of single tests
-    backend: str = "core"
+    backend: str = "core"  # or "ppiov", or "both": what the traffic suite is run with
     accel: str = "auto"
     cpus: int = 2
     memory_mib: int = 2048
@@ -59,6 +59,7 @@ class RunRequest:
         words += ["-k", self.expression] if self.expression else []
         words += [word for name in self.tests for word in ("--test", name)]
         words += ["-j", str(self.jobs)] if self.jobs != 1 else []
+        words += ["--backend", self.backend] if self.backend != "core" else []
         words += ["--accel", self.accel] if self.accel != "auto" else []
         words += ["--cpus", str(self.cpus)] if self.cpus != 2 else []
         words += ["--memory", str(self.memory_mib)] if self.memory_mib != 2048 else []
@@ -117,10 +118,10 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
     """
     if request.jobs < 1 or request.cpus < 1 or request.memory_mib < 256:
         raise BadRequest("a run needs at least one guest at a time, one CPU and 256 MiB")
-    if request.backend != "core":
-        raise BadRequest(f"there is no backend {request.backend!r} yet; it is 'core'")
+    if request.backend not in suites.BACKENDS:
+        raise UnknownName("backend", request.backend, suites.BACKENDS)
     source = suites.find_source(request.source)
-    plan = suites.collect(source / "selftests", request.suites, request.expression, request.tests)
+    plan = suites.collect(source / "selftests", request.suites, request.expression, request.tests, request.backend)
     chosen = sorted({test.suite for test in plan})
     started = datetime.now(UTC)
     kernel = f"image-{request.kernel.path.name}" if request.kernel.path else str(request.kernel)
@@ -158,7 +159,7 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
 def _work(
     request: RunRequest, source: Path, chosen: set[str], story: _Story, folder: RunFolder
 ) -> Generator[Event, None, None]:
-    ready = yield from prepare.ready(request.kernel, source, request.accel, chosen)
+    ready = yield from prepare.ready(request.kernel, source, request.accel, chosen, request.backend)
     story.ready, story.kernel = ready, ready.kernel
     numbers = {test.name: number for number, test in enumerate(story.plan, 1)}
     common = Common(

@@ -26,6 +26,7 @@ SUITES = {
     "planted": "planted",  # faults on purpose: what proves that the harness sees them, so never part of "all"
 }
 ALL = "all"
+BACKENDS = ("core", "ppiov", "both")  # what selftests/lib/backend.py takes from PPIOV_BACKEND
 _NOT_IN_ALL = frozenset({"planted"})
 _NOT_BY_DEFAULT = _NOT_IN_ALL | {"upstream"}  # a first run does not fetch another 150 MB of kernel source
 
@@ -75,7 +76,11 @@ def resolve(selftests: Path, suite_names: Sequence[str]) -> list[str]:
 
 
 def collect(
-    selftests: Path, suite_names: Sequence[str], keyword: str = "", tests: Sequence[str] = ()
+    selftests: Path,
+    suite_names: Sequence[str],
+    keyword: str = "",
+    tests: Sequence[str] = (),
+    backend: str = "core",
 ) -> list[PlannedTest]:
     """The tests of the suites, in the order they will run; ``keyword`` is pytest's -k, ``tests`` names single ones.
 
@@ -86,7 +91,7 @@ def collect(
     suites = resolve(selftests, suite_names or ((ALL,) if tests else ()))  # a test's name says its suite
     if not suites:
         raise BadRequest(f"{selftests} has no tests")
-    found = _ask_pytest(selftests, suites, keyword)
+    found = _ask_pytest(selftests, suites, keyword, backend)
     for name in tests:
         if not any(_names(name, test.name) for test in found):
             raise UnknownName("test", name, [test.name for test in found])
@@ -132,7 +137,7 @@ def python_path(selftests: Path) -> list[str]:
     return [str(Path(__file__).resolve().parents[1]), str(selftests)]
 
 
-def _ask_pytest(selftests: Path, suites: Sequence[str], keyword: str) -> list[PlannedTest]:
+def _ask_pytest(selftests: Path, suites: Sequence[str], keyword: str, backend: str) -> list[PlannedTest]:
     folder_of = {f"{SUITES[suite]}/": suite for suite in suites}
     with tempfile.TemporaryDirectory(prefix="ppiov-collect-") as temporary:
         answer = Path(temporary) / "tests.json"
@@ -146,6 +151,7 @@ def _ask_pytest(selftests: Path, suites: Sequence[str], keyword: str) -> list[Pl
                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "PYTHONPATH": os.pathsep.join(python_path(selftests)),
+                "PPIOV_BACKEND": backend,
                 "PPIOV_COLLECT": str(answer),
             },
             stdin=subprocess.DEVNULL,

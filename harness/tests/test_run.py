@@ -224,6 +224,8 @@ def test_bad_requests_make_no_folder(
     request = fake(jobs=0)
     with pytest.raises(BadRequest):
         next(engine.run(request))
+    with pytest.raises(UnknownName, match="unknown backend 'ppio'"):
+        next(engine.run(fake(backend="ppio")))
 
     def unknown(*_: Any) -> list[suites.PlannedTest]:
         raise UnknownName("suite", "trafic", ["traffic"])
@@ -255,6 +257,8 @@ def test_split(jobs: int, sizes: list[int]) -> None:
 def test_the_command_reproduces() -> None:
     request = engine.RunRequest(KernelSpec.parse("deb:6.12"), ("traffic",), expression="bind and not ipv6", jobs=2)
     assert request.command() == "ppiov run traffic --kernel deb:6.12 -k 'bind and not ipv6' -j 2"
+    request = engine.RunRequest(KernelSpec.parse("deb:6.12"), backend="both")
+    assert request.command() == "ppiov run --kernel deb:6.12 --backend both"
 
 
 def test_a_killed_harness_takes_the_guest_with_it(tmp_path: Path) -> None:

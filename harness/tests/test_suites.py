@@ -66,6 +66,25 @@ def test_a_name_may_be_short(selftests: Path, name: str) -> None:
     assert len(suites.collect(selftests, (), "", [name])) == 2
 
 
+def test_the_backend_decides_what_there_is(selftests: Path) -> None:
+    """selftests/traffic makes its tests out of PPIOV_BACKEND: the host and the guest have to agree on it."""
+    conftest = selftests / "traffic" / "conftest.py"
+    conftest.write_text(
+        "import os\n"
+        "def pytest_generate_tests(metafunc):\n"
+        "    if 'backend' in metafunc.fixturenames:\n"
+        "        metafunc.parametrize('backend', os.environ['PPIOV_BACKEND'].split())\n"
+    )
+    (selftests / "traffic" / "test_each.py").write_text("def test_it(backend): ...\n")
+    try:
+        for backend in suites.BACKENDS:
+            found = suites.collect(selftests, ["traffic"], "test_it", backend=backend)
+            assert [test.name for test in found] == [f"traffic/test_each.py::test_it[{backend}]"]
+    finally:
+        conftest.unlink()
+        (selftests / "traffic" / "test_each.py").unlink()
+
+
 def test_what_does_not_exist_is_refused_with_the_nearest(selftests: Path) -> None:
     with pytest.raises(UnknownName, match=r"unknown suite 'trafic' \(nearest: traffic"):
         suites.collect(selftests, ["trafic"])

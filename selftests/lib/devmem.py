@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The socket side of device memory, call by call, for tests that have to see each return value.
 
-Bulk traffic is ppcat's job. The calls are those of Documentation/networking/devmem.rst.
+Bulk traffic is ppcat's job. The calls are those of Documentation/networking/devmem.rst, or of ppiov's uapi: the backend
+(lib/backend.py) has their numbers, and the structures are alike.
 """
 
 from __future__ import annotations
@@ -13,13 +14,10 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lib import backend
 from lib.dmabuf import Dmabuf
 
-MSG_SOCK_DEVMEM = 0x2000000
-SO_DEVMEM_LINEAR = 78
-SO_DEVMEM_DMABUF = 79
-SO_DEVMEM_DONTNEED = 80
-MAX_DONTNEED_TOKENS = 128  # ranges in one call: net/core/sock.c
+MAX_DONTNEED_TOKENS = 128  # ranges in one call: net/core/sock.c, uapi/ppiov_tcp.h
 MAX_DONTNEED_FRAGS = 1024  # tokens in one call
 
 _CMSG = struct.Struct("=QIIII")  # struct dmabuf_cmsg
@@ -34,7 +32,7 @@ class Frag:
     offset: int
     size: int
     token: int
-    dmabuf_id: int
+    dmabuf_id: int  # the binding's
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +61,21 @@ class Received:
 
 
 def receive(sock: socket.socket, size: int = 1 << 16, flags: int = 0) -> Received:
-    """One recvmsg(MSG_SOCK_DEVMEM).
+    """One recvmsg() for device memory.
 
     :raises AssertionError: if control data was cut short, or does not add up to the length returned
     :raises OSError: as recvmsg() does
     """
-    data, ancillary, msg_flags, _ = sock.recvmsg(size, 1 << 16, MSG_SOCK_DEVMEM | flags)
+    calls = backend.current().calls
+    data, ancillary, msg_flags, _ = sock.recvmsg(size, 1 << 16, calls.flags | flags)
     assert not msg_flags & socket.MSG_CTRUNC, f"control data was truncated after {len(ancillary)} messages"
     pieces: list[Frag | bytes] = []
     linear = 0  # where the next linear piece stands: they lie one after the other
     for level, kind, payload in ancillary:
-        if level != socket.SOL_SOCKET or kind not in (SO_DEVMEM_LINEAR, SO_DEVMEM_DMABUF):
+        if level != calls.level or kind not in (calls.linear, calls.devmem):
             continue
         offset, length, token, dmabuf_id, _ = _CMSG.unpack(payload)
-        if kind == SO_DEVMEM_LINEAR:
+        if kind == calls.linear:
             pieces.append(data[linear : linear + length])
             linear += length
         else:
@@ -109,8 +108,9 @@ def dontneed(sock: socket.socket, ranges: Sequence[tuple[int, int]]) -> int:
 
 
 def dontneed_bytes(sock: socket.socket, option: bytes) -> int:
-    """SO_DEVMEM_DONTNEED with any bytes. Unlike other options it returns a count, which socket.setsockopt() hides."""
-    result = _libc.setsockopt(sock.fileno(), socket.SOL_SOCKET, SO_DEVMEM_DONTNEED, option, len(option))
+    """The option with any bytes. Unlike others it returns a count, which socket.setsockopt() hides."""
+    calls = backend.current().calls
+    result = _libc.setsockopt(sock.fileno(), calls.level, calls.dontneed, option, len(option))
     if result < 0:
         errno = ctypes.get_errno()
         raise OSError(errno, os.strerror(errno))

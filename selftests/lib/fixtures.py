@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lib.backend import Binding
 from lib.link import Link
-from lib.netdev import Binding
 from lib.ppcat import Ppcat
 
 Defer = Callable[..., None]

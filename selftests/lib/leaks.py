@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pyroute2.netns
 
-from lib import link, processes
+from lib import link, ppiov, processes
 from lib.debugfs import DEBUGFS, mount_debugfs
 from lib.netdev import Netdev
+from lib.netlink import RefusedError
 from lib.netns import INIT, Namespace
 from lib.poll import ticks
 
@@ -100,7 +101,7 @@ def _once() -> dict[str, str]:
         if name not in names:
             found[f"netns {name}"] = f"network namespace {name} is still there"
     for ns in (INIT, *_state.namespaces):
-        found |= _links(ns) | _page_pools(ns)
+        found |= _links(ns) | _page_pools(ns) | _ppiov(ns)
     return found | _dmabufs() | _regions()
 
 
@@ -132,6 +133,31 @@ def _page_pools(ns: Namespace) -> dict[str, str]:
         found[f"page_pool {pool.id}"] = (
             f"page_pool {pool.id} {whose}, is still there in {ns} with {pool.inflight} buffers in flight{fed}"
         )
+    return found
+
+
+def _ppiov(ns: Namespace) -> dict[str, str]:
+    """Pools of ppiov.ko that nobody uses any more, and bindings of devices that no test answers for."""
+    try:
+        family = ppiov.Ppiov(ns)
+    except RefusedError:  # the module isn't loaded
+        return {}
+    with family:
+        pools, bindings = family.pools(), family.bindings()
+    alive = {(pair.rx.ns.name, pair.rx.ifindex) for pair in link.ALIVE}
+    found = {}
+    for pool in pools:
+        if pool.detached:
+            whose = "whose device is gone" if pool.ifindex is None else f"of ifindex {pool.ifindex}, given up"
+            found[f"ppiov pool {pool.id}"] = (
+                f"ppiov pool {pool.id} {whose}, is still there in {ns} with {pool.inflight} buffers in flight, "
+                f"fed by ppiov binding {pool.binding} ({pool.provider})"
+            )
+    for binding in bindings:
+        if (ns.name, binding.ifindex) not in alive:
+            found[f"ppiov binding {binding.id}"] = (
+                f"ppiov binding {binding.id} ({binding.provider}) of ifindex {binding.ifindex} is still there in {ns}"
+            )
     return found
 
 

@@ -25,7 +25,7 @@ from pyroute2.netlink import NETLINK_ROUTE, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL
 from pyroute2.netlink.rtnl import RTM_NEWLINK
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
-from lib import module
+from lib import backend, module
 from lib.ethtool import Ethtool
 from lib.netdev import Netdev
 from lib.netlink import Netlink
@@ -163,7 +163,7 @@ class Link:
 
     def bound_to(self, queue: int) -> int | None:
         """The id of the binding on an RX queue of rx0, or None."""
-        return self.netdev.rx_queue(self.rx.ifindex, queue).dmabuf
+        return backend.current().bound_to(self.rx.ns, self.rx.ifindex, queue)
 
     def rx_stats(self, queue: int) -> dict[str, int]:
         """Counters of one RX queue of rx0."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lib import processes
+from lib import backend, processes
 from lib.link import Link
 from lib.netns import Namespace
 from lib.poll import PATIENCE
@@ -144,7 +144,13 @@ Start = Callable[..., Ppcat]
 
 def receive_args(link: Link, queues: list[int], ports: str | int, *more: str | int) -> list[str | int]:
     """Arguments of a receiver on rx0 that binds these queues."""
-    return ["-l", "-p", ports, "-i", link.rx.name, "-q", ",".join(map(str, queues)), *more]
+    bound = ["-i", link.rx.name, "-q", ",".join(map(str, queues))]
+    return ["-l", "-p", ports, *bound, *backend.current().ppcat_bound, *more]
+
+
+def receive_unbound_args(link: Link, port: int, *more: str | int) -> list[str | int]:
+    """Arguments of a receiver that leaves binding to others."""
+    return ["-l", "-p", port, "--no-bind", "-i", link.rx.name, *backend.current().ppcat_unbound, *more]
 
 
 def send_args(link: Link, family: int, ports: str | int, *more: str | int) -> list[str | int]:

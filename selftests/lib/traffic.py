@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lib import backend
 from lib.link import Link
 from lib.netns import Namespace
 from lib.poll import PATIENCE, until
@@ -37,9 +38,12 @@ def payload(size: int, seed: int = 1) -> bytes:
 
 
 def connect(
-    link: Link, family: int, defer: Callable[..., None], port: int = PORT
+    link: Link, family: int, defer: Callable[..., None], port: int = PORT, prepared: bool = True
 ) -> tuple[socket.socket, socket.socket]:
-    """A connection from tx0 to rx0; returns (the sender's end, the receiver's end)."""
+    """A connection from tx0 to rx0; returns (the sender's end, the receiver's end).
+
+    :param prepared: the receiver's end can receive device memory
+    """
     with link.rx.ns.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.settimeout(PATIENCE)
@@ -52,6 +56,8 @@ def connect(
         receiver, _ = listener.accept()
         defer(receiver.close)
     receiver.settimeout(PATIENCE)
+    if prepared:
+        backend.current().prepare(receiver)
     return sender, receiver
 
 

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 from collections.abc import Callable
 
 import pytest
-from lib import devmem
+from lib import backend, devmem
 from lib.fixtures import Bind, Defer, MakeLink, Record, Start
 from lib.link import Link
+from lib.poll import PATIENCE
 from lib.ppcat import receive_args, send_args
 from lib.traffic import IPV4_AND_IPV6, PORT, connect, payload, steer, transfer
 
@@ -132,7 +134,7 @@ def test_setup_by_ppcat(link: Link, start: Start) -> None:
 
 PLAIN_READS: dict[str, Callable[[socket.socket], object]] = {
     "recv": lambda s: s.recv(4096),
-    "read": lambda s: os.read(s.fileno(), 4096),
+    "read": lambda s: (select.select([s], [], [], PATIENCE), os.read(s.fileno(), 4096)),  # does not wait by itself
     "peek": lambda s: s.recv(4096, socket.MSG_PEEK),
     "recvmsg": lambda s: s.recvmsg(4096, 4096),
 }
@@ -140,16 +142,18 @@ PLAIN_READS: dict[str, Callable[[socket.socket], object]] = {
 
 @pytest.mark.parametrize("how", PLAIN_READS)
 def test_plain_read_of_device_memory(link: Link, bind: Bind, defer: Defer, how: str) -> None:
-    """The CPU can't read it: EFAULT. Nothing is lost or leaked by asking: MSG_SOCK_DEVMEM then gets all of it."""
+    """The CPU can't read it: EFAULT. Nothing is lost or leaked by asking: the right recvmsg() then gets all of it."""
     binding = bind(link, [2])
     steer(link, socket.AF_INET, [2])
-    sender, receiver = connect(link, socket.AF_INET, defer)
+    sender, receiver = connect(link, socket.AF_INET, defer, prepared=False)
     data = payload(30_000)
     sender.sendall(data)
+    assert select.select([receiver], [], [], PATIENCE)[0], "nothing has come"
     for _ in range(3):
         with pytest.raises(OSError) as refused:
             PLAIN_READS[how](receiver)
         assert refused.value.errno == errno.EFAULT, f"{how} of device memory: {refused.value}"
+    backend.current().prepare(receiver)
     got = devmem.receive_all(receiver, len(data))
     assert b"".join(r.content(binding.dmabuf) for r in got) == data
 
@@ -162,7 +166,7 @@ def test_closed_unread(link: Link, bind: Bind, defer: Defer) -> None:
         sender, receiver = connect(link, socket.AF_INET, defer)
         data = payload(200_000)
         sender.sendall(data[:150_000])
-        devmem.receive(receiver, 1, socket.MSG_PEEK)
+        assert select.select([receiver], [], [], PATIENCE)[0], "nothing has come"
         receiver.close()
         sender.close()
     sender, receiver = connect(link, socket.AF_INET, defer)

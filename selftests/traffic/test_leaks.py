@@ -11,11 +11,10 @@ import socket
 
 import pyroute2.netns
 import pytest
-from lib import devmem, leaks, link, processes
+from lib import backend, devmem, leaks, link, processes
 from lib.dmabuf import Dmabuf
 from lib.fixtures import Bind, Defer, MakeLink
 from lib.link import Link
-from lib.netdev import Binding
 from lib.traffic import connect, payload, steer
 
 
@@ -75,14 +74,16 @@ def test_link(make_link: MakeLink) -> None:
 
 
 @pytest.mark.parametrize("device_goes", [True, False], ids=["device_gone", "unbound"])
-def test_page_pool(link: Link, defer: Defer, device_goes: bool) -> None:
-    """A page_pool that a held token keeps alive is found, whether its device is gone or has only been unbound."""
-    with Dmabuf(1 << 20) as dmabuf, Binding(link.rx.ns, link.rx.ifindex, [2], dmabuf) as binding:
-        steer(link, socket.AF_INET, [2])
-        _, receiver = flow(link, defer)
+def test_pool(link: Link, bind: Bind, defer: Defer, device_goes: bool) -> None:
+    """A pool that a held token keeps alive is found, whether its device is gone or has only been unbound."""
+    binding = bind(link, [2], size=1 << 20)
+    steer(link, socket.AF_INET, [2])
+    _, receiver = flow(link, defer)
+    binding.unbind()
+    binding.dmabuf.close()
     if device_goes:
         link.remove()
-    assert found(f"fed by dma-buf binding {binding.id}")
+    assert found(backend.current().leak(binding.id))
     receiver.close()
 
 

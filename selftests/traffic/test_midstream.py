@@ -17,7 +17,7 @@ import socket
 import pytest
 from lib.fixtures import Bind, Start
 from lib.link import Link
-from lib.ppcat import Ppcat, receive_args, send_args
+from lib.ppcat import Event, Ppcat, receive_args, receive_unbound_args, send_args
 from lib.traffic import IPV4_AND_IPV6, PORT, arrived, counter, progress, steer
 
 ENDLESS = "16G"
@@ -36,6 +36,11 @@ def stream(
     return rx, tx
 
 
+def ordinary(received: Event) -> int:
+    """Bytes that did not come into device memory. Core never mixes the two in one recvmsg(), ppiov does."""
+    return int(received["bytes_plain"] + received["bytes_linear"])
+
+
 @IPV4_AND_IPV6
 @pytest.mark.timeout_s(240)
 def test_unbind(link: Link, start: Start, family: int) -> None:
@@ -48,7 +53,7 @@ def test_unbind(link: Link, start: Start, family: int) -> None:
     received = rx.success()
     tx.success()
     assert received["bytes_devmem"] >= SOME
-    assert received["bytes_plain"] > 0, "after the unbind everything still came into the dma-buf"
+    assert ordinary(received) > 0, "after the unbind everything still came into the dma-buf"
     assert link.bound_to(2) is None
 
 
@@ -57,19 +62,21 @@ def test_rebind(link: Link, start: Start, bind: Bind) -> None:
     """A queue unbound and bound to another dma-buf in mid-stream: one flow, three kinds of memory, nothing lost."""
     binding = bind(link, [2])
     steer(link, socket.AF_INET, [2])
-    rx = start(link.rx.ns, "-l", "-p", PORT, "--no-bind", "-i", link.rx.name, "--stop-after", "64M")
+    rx = start(link.rx.ns, *receive_unbound_args(link, PORT))
     rx.event("ready")
-    tx = start(link.tx.ns, *send_args(link, socket.AF_INET, PORT, "--size", "64M"))
+    tx = start(link.tx.ns, *send_args(link, socket.AF_INET, PORT, "--size", ENDLESS))
     for _ in range(3):
         progress(link, 2, SOME)
         binding.unbind()
         progress(link, 2, SOME)
         binding = bind(link, [2])
-    received = rx.success()
-    tx.success()
+    progress(link, 2, SOME)
+    for ppcat in (tx, rx):
+        ppcat.signal(signal.SIGINT)
+    received = rx.summary()
+    assert received["mismatch"] is None and not received["flows"][0]["bad_bytes"]
     assert received["bytes_devmem"] > 0
-    assert received["bytes_plain"] > 0
-    assert received["bytes"] >= 64 << 20
+    assert ordinary(received) > 0
     assert received["tokens_freed"] == received["tokens_received"]
 
 
@@ -135,7 +142,7 @@ def test_restart_of_another_queue(link: Link, start: Start, bind: Bind) -> None:
 def test_restart_of_the_queue_itself(link: Link, start: Start, bind: Bind) -> None:
     """The queue of a running flow is restarted five times: frames are lost and sent again, no byte is wrong."""
     steer(link, socket.AF_INET, [2])
-    rx = start(link.rx.ns, "-l", "-p", PORT, "--no-bind", "-i", link.rx.name)
+    rx = start(link.rx.ns, *receive_unbound_args(link, PORT))
     rx.event("ready")
     tx = start(link.tx.ns, *send_args(link, socket.AF_INET, PORT, "--size", ENDLESS))
     for _ in range(5):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Can the module be unloaded when all is over, and does it leave nothing behind?
+"""Can the modules be unloaded when all is over, and do they leave nothing behind?
 
 netns «ppiov-tx»                netns «ppiov-rx»
- tx0 ===================== rx0  queue 2: bound; removed before, or with, the module's unloading
+ tx0 ===================== rx0  queue 2: bound; removed before, or with, their unloading
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ pytestmark = pytest.mark.last
 
 
 def traces() -> list[str]:
-    """What is there because of the module."""
-    found = [str(p) for p in (Path("/sys/module", module.NAME), DEBUGFS / module.NAME) if p.exists()]
+    """What is there because of the modules."""
+    names = (module.NAME, module.PPIOV)
+    places = [Path("/sys/module", name) for name in names] + [DEBUGFS / name for name in names]
+    found = [str(p) for p in places if p.exists()]
     found += [str(p) for p in Path("/sys/devices").glob(f"{module.NAME}*")]
     interrupts = Path("/proc/interrupts").read_text().splitlines()
     return found + [line.strip() for line in interrupts if module.NAME in line]
@@ -35,10 +37,10 @@ def test_unload_and_load(make_link: MakeLink, start: Start) -> None:
     link = make_link()
     steer(link, socket.AF_INET, [2])
     transfer(link, start, [2], socket.AF_INET, "256K")
-    assert traces(), "there is nothing to be seen of the module while it works: this test looks at the wrong places"
+    assert traces(), "there is nothing to be seen of the modules while they work: this test looks at the wrong places"
     link.delete()
     module.unload()
-    assert not module.loaded()
+    assert not module.loaded() and not module.loaded(module.PPIOV)
     assert not traces()
 
     link = make_link()

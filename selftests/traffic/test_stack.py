@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What does the stack do to payload in a provider's buffers, wherever it may touch it: does all survive and go home?
+
+netns «ppiov-tx»                netns «ppiov-rx»
+ tx0 ===================== rx0  queue 2: bound to a provider, the flow steered to it
+                            '- packet sockets, tc, nft, a bridge, a route to «out0»
+                                                   out0 ==== out1 (another link, where packets may leave)
+
+With the core's own dma-buf provider Linux 6.12 panics on the first plain packet socket, so these ask ppiov's only. The
+stream itself is the judge: it goes on and is right, or, where its packets are taken away from it, the machine survives
+and every buffer goes home, which the leak questions see after each test.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import shutil
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import pytest
+from lib import devmem
+from lib.dmabuf import Dmabuf
+from lib.fixtures import Defer
+from lib.link import Link
+from lib.netns import Namespace
+from lib.poll import until
+from lib.ppiov import Ppiov
+from lib.traffic import arrived, connect, payload, steer
+
+pytestmark = [
+    pytest.mark.only("ppiov"),
+    pytest.mark.parametrize("gro", ["gro", "no-gro"]),
+    pytest.mark.parametrize("provider", ["dmabuf", "page"]),
+]
+
+ETH_P_ALL = 3
+SO_ATTACH_FILTER = 26
+SIZE = 150_000
+MARK = b"ppiov-payload-that-nobody-must-see/"
+DATA = (MARK * (SIZE // len(MARK) + 1))[:SIZE]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Both ends of a connection whose payload comes in a provider's buffers."""
+
+    sender: socket.socket
+    receiver: socket.socket
+    dmabuf: Dmabuf
+    readable: bool
+
+    def carry(self, data: bytes = DATA) -> None:
+        """All of it arrives, and is right."""
+        self.sender.sendall(data)
+        got = devmem.receive_all(self.receiver, len(data))
+        assert b"".join(r.content(self.dmabuf) for r in got) == data
+        for frag in (f for r in got for f in r.frags):
+            assert devmem.dontneed(self.receiver, [(frag.token, 1)]) == 1
+
+
+@pytest.fixture
+def bound(link: Link, defer: Defer, provider: str, gro: str) -> Dmabuf:
+    """Queue 2 of rx0 takes its payload buffers from the provider."""
+    link.rx.ethtool.run("-K", "gro", "on" if gro == "gro" else "off")
+    dmabuf = Dmabuf(4 << 20)
+    defer(dmabuf.close)
+    with Ppiov(link.rx.ns) as family:
+        binding = family.bind(link.rx.ifindex, [2], provider, dmabuf.fd if provider == "dmabuf" else None)
+    defer(binding.close)
+    steer(link, socket.AF_INET, [2])
+    return dmabuf
+
+
+@pytest.fixture
+def stream(link: Link, bound: Dmabuf, defer: Defer, provider: str) -> Stream:
+    """A connection over it, which has carried data already."""
+    sender, receiver = connect(link, socket.AF_INET, defer)
+    stream = Stream(sender, receiver, bound, provider == "page")
+    stream.carry()
+    return stream
+
+
+def plain_socket(link: Link, snaplen: int | None) -> socket.socket:
+    """A packet socket on rx0 that is read with recv(); with `snaplen`, its filter keeps so many bytes."""
+    sock = link.rx.ns.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    try:
+        if snaplen is not None:
+            code = struct.pack("=HBBI", 0x06, 0, 0, snaplen)  # return snaplen
+            program = ctypes.create_string_buffer(code, len(code))
+            sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(program)))
+        sock.setblocking(False)
+        sock.bind((link.rx.name, ETH_P_ALL))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def frames(sock: socket.socket) -> Iterator[bytes]:
+    """What it has got; what the kernel can't copy is told by EFAULT, and the frame is gone."""
+    while True:
+        try:
+            yield sock.recv(1 << 17)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            assert error.errno == errno.EFAULT, f"recv() on a packet socket: {error}"
+
+
+@pytest.mark.parametrize("snaplen", [None, 40, 66, 1000], ids=lambda s: f"snap{s}" if s else "whole")
+def test_plain_packet_socket(link: Link, stream: Stream, snaplen: int | None) -> None:
+    """A packet socket read with recv(), whatever its filter cuts: the stream goes on, and iovs show no payload."""
+    with closing(plain_socket(link, snaplen)) as sock:
+        for _ in range(3):
+            stream.carry()
+        seen = list(frames(sock))
+    assert seen, "the packet socket has seen nothing"
+    showing = sum(MARK in frame for frame in seen)
+    if not stream.readable:
+        assert not showing, f"{showing} of {len(seen)} frames show payload that the CPU can't read"
+    elif snaplen is None:  # a filter that cuts in the payload needs a clone of the child, which is shared: dropped
+        assert showing, "payload in pages is not shown"
+    stream.carry()
+
+
+def tc(link: Link, *words: str) -> None:
+    """`tc ... dev rx0 ...` in rx0's namespace."""
+    link.rx.ns.run(["tc", *(link.rx.name if w == "RX" else w for w in words)])
+
+
+def ingress(link: Link, *action: str) -> None:
+    """Each packet that comes in at rx0 meets these actions."""
+    tc(link, "qdisc", "add", "dev", "RX", "clsact")
+    tc(link, "filter", "add", "dev", "RX", "ingress", "protocol", "ip", "matchall", *action)
+
+
+def test_pedit(link: Link, stream: Stream) -> None:
+    """tc rewrites the IP header, for which the head has to be writable, on every packet: the stream goes on."""
+    ingress(link, "action", "pedit", "ex", "munge", "ip", "ttl", "set", "33", "pipe", "action", "csum", "ip")
+    for _ in range(3):
+        stream.carry()
+    said = link.rx.ns.run(["tc", "-s", "filter", "show", "dev", link.rx.name, "ingress"])
+    assert "Sent 0 bytes" not in said, f"pedit has seen nothing: {said}"
+
+
+@pytest.fixture
+def out(link: Link, defer: Defer) -> str:
+    """A veth whose other end is up in the sender's namespace: where packets may leave."""
+    ns = link.rx.ns
+    ns.run(["ip", "link", "add", "out0", "type", "veth", "peer", "name", "out1", "netns", str(link.tx.ns.name)])
+    defer(_remove, ns, "out0")
+    ns.run(["ip", "link", "set", "out0", "up"])
+    link.tx.ns.run(["ip", "link", "set", "out1", "up"])
+    return "out0"
+
+
+def _remove(ns: Namespace, device: str) -> None:
+    """Remove a device, unless it went with the namespace of its other end."""
+    for index in ns.ip.link_lookup(ifname=device):
+        ns.ip.link("del", index=index)
+
+
+def test_mirror(link: Link, stream: Stream, out: str) -> None:
+    """tc mirrors every packet out of another device: the stream goes on; iovs can't leave, headers alone don't."""
+    ingress(link, "action", "mirred", "egress", "mirror", "dev", out)
+    for _ in range(3):
+        stream.carry()
+    if stream.readable:
+        until("copies leave", lambda: _counter(link.rx.ns, out, "TX") > 0)
+
+
+def test_redirect(link: Link, stream: Stream, out: str) -> None:
+    """tc redirects every packet out of another device, and nothing is left of them; without it, all arrives."""
+    before = arrived(link, 2)
+    ingress(link, "action", "mirred", "egress", "redirect", "dev", out)
+    stream.sender.sendall(DATA[:50_000])
+    until("payload has come in", lambda: arrived(link, 2) > before)
+    tc(link, "qdisc", "del", "dev", "RX", "clsact")
+    got = devmem.receive_all(stream.receiver, 50_000)  # TCP sends it again
+    assert b"".join(r.content(stream.dmabuf) for r in got) == DATA[:50_000]
+
+
+def _counter(ns: Namespace, device: str, direction: str) -> int:
+    """Packets that a device has received ("RX") or sent ("TX")."""
+    (link,) = ns.ip.get_links(ifname=device)
+    stats = link.get_attr("IFLA_STATS64")
+    return int(stats["rx_packets" if direction == "RX" else "tx_packets"])
+
+
+def test_nft(link: Link, stream: Stream) -> None:
+    """nftables counts, mangles and duplicates what comes in: the stream goes on."""
+    if not shutil.which("nft"):
+        pytest.fail("nft is missing (apt install nftables)")
+    counting = "type filter hook ingress device rx0 priority 0; counter;"
+    mangling = "type filter hook prerouting priority -150; counter; ip dscp set af21;"
+    rules = f"table netdev t {{\n chain c {{ {counting}\n}}\n}}\ntable ip m {{\n chain c {{ {mangling}\n}}\n}}\n"
+    link.rx.ns.run(["nft", rules])
+    try:
+        for _ in range(3):
+            stream.carry()
+        said = link.rx.ns.run(["nft", "list", "ruleset"])
+        assert "packets 0" not in said, f"nft has seen nothing: {said}"
+    finally:
+        link.rx.ns.run(["nft", "flush", "ruleset"])
+
+
+def test_forwarded(link: Link, bound: Dmabuf, out: str, provider: str, defer: Defer) -> None:
+    """A flow that is routed out of another device: pages arrive there, iovs are dropped on the way, nothing is left."""
+    rx, tx = link.rx.ns, link.tx.ns
+    server = Namespace("ppiov-out")
+    server.create()
+    defer(server.remove)
+    defer(_remove, rx, out)  # before the namespace of its other end, which goes in its own time
+    tx.run(["ip", "link", "set", "out1", "netns", str(server.name)])
+    for ns, device, address in ((rx, "out0", "198.51.100.1/24"), (server, "out1", "198.51.100.2/24")):
+        ns.run(["ip", "addr", "add", address, "dev", device])
+        ns.run(["ip", "link", "set", device, "up"])
+    server.run(["ip", "route", "add", "192.0.2.0/24", "via", "198.51.100.1"])
+    tx.run(["ip", "route", "add", "198.51.100.0/24", "via", link.rx.v4])
+    rx.sysctl("net.ipv4.ip_forward", "1")
+    defer(rx.sysctl, "net.ipv4.ip_forward", "0")
+
+    with server.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.settimeout(30)
+        listener.bind(("198.51.100.2", 5201))
+        listener.listen()
+        with tx.socket(socket.AF_INET, socket.SOCK_STREAM) as sender:
+            sender.settimeout(30)
+            sender.connect(("198.51.100.2", 5201))
+            receiver, _ = listener.accept()
+            with closing(receiver):
+                receiver.settimeout(30)
+                before = arrived(link, 2)
+                data = payload(50_000)
+                sender.sendall(data)
+                until("payload has come in", lambda: arrived(link, 2) > before)
+                if provider == "page":
+                    got = b""
+                    while len(got) < len(data) and (piece := receiver.recv(len(data))):
+                        got += piece
+                    assert got == data
+                else:
+                    receiver.settimeout(1)
+                    with pytest.raises(TimeoutError):
+                        receiver.recv(1)
+
+
+def test_bridge(link: Link, bound: Dmabuf, out: str, provider: str, defer: Defer) -> None:
+    """rx0 is a port of a bridge that also floods out of another device: the stream to the bridge's address goes on."""
+    ns = link.rx.ns
+    ns.run(["ip", "link", "add", "br0", "type", "bridge"])
+    defer(ns.run, ["ip", "link", "del", "br0"])
+    for device in (link.rx.name, out):
+        ns.run(["ip", "link", "set", device, "master", "br0"])
+    ns.run(["ip", "addr", "flush", "dev", link.rx.name])
+    ns.run(["ip", "addr", "add", f"{link.rx.v4}/24", "dev", "br0"])
+    ns.run(["ip", "link", "set", "br0", "address", link.rx.attribute("IFLA_ADDRESS"), "up"])
+    sender_mac = link.tx.attribute("IFLA_ADDRESS")
+    ns.run(["ip", "neigh", "replace", link.tx.v4, "lladdr", sender_mac, "dev", "br0"])
+    sender, receiver = connect(link, socket.AF_INET, defer)
+    stream = Stream(sender, receiver, bound, provider == "page")
+    for _ in range(3):
+        stream.carry()
