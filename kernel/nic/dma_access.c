@@ -13,100 +13,143 @@
 
 #define PPNIC_IO_BOUNCE 128
 
-static struct ppnic_region *ppnic_region_readable(struct ppnic_parent *p,
-						  dma_addr_t addr, size_t len)
-{
-	struct ppnic_region *r = ppnic_region_find(p, addr, len);
-
-	return r && r->dir != DMA_FROM_DEVICE ? r : NULL;
-}
-
-static struct ppnic_region *ppnic_region_writable(struct ppnic_parent *p,
-						  dma_addr_t addr, size_t len)
-{
-	struct ppnic_region *r = ppnic_region_find(p, addr, len);
-
-	return r && r->dir != DMA_TO_DEVICE ? r : NULL;
-}
-
-/* A piece of a region that the CPU can reach in one go. */
-struct ppnic_span {
-	void *mem; /* NULL: use io */
+/*
+ * A walk over [addr, addr + left) of one parent's table, in pieces that the
+ * CPU can reach in one go: @mem, or @io for a BAR, which has no other address.
+ *
+ * Between ppnic_walk_begin() and ppnic_walk_end() the RCU read lock is held,
+ * so that the region stays.
+ */
+struct ppnic_walk {
+	struct ppnic_parent *p;
+	const struct ppnic_region *r;
+	bool refused; /* from here on nothing is opened */
+	dma_addr_t addr;
+	size_t left;
+	void *mem;
 	void __iomem *io;
-	size_t len;
+	size_t len; /* of the piece */
 };
 
-static bool ppnic_span_open(const struct ppnic_region *r, size_t off,
-			    size_t len, struct ppnic_span *s)
+static void ppnic_walk_begin(struct ppnic_walk *w, struct ppnic_parent *p,
+			     dma_addr_t addr, size_t len,
+			     enum dma_data_direction dir) __acquires(RCU)
 {
-	size_t in_page, in_region;
+	rcu_read_lock();
+	w->p = p;
+	w->r = ppnic_region_find(p, addr, len);
+	w->refused = !w->r ||
+		     (w->r->dir != DMA_BIDIRECTIONAL && w->r->dir != dir);
+	w->addr = addr;
+	w->left = len;
+}
+
+/* Open the next piece. False at the end, and where the walk is refused. */
+static bool ppnic_walk_open(struct ppnic_walk *w)
+{
+	const struct ppnic_region *r = w->r;
+	size_t off, in_page;
 	struct page *page;
 
+	if (w->refused || !w->left)
+		return false;
+
+	off = w->addr - r->start;
+	w->mem = NULL;
+	w->len = w->left;
 	switch (r->kind) {
+	case PPNIC_REGION_MMIO:
+		w->io = r->io + off;
+		return true;
 	case PPNIC_REGION_PAGES:
 		page = pfn_to_page(PHYS_PFN(r->phys + off));
 		in_page = offset_in_page(r->phys + off);
 		/* Without highmem the direct map is contiguous as well. */
-		s->len = len;
 		if (IS_ENABLED(CONFIG_HIGHMEM))
-			s->len = min_t(size_t, len, PAGE_SIZE - in_page);
+			w->len = min_t(size_t, w->len, PAGE_SIZE - in_page);
 		break;
 	case PPNIC_REGION_SG:
-		in_region = offset_in_page(r->start) + off;
-		page = xa_load((struct xarray *)&r->pages,
-			       in_region >> PAGE_SHIFT);
-		if (!page) /* just being unmapped */
+		off += offset_in_page(r->start);
+		page = xa_load((struct xarray *)&r->pages, off >> PAGE_SHIFT);
+		if (!page) { /* just being unmapped */
+			w->refused = true;
 			return false;
-		in_page = offset_in_page(in_region);
-		s->len = min_t(size_t, len, PAGE_SIZE - in_page);
+		}
+		in_page = offset_in_page(off);
+		w->len = min_t(size_t, w->len, PAGE_SIZE - in_page);
 		break;
-	default:
-		s->mem = NULL;
-		s->io = r->io + off;
-		s->len = len;
-		return true;
 	}
-	s->mem = kmap_local_page(page) + in_page;
+	w->mem = kmap_local_page(page) + in_page;
 	return true;
 }
 
-static void ppnic_span_close(const struct ppnic_span *s)
+/* Close the piece, of which @done bytes were used. */
+static void ppnic_walk_close(struct ppnic_walk *w, size_t done)
 {
-	if (s->mem)
-		kunmap_local(s->mem);
+	if (w->mem)
+		kunmap_local(w->mem);
+	w->addr += done;
+	w->left -= done;
 }
 
-static void ppnic_span_read(void *to, const struct ppnic_span *s, size_t len)
+/* Returns 0, or counts the refusal. */
+static int ppnic_walk_end(const struct ppnic_walk *w, const char *what)
+	__releases(RCU)
 {
-	if (s->mem)
-		memcpy(to, s->mem, len);
-	else
-		memcpy_fromio(to, s->io, len);
+	rcu_read_unlock();
+	if (!w->refused)
+		return 0;
+	ppnic_dma_refuse(w->p, what, w->addr, w->left);
+	return -EFAULT;
 }
 
-static void ppnic_span_write(const struct ppnic_span *s, const void *from,
-			     size_t len)
+static void ppnic_piece_read(void *to, const struct ppnic_walk *w, size_t len)
 {
-	if (s->mem)
-		memcpy(s->mem, from, len);
+	if (w->mem)
+		memcpy(to, w->mem, len);
 	else
-		memcpy_toio(s->io, from, len);
+		memcpy_fromio(to, w->io, len);
+}
+
+static void ppnic_piece_write(const struct ppnic_walk *w, const void *from,
+			      size_t len)
+{
+	if (w->mem)
+		memcpy(w->mem, from, len);
+	else
+		memcpy_toio(w->io, from, len);
 }
 
 /* Returns how much was copied; less than asked for between two BARs. */
-static size_t ppnic_span_copy(const struct ppnic_span *to,
-			      const struct ppnic_span *from, size_t len)
+static size_t ppnic_piece_copy(const struct ppnic_walk *to,
+			       const struct ppnic_walk *from, size_t len)
 {
 	u8 bounce[PPNIC_IO_BOUNCE];
 
 	if (from->mem) {
-		ppnic_span_write(to, from->mem, len);
+		ppnic_piece_write(to, from->mem, len);
 	} else if (to->mem) {
-		ppnic_span_read(to->mem, from, len);
+		ppnic_piece_read(to->mem, from, len);
 	} else {
 		len = min_t(size_t, len, sizeof(bounce));
-		ppnic_span_read(bounce, from, len);
-		ppnic_span_write(to, bounce, len);
+		ppnic_piece_read(bounce, from, len);
+		ppnic_piece_write(to, bounce, len);
+	}
+	return len;
+}
+
+/* Returns how much was summed; less than the piece for one in a BAR. */
+static size_t ppnic_piece_csum(const struct ppnic_walk *w, __wsum *sum)
+{
+	u8 bounce[PPNIC_IO_BOUNCE];
+	size_t len = w->len;
+
+	if (w->mem) {
+		*sum = csum_partial(w->mem, len, 0);
+	} else {
+		len = min_t(size_t, len, sizeof(bounce));
+		ppnic_piece_read(bounce, w, len);
+		*sum = csum_partial(bounce, len, 0);
 	}
 	return len;
 }
@@ -125,29 +168,15 @@ static size_t ppnic_span_copy(const struct ppnic_span *to,
 int ppnic_dma_read(struct ppnic_parent *p, void *to, dma_addr_t from,
 		   size_t len)
 {
-	const struct ppnic_region *r;
-	struct ppnic_span s;
-	size_t off, done;
+	struct ppnic_walk w;
 
-	rcu_read_lock();
-	r = ppnic_region_readable(p, from, len);
-	if (!r)
-		goto refuse;
-
-	off = from - r->start;
-	for (done = 0; done < len; done += s.len) {
-		if (!ppnic_span_open(r, off + done, len - done, &s))
-			goto refuse;
-		ppnic_span_read(to + done, &s, s.len);
-		ppnic_span_close(&s);
+	ppnic_walk_begin(&w, p, from, len, DMA_TO_DEVICE);
+	while (ppnic_walk_open(&w)) {
+		ppnic_piece_read(to, &w, w.len);
+		to += w.len;
+		ppnic_walk_close(&w, w.len);
 	}
-	rcu_read_unlock();
-	return 0;
-
-refuse:
-	rcu_read_unlock();
-	ppnic_dma_refuse(p, "read", from, len);
-	return -EFAULT;
+	return ppnic_walk_end(&w, "read");
 }
 
 /**
@@ -164,29 +193,15 @@ refuse:
 int ppnic_dma_write(struct ppnic_parent *p, dma_addr_t to, const void *from,
 		    size_t len)
 {
-	const struct ppnic_region *r;
-	struct ppnic_span s;
-	size_t off, done;
+	struct ppnic_walk w;
 
-	rcu_read_lock();
-	r = ppnic_region_writable(p, to, len);
-	if (!r)
-		goto refuse;
-
-	off = to - r->start;
-	for (done = 0; done < len; done += s.len) {
-		if (!ppnic_span_open(r, off + done, len - done, &s))
-			goto refuse;
-		ppnic_span_write(&s, from + done, s.len);
-		ppnic_span_close(&s);
+	ppnic_walk_begin(&w, p, to, len, DMA_FROM_DEVICE);
+	while (ppnic_walk_open(&w)) {
+		ppnic_piece_write(&w, from, w.len);
+		from += w.len;
+		ppnic_walk_close(&w, w.len);
 	}
-	rcu_read_unlock();
-	return 0;
-
-refuse:
-	rcu_read_unlock();
-	ppnic_dma_refuse(p, "write", to, len);
-	return -EFAULT;
+	return ppnic_walk_end(&w, "write");
 }
 
 /**
@@ -205,43 +220,24 @@ refuse:
 int ppnic_dma_copy(struct ppnic_parent *dp, dma_addr_t to,
 		   struct ppnic_parent *sp, dma_addr_t from, size_t len)
 {
-	const struct ppnic_region *dr, *sr;
-	struct ppnic_span d, s;
-	size_t doff, soff, done, n;
+	struct ppnic_walk d, s;
+	size_t n;
+	int err;
 
-	rcu_read_lock();
-	sr = ppnic_region_readable(sp, from, len);
-	if (!sr)
-		goto refuse_read;
-	dr = ppnic_region_writable(dp, to, len);
-	if (!dr)
-		goto refuse_write;
-
-	soff = from - sr->start;
-	doff = to - dr->start;
-	for (done = 0; done < len; done += n) {
-		if (!ppnic_span_open(sr, soff + done, len - done, &s))
-			goto refuse_read;
-		if (!ppnic_span_open(dr, doff + done, s.len, &d)) {
-			ppnic_span_close(&s);
-			goto refuse_write;
+	ppnic_walk_begin(&s, sp, from, len, DMA_TO_DEVICE);
+	ppnic_walk_begin(&d, dp, to, len, DMA_FROM_DEVICE);
+	/* No byte is read for a write that is refused. */
+	while (!d.refused && ppnic_walk_open(&s)) {
+		n = 0;
+		if (ppnic_walk_open(&d)) {
+			n = ppnic_piece_copy(&d, &s, min(d.len, s.len));
+			/* Local mappings are a stack. */
+			ppnic_walk_close(&d, n);
 		}
-		n = ppnic_span_copy(&d, &s, d.len);
-		/* Local mappings are a stack. */
-		ppnic_span_close(&d);
-		ppnic_span_close(&s);
+		ppnic_walk_close(&s, n);
 	}
-	rcu_read_unlock();
-	return 0;
-
-refuse_read:
-	rcu_read_unlock();
-	ppnic_dma_refuse(sp, "read", from, len);
-	return -EFAULT;
-refuse_write:
-	rcu_read_unlock();
-	ppnic_dma_refuse(dp, "write", to, len);
-	return -EFAULT;
+	err = ppnic_walk_end(&d, "write");
+	return ppnic_walk_end(&s, "read") ?: err;
 }
 
 /**
@@ -259,36 +255,16 @@ refuse_write:
 int ppnic_dma_csum(struct ppnic_parent *p, dma_addr_t from, size_t len,
 		   size_t pos, __wsum *sum)
 {
-	const struct ppnic_region *r;
-	u8 bounce[PPNIC_IO_BOUNCE];
-	struct ppnic_span s;
-	size_t off, done;
+	struct ppnic_walk w;
 	__wsum part;
+	size_t n;
 
-	rcu_read_lock();
-	r = ppnic_region_readable(p, from, len);
-	if (!r)
-		goto refuse;
-
-	off = from - r->start;
-	for (done = 0; done < len; done += s.len) {
-		if (!ppnic_span_open(r, off + done, len - done, &s))
-			goto refuse;
-		if (s.mem) {
-			part = csum_partial(s.mem, s.len, 0);
-		} else {
-			s.len = min_t(size_t, s.len, sizeof(bounce));
-			ppnic_span_read(bounce, &s, s.len);
-			part = csum_partial(bounce, s.len, 0);
-		}
-		ppnic_span_close(&s);
-		*sum = csum_block_add(*sum, part, (pos + done) & 1);
+	ppnic_walk_begin(&w, p, from, len, DMA_TO_DEVICE);
+	while (ppnic_walk_open(&w)) {
+		n = ppnic_piece_csum(&w, &part);
+		ppnic_walk_close(&w, n);
+		*sum = csum_block_add(*sum, part, pos & 1);
+		pos += n;
 	}
-	rcu_read_unlock();
-	return 0;
-
-refuse:
-	rcu_read_unlock();
-	ppnic_dma_refuse(p, "checksum", from, len);
-	return -EFAULT;
+	return ppnic_walk_end(&w, "checksum");
 }
