@@ -23,6 +23,8 @@ static const struct ppiov_part ppiov_parts[] __refconst = {
 	{ ppiov_provider_page_init, ppiov_provider_page_exit },
 	{ ppiov_provider_hugepage_init, ppiov_provider_hugepage_exit },
 	{ ppiov_provider_dmabuf_init, ppiov_provider_dmabuf_exit },
+	{ ppiov_provider_zone_init, ppiov_provider_zone_exit },
+	{ ppiov_provider_ring_init, ppiov_provider_ring_exit },
 	{ ppiov_binding_init, ppiov_binding_exit },
 	{ ppiov_tcp_init, ppiov_tcp_exit },
 	{ ppiov_nl_init, ppiov_nl_exit },

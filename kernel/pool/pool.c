@@ -91,10 +91,8 @@ static noinline ppiov_netmem_t ppiov_alloc_slow(struct ppiov_pool *pool,
 {
 	ppiov_netmem_t netmem = pool->ops->alloc(pool, gfp);
 
-	if (unlikely(netmem == PPIOV_NETMEM_NONE)) {
-		this_cpu_inc(pool->stats->alloc_fail);
+	if (unlikely(netmem == PPIOV_NETMEM_NONE))
 		return netmem;
-	}
 	WRITE_ONCE(pool->held, pool->held + 1);
 	this_cpu_inc(pool->stats->alloc_slow);
 	ppiov_sync_for_device(pool, netmem);
@@ -157,8 +155,15 @@ ppiov_netmem_t ppiov_pool_alloc(struct ppiov_pool *pool, gfp_t gfp)
 		netmem = ppiov_refill(pool);
 		if (netmem == PPIOV_NETMEM_NONE)
 			netmem = ppiov_alloc_slow(pool, gfp);
+		/* A provider that takes buffers back from user space puts them
+		 * into the pool by that.
+		 */
 		if (netmem == PPIOV_NETMEM_NONE)
+			netmem = ppiov_refill(pool);
+		if (netmem == PPIOV_NETMEM_NONE) {
+			this_cpu_inc(pool->stats->alloc_fail);
 			return netmem;
+		}
 	}
 	ppiov_set_magic(netmem, PPIOV_MAGIC_OUT);
 	return netmem;

@@ -17,6 +17,7 @@
 #include "../include/ppiov/binding.h"
 #include "../include/ppiov/carrier.h"
 #include "../include/ppiov/pool.h"
+#include "../include/ppiov/ring.h"
 #include "tcp.h"
 
 /**
@@ -24,13 +25,17 @@
  * @psk: the socket's
  * @msg: the caller's
  * @run: bytes copied since the last control message
- * @devmem: there was a PPIOV_CMSG_DEVMEM, so each run gets a message
+ * @devmem: there was a message for iovs, so each run gets one as well
+ * @held: the carrier that @ring_token is for, in the skb at hand; or NULL
+ * @ring_token: of a ring
  */
 struct ppiov_rx {
 	struct ppiov_sock *psk;
 	struct msghdr *msg;
 	u32 run;
 	bool devmem;
+	const struct ppiov_carrier *held;
+	u32 ring_token;
 };
 
 /**
@@ -134,18 +139,44 @@ static int ppiov_put_linear(struct ppiov_rx *rx)
 			&cmsg);
 }
 
+/* Return: the type of the message that has the token, or -errno. */
+static int ppiov_rx_hold(struct ppiov_rx *rx, struct ppiov_carrier *carrier,
+			 u32 *token)
+{
+	int err = 0;
+
+	if (rx->held != carrier)
+		err = ppiov_ring_hold(carrier, &rx->ring_token);
+	if (!err) {
+		*token = rx->ring_token;
+		return PPIOV_CMSG_RING;
+	}
+	if (err == -ENOENT)
+		err = ppiov_token_add(rx->psk, carrier, token);
+	return err ?: PPIOV_CMSG_DEVMEM;
+}
+
+static void ppiov_rx_unhold(struct ppiov_rx *rx, struct ppiov_carrier *carrier,
+			    int type, u32 token)
+{
+	if (type == PPIOV_CMSG_DEVMEM)
+		ppiov_token_del(rx->psk, token);
+	else if (rx->held != carrier)
+		ppiov_ring_drop(carrier, token);
+}
+
 static int ppiov_rx_devmem(struct ppiov_rx *rx, const struct ppiov_piece *piece)
 {
 	const struct ppiov_buf *buf = &piece->carrier->bufs[piece->index];
 	const struct ppiov_binding *binding;
 	struct ppiov_cmsg cmsg = {};
-	int err;
+	int type, err;
 
 	if (!ppiov_cmsg_room(rx->msg, rx->run ? 2 : 1))
 		return -EMSGSIZE;
-	err = ppiov_token_add(rx->psk, piece->carrier, &cmsg.frag_token);
-	if (err)
-		return err;
+	type = ppiov_rx_hold(rx, piece->carrier, &cmsg.frag_token);
+	if (type < 0)
+		return type;
 	if (rx->run) {
 		err = ppiov_put_linear(rx);
 		if (err)
@@ -157,17 +188,18 @@ static int ppiov_rx_devmem(struct ppiov_rx *rx, const struct ppiov_piece *piece)
 			   buf->offset + piece->at;
 	cmsg.frag_size = piece->len;
 	cmsg.binding = binding ? binding->id : 0;
-	err = put_cmsg(rx->msg, SOL_PPIOV, PPIOV_CMSG_DEVMEM, sizeof(cmsg),
-		       &cmsg);
+	err = put_cmsg(rx->msg, SOL_PPIOV, type, sizeof(cmsg), &cmsg);
 	if (err)
 		goto err_token;
 
+	if (type == PPIOV_CMSG_RING)
+		rx->held = piece->carrier;
 	rx->devmem = true;
 	rx->psk->devmem_bytes += piece->len;
 	return 0;
 
 err_token:
-	ppiov_token_del(rx->psk, cmsg.frag_token);
+	ppiov_rx_unhold(rx, piece->carrier, type, cmsg.frag_token);
 	return err;
 }
 
@@ -192,6 +224,9 @@ static int ppiov_rx_skb(struct ppiov_rx *rx, const struct sk_buff *skb,
 	struct ppiov_piece piece;
 	u32 done = 0;
 	int err = 0;
+
+	/* The last skb's may be gone, and its address another carrier's. */
+	rx->held = NULL;
 
 	while (done < max) {
 		err = ppiov_piece_at(skb, offset + done, max - done, &piece);

@@ -40,11 +40,14 @@
  *
  * DEVMEM: payload in a buffer; the token is to be returned.
  * LINEAR: only frag_size: so many bytes of the iovec.
+ * RING: as DEVMEM, but the token goes back through the binding's ring, and all
+ * pieces of a packet have the same one; see ppiov_ring.h.
  * TX_DEVMEM, to sendmsg(): payload from a binding. Not there yet: EOPNOTSUPP.
  */
 #define PPIOV_CMSG_DEVMEM    1
 #define PPIOV_CMSG_LINEAR    2
 #define PPIOV_CMSG_TX_DEVMEM 3
+#define PPIOV_CMSG_RING      4
 
 /*
  * Socket options.
