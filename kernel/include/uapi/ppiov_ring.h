@@ -26,10 +26,11 @@
 #define _UAPI_PPIOV_RING_H
 
 #include <linux/ioctl.h>
+#include <linux/const.h>
 #include <linux/types.h>
 
 #define PPIOV_RING_MAX_ENTRIES 32768
-#define PPIOV_RING_MAX_SIZE    (1ULL << 30)
+#define PPIOV_RING_MAX_SIZE    _BITULL(30)
 
 /**
  * struct ppiov_ring_create - make the memory and the ring, once for a file
