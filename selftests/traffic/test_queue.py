@@ -161,14 +161,17 @@ def test_unbind_that_fails_and_a_port_that_goes(link: Link, bind: Bind, defer: D
 
 
 def test_transmit_of_a_stopped_pair(link: Link, bind: Bind, start: Start, defer: Defer) -> None:
-    """Queue pair 2 sends, with its interrupt and NAPI, while its receive queue is bound and unbound under traffic."""
+    """Queue pair 2 sends, with its interrupt and NAPI, while its receive queue is bound and unbound under traffic.
+
+    The dma-buf is larger than a receive window: else all of it can wait behind a lost segment that finds no buffer.
+    """
     steer(link, socket.AF_INET, [2])
     receiver = start(link.rx.ns, "-l", "-p", PORT, "--no-bind", "-i", link.rx.name, *backend.current().ppcat_unbound)
     receiver.event("ready")
     start(link.tx.ns, *send_args(link, socket.AF_INET, PORT, "--size", "16G"))
     for _ in range(3):
         progress(link, 2, 1 << 18)
-        binding = bind(link, [2], size=1 << 20)
+        binding = bind(link, [2], size=16 << 20)
         progress(link, 2, 1 << 18)
         binding.unbind()
     before = link.rx.ethtool.stats()["tx_packets"]
