@@ -178,7 +178,9 @@ static struct ppiov_client *ppiov_client_new(struct kunit *test,
 	pool = ppiov_pool_create(&params);
 	if (IS_ERR(pool)) {
 		ppiov_provider_put(params.provider);
-		if (PTR_ERR(pool) == -EINVAL || PTR_ERR(pool) == -EOPNOTSUPP)
+		/* ENODEV: zone_device where nobody has brought memory. */
+		if (PTR_ERR(pool) == -EINVAL || PTR_ERR(pool) == -ENODEV ||
+		    PTR_ERR(pool) == -EOPNOTSUPP)
 			kunit_skip(test, "it needs more than a test has: %pe",
 				   pool);
 		KUNIT_FAIL_AND_ABORT(test, "init says %pe", pool);
