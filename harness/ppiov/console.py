@@ -23,6 +23,7 @@ from ppiov.results import Splat
 
 MAX_LINE = 4096  # bytes; the kernel prints at most 1 KiB a line (PRINTKRB_RECORD_MAX)
 MAX_BLOCK = 250  # lines; what follows belongs to nobody
+LAST_LINES = 40  # that are remembered before something fatal; what is fatal is remembered whole
 MAX_FRAMES = 8  # of a fingerprint: the top of the stack tells two bugs apart, its bottom only how they were reached
 
 # Kinds after which the kernel does not go on.
@@ -139,7 +140,7 @@ class Detector:
         self._block: _Block | None = None
         self.test: str | None = None  # the test that runs, as far as the console has come
         self.fatal: str | None = None  # the first line after which nothing good comes, known before its block ends
-        self.last_lines: list[str] = []  # the end of the console, cleaned
+        self.last_lines: list[str] = []  # the end of the console, cleaned; from the fatal line on, all of it
 
     def feed(self, data: bytes) -> list[Found | Mark]:
         """Take the next bytes, however they were cut."""
@@ -167,7 +168,8 @@ class Detector:
 
     def _line(self, raw: bytes, out: list[Found | Mark]) -> None:
         line = clean(raw[:MAX_LINE])
-        self.last_lines = [*self.last_lines[-59:], line]
+        room = LAST_LINES if self.fatal is None else LAST_LINES + MAX_BLOCK
+        self.last_lines = [*self.last_lines[-room + 1 :], line]
         if mark := _MARK.match(line):
             self._finish(out)
             kind = mark[1].rstrip(":")

@@ -22,7 +22,6 @@ from ppiov.vm import DEVICE_MEMORY, Deadlines, Guest, GuestConfig
 
 MAX_ATTEMPTS = 3  # guests in a row that die before any test begins; then it is not bad luck
 _PANIC_SECONDS = 10.0  # for QEMU to leave after a panic; the guest reboots at once and QEMU has -no-reboot
-_TAIL_LINES = 40
 _DEVICE_MEMORY_MIB = 32  # half to be exported, half for struct pages; a sparse file
 
 
@@ -191,7 +190,7 @@ class Lane:
         if not ledger.job_begun:
             yield StageEnded(self._key, ok=False, note=death.cause)
         blamed = ledger.running.name if ledger.running else ledger.given_up
-        tail = "\n".join(self._detector.last_lines[-_TAIL_LINES:])
+        tail = "\n".join(self._detector.last_lines)
         yield from self._deliver(ledger.die(death, tail))
         common.stray_splats.extend(ledger.stray_splats)
         self._left = ledger.remaining()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ppiov.console import MAX_BLOCK, Detector, Found, Mark, clean, fingerprint
+from ppiov.console import LAST_LINES, MAX_BLOCK, Detector, Found, Mark, clean, fingerprint
 
 DATA = Path(__file__).parent / "data" / "console"
 
@@ -227,3 +227,15 @@ def test_fingerprints() -> None:
 )
 def test_clean(raw: bytes) -> None:
     assert clean(raw) == "x"
+
+
+def test_the_end_of_a_panic_is_remembered_whole() -> None:
+    """However long its registers and modules are: what called panic() stands first, and must not scroll out."""
+    detector = Detector()
+    before = "".join(f"line {n}\n" for n in range(500))
+    after = "".join(f" frame_{n}+0x1/0x2\n" for n in range(2 * LAST_LINES))
+    detector.feed(f"{before}Kernel panic - not syncing: sysrq triggered crash\n{after}".encode())
+    assert detector.last_lines[0] == f"line {500 - LAST_LINES + 1}"
+    assert detector.last_lines[-1] == f" frame_{2 * LAST_LINES - 1}+0x1/0x2"
+    detector.feed(after.encode() * 10)
+    assert len(detector.last_lines) == LAST_LINES + MAX_BLOCK
