@@ -21,8 +21,8 @@ from ppiov.console import Detector
 from ppiov.errors import NoGuest
 from ppiov.events import Event, Note, StageBegun, StageEnded
 from ppiov.folder import write_atomically
-from ppiov.kernels import KernelTree
 from ppiov.paths import cache_dir
+from ppiov.tree import KernelTree
 from ppiov.vm import Guest, GuestConfig, qemu_version
 
 PROBE_SECONDS = 45.0  # a KVM guest needs two or three

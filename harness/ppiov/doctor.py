@@ -26,11 +26,11 @@ from packaging.requirements import Requirement
 from ppiov import accel, archive, child, kbuild, kernels, prepare
 from ppiov.errors import MissingTool, NetworkGone, PpiovError, Unwritable
 from ppiov.events import Event, Probe, StageBegun, StageEnded
-from ppiov.kernels import KernelTree
 from ppiov.pyzip import guest_python
 from ppiov.results import Kernel, Outcome
 from ppiov.spec import KernelSpec
 from ppiov.store import Store, entry_lock, mb
+from ppiov.tree import KernelTree
 from ppiov.vm import SHARE, Deadlines, Guest, GuestConfig
 
 _PYTHON = (3, 11)

@@ -24,9 +24,9 @@ from elftools.elf.elffile import ELFFile
 from ppiov import child
 from ppiov.errors import BuildFailed, PpiovError, UnfitKernel
 from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
-from ppiov.kernels import KernelTree, read_config
 from ppiov.results import Module
 from ppiov.store import Entry, Fresh, Store, digest, entry_lock, file_sha256
+from ppiov.tree import KernelTree, read_config
 
 REQUIRED_CONFIG = "required.config"
 _GENERATED = {".o", ".ko", ".mod", ".cmd", ".order", ".symvers", ".d", ".a"}

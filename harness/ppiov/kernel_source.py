@@ -18,8 +18,8 @@ from ppiov import child
 from ppiov.archive import Archive, Package
 from ppiov.errors import NetworkGone, PpiovError, UnfitKernel
 from ppiov.events import Event, StageBegun, StageEnded, StageProgress
-from ppiov.kernels import KernelTree
 from ppiov.store import Entry, Store, digest, entry_lock, mb
+from ppiov.tree import KernelTree
 
 KIND = "sources"
 # What is unpacked: files and folders of the source. `make headers` wants the first seven lines; ynl-gen-c.py looks for

@@ -14,12 +14,12 @@ from ppiov import accel, kbuild, kernels, upstream
 from ppiov.accel import Accel
 from ppiov.errors import BadRequest, PpiovError
 from ppiov.events import Event
-from ppiov.kernels import KernelTree
 from ppiov.pyzip import guest_python, host_site_packages, python_zip
 from ppiov.results import Kernel, Module
 from ppiov.spec import KernelSpec
 from ppiov.store import Store
 from ppiov.suites import SUITES, PlannedTest, pytest_arguments, python_path
+from ppiov.tree import KernelTree
 from ppiov.vm import SHARE
 
 # The guest sees this machine's files, but not below these: virtme mounts file systems of the guest's own there.

@@ -13,8 +13,8 @@ from pathlib import Path
 from ppiov import kbuild, kernel_source
 from ppiov.errors import UnfitKernel
 from ppiov.events import Event
-from ppiov.kernels import KernelTree
 from ppiov.store import Store
+from ppiov.tree import KernelTree
 
 PROGRAMS = ("ncdevmem",)
 _FOLDER = "tools/testing/selftests/net"

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ppiov.errors import BadRequest, MissingTool
-from ppiov.kernels import KernelTree
+from ppiov.tree import KernelTree
 
 GUEST = Path(__file__).parent / "guest"
 SHARE = "/run/ppiov"  # where the shared folder is in the guest; short, since the kernel's command line is

@@ -12,13 +12,14 @@ from typing import TypeVar
 import fake_archive
 import pytest
 from fake_archive import ARCH, FakeArchive, boot_image, release_of
-from ppiov import kernels
+from ppiov import deb, kernels
 from ppiov.archive import Archive, Package
 from ppiov.errors import BadImage, DiskFull, NetworkGone, UnknownName, UntrustedArchive
 from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
-from ppiov.kernels import KernelTree
+from ppiov.image import image_release
 from ppiov.spec import KernelSpec
 from ppiov.store import Store
+from ppiov.tree import KernelTree
 
 T = TypeVar("T")
 
@@ -68,7 +69,7 @@ def test_the_newest_kernel_with_headers_arrives_and_works_from_the_store(fake: F
     told, tree = get("deb:6.12", store)
     release = release_of("6.12.2")  # 6.12.3 has no headers any more
     assert (tree.spec, tree.release, tree.version) == ("deb:6.12", release, "6.12.2-1~deb12u1")
-    assert kernels.image_release(tree.image) == release
+    assert image_release(tree.image) == release
     assert not tree.image.read_bytes().endswith(b"-unsigned")
     assert tree.build is not None and tree.build.resolve().is_relative_to(store.root)
     made = subprocess.run(["make", "-s", "-C", tree.build, "modules"], capture_output=True, text=True, check=True)
@@ -138,7 +139,7 @@ def test_a_damaged_kernel_is_fetched_again(fake: FakeArchive, store: Store) -> N
     tree.image.write_bytes(b"")  # a power cut
     assert kernels.already_there(KernelSpec.parse("deb:6.12"), store=store) is None
     told, again = get("deb:6.12", store)
-    assert again == tree and kernels.image_release(again.image) == tree.release
+    assert again == tree and image_release(again.image) == tree.release
     assert any(isinstance(e, Note) and "damaged" in e.text for e in told)
 
 
@@ -161,7 +162,7 @@ def test_interrupted_at_any_stage_nothing_half_made_is_left(fake: FakeArchive, s
 def test_too_little_space_is_said_before_anything_is_fetched(
     fake: FakeArchive, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernels, "_INDEX_ROOM", 1 << 60)
+    monkeypatch.setattr(deb, "_INDEX_ROOM", 1 << 60)
     with pytest.raises(DiskFull, match="package lists needs"):
         get("deb:6.12", store)
     assert not (store.root / "apt").exists()
@@ -207,16 +208,16 @@ def names(chosen: list[Package]) -> set[str]:
 
 def test_resolve_reads_the_version_of_the_package_not_of_its_name() -> None:
     old_style = packages("6.1.0-50", "6.1.164-1", kbuild="linux-kbuild-6.1 (>= 6.1.164-1)")
-    assert names(kernels.resolve(old_style, "6.1", ARCH)) == names(old_style)
-    assert kernels.resolve(old_style, "6.1.0", ARCH) == []
-    assert kernels.resolve(old_style, "6.16", ARCH) == []
+    assert names(deb.resolve(old_style, "6.1", ARCH)) == names(old_style)
+    assert deb.resolve(old_style, "6.1.0", ARCH) == []
+    assert deb.resolve(old_style, "6.16", ARCH) == []
 
 
 def test_resolve_takes_ten_for_later_than_nine_and_the_signed_image() -> None:
     nine, ten = packages("6.12.9+deb12", "6.12.9-1"), packages("6.12.10+deb12", "6.12.10-1")
     signed = packages("6.12.10+deb12", "6.12.10-1", headers=False, unsigned=False)
-    assert names(kernels.resolve([*nine, *ten], "6.12", ARCH)) == names(ten)
-    assert kernels.resolve([*nine, *ten, *signed], "6.12", ARCH)[0] == signed[0]
+    assert names(deb.resolve([*nine, *ten], "6.12", ARCH)) == names(ten)
+    assert deb.resolve([*nine, *ten, *signed], "6.12", ARCH)[0] == signed[0]
 
 
 @pytest.mark.parametrize("flavour", ["cloud-", "rt-"])
@@ -225,13 +226,13 @@ def test_resolve_leaves_other_flavours_alone(flavour: str) -> None:
         dataclasses.replace(p, name=p.name.replace(f"-{ARCH}", f"-{flavour}{ARCH}"))
         for p in packages("6.12.9", "6.12.9-1")
     ]
-    assert kernels.resolve(other, "6.12", ARCH) == []
+    assert deb.resolve(other, "6.12", ARCH) == []
 
 
 def test_resolve_wants_all_of_the_headers() -> None:
     whole = packages("6.12.9+deb12", "6.12.9-1")
     for missing in whole:
-        assert kernels.resolve([p for p in whole if p is not missing], "6.12", ARCH) == []
+        assert deb.resolve([p for p in whole if p is not missing], "6.12", ARCH) == []
 
 
 # image:

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``deb:`` kernels: the image as the distribution ships it, with its headers, unpacked in the store.
+
+Nothing is installed. The headers name their other halves by absolute paths (/usr/src, /usr/lib), so these few paths are
+made relative; nothing else of the packages is changed.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ppiov import archive, child
+from ppiov.archive import Archive, Package
+from ppiov.errors import BadImage, NetworkGone, PpiovError, UnfitKernel, UnknownName
+from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
+from ppiov.spec import KernelSpec
+from ppiov.store import Entry, Store, digest, entry_lock, file_sha256, mb
+from ppiov.tree import KIND, KernelTree
+
+_HEADERS_DEPEND = re.compile(r"\b(linux-(?:headers|kbuild)-[^\s,(|]+)(?:\s*\(=\s*([^)\s]+)\))?")
+_INDEX_ROOM = 80_000_000  # bytes that the package lists and apt's cache of them take (bookworm: 55 MB)
+
+
+def get(spec: KernelSpec, *, store: Store, refresh: bool = False) -> Generator[Event, None, KernelTree]:
+    """The packaged kernel that ``spec`` names, fetched if it is not in the store.
+
+    ``deb:6.12`` means the newest 6.12 that the store has; with ``refresh``, or if it has none, the newest in the
+    archive. If the archive cannot be reached, a stored kernel that matches is taken and a note says so.
+
+    Raises UnknownName, BadImage, NetworkGone, UntrustedArchive, DiskFull, MissingTool.
+    """
+    have = _stored(store, spec.version)
+    if have and not refresh:
+        if _intact(have):
+            yield from _already_there(have)
+            return _tree(spec, have)
+        yield Note(f"{have.facts['release']} in the store is damaged; it is fetched again", "warning")
+        with (yield from store.lock(entry_lock(KIND, have.key), f"kernel {have.facts['release']}")):
+            store.remove(have)
+    with (yield from store.lock("archive", "the package archive")):
+        latest = _stored(store, spec.version)
+        if latest and not refresh:  # the process that we waited for has fetched it
+            yield from _already_there(latest)
+            return _tree(spec, latest)
+        try:
+            entry = yield from _fetch(spec, store)
+        except NetworkGone as gone:
+            if latest is None:
+                known = ", ".join(exact_spec(entry) for entry in entries(store)) or "no kernel"
+                raise NetworkGone(f"{gone} (in the store: {known})") from gone
+            yield Note(f"{gone}; using {latest.facts['release']}, which is in the store", "warning")
+            entry = latest
+    return _tree(spec, entry)
+
+
+def already_there(spec: KernelSpec, *, store: Store) -> KernelTree | None:
+    """The packaged kernel that ``spec`` names, if the store has it whole."""
+    have = _stored(store, spec.version)
+    return _tree(spec, have) if have and _intact(have) else None
+
+
+def entries(store: Store) -> list[Entry]:
+    """The packaged kernels in the store, the oldest version first."""
+    return sorted((entry for entry in store.entries(KIND) if "packages" in entry.facts), key=_version_key)
+
+
+def exact_spec(entry: Entry) -> str:
+    """The spec that means this entry and no other: deb:6.12.117."""
+    return f"deb:{entry.facts['upstream']}"
+
+
+def resolve(packages: Iterable[Package], version: str, arch: str) -> list[Package]:
+    """The newest kernel of ``version`` ("6.12", or exactly "6.12.117") that has headers: image first, then headers.
+
+    A signed image is preferred over the same image unsigned, since it is what the distribution installs. The headers'
+    own dependencies say which other packages belong to them. Returns [] if there is none.
+    """
+    by_name: dict[str, list[Package]] = {}
+    for package in packages:
+        by_name.setdefault(package.name, []).append(package)
+    sets = []
+    for name, versions in by_name.items():
+        image_name = re.fullmatch(rf"linux-image-(\d[^-]*(?:-\d+)?)-{re.escape(arch)}(-unsigned)?", name)
+        if not image_name:
+            continue
+        for image in versions:
+            if not _matches(image.upstream, version):
+                continue
+            headers = _headers(by_name, image_name[1], arch, image.version)
+            if headers:
+                sets.append([image, *headers])
+
+    def order(a: list[Package], b: list[Package]) -> int:
+        if a[0].version == b[0].version:
+            return a[0].name.endswith("-unsigned") - b[0].name.endswith("-unsigned")
+        return -1 if archive.newer(a[0].version, b[0].version) else 1
+
+    return min(sets, key=functools.cmp_to_key(order), default=[])
+
+
+def _headers(by_name: dict[str, list[Package]], abi: str, arch: str, version: str) -> list[Package]:
+    """The headers of one kernel, and those of their dependencies that are headers or kbuild tools; [] if one is absent.
+
+    A meta-package depends on another package's headers and not on a -common of its own, so it falls out here.
+    """
+    wanted, found = [(f"linux-headers-{abi}-{arch}", version)], list[Package]()
+    while wanted:
+        name, exact = wanted.pop()
+        match = next((p for p in by_name.get(name, []) if p.version == exact), None)
+        if match is None:
+            return []
+        found.append(match)
+        for depend, equal in _HEADERS_DEPEND.findall(match.depends):
+            if not any(p.name == depend for p in found):
+                wanted.append((depend, equal or version))  # linux-kbuild is of the same source, so of the same version
+    names = {depend for depend, _ in _HEADERS_DEPEND.findall(found[0].depends)}
+    return found if f"linux-headers-{abi}-common" in names else []
+
+
+def _fetch(spec: KernelSpec, store: Store) -> Generator[Event, None, Entry]:
+    """Resolve ``spec`` in the archive and make its entry. The caller holds the archive's lock."""
+    store.need(_INDEX_ROOM, "reading the package lists")
+    source = Archive(store)
+    yield from source.refresh()
+    packages = _kernel_packages(source)
+    chosen = resolve(packages, spec.version, source.arch)
+    if not chosen:
+        yield from source.refresh(backports=True)
+        packages = _kernel_packages(source)
+        chosen = resolve(packages, spec.version, source.arch)
+    if not chosen:
+        exact = spec.version.count(".") == 2
+        series = [p.upstream if exact else p.upstream.rpartition(".")[0] for p in packages if "-image-" in p.name]
+        known = {v for v in series if v and resolve(packages, v, source.arch)}
+        raise UnknownName("kernel", str(spec), {f"deb:{v}" for v in known})
+    image = chosen[0]
+    key = f"{image.upstream}-{source.arch}-{digest(f'{p.name} {p.version} {p.sha256}' for p in chosen)}"
+    if entry := store.entry(KIND, key):
+        yield from _already_there(entry)
+        return entry
+    room = sum(p.size + p.installed for p in chosen)
+    store.need(room + room // 10, f"kernel {image.upstream}")  # a tenth for depmod's indexes and block rounding
+    with (yield from store.lock(entry_lock(KIND, key), f"kernel {image.upstream}")), store.fresh(KIND, key) as fresh:
+        files = yield from source.download(chosen)
+        yield from _unpack(list(zip(chosen, files, strict=True)), fresh.path, store)
+        facts = yield from _settle(fresh.path, store)
+        facts |= {
+            "upstream": image.upstream,
+            "version": image.version,
+            "packages": [[p.name, p.version, p.sha256] for p in chosen],
+        }
+        entry = fresh.commit(facts)
+        source.forget(files)
+    return entry
+
+
+def _kernel_packages(source: Archive) -> list[Package]:
+    return source.packages("linux-", re.compile(r"linux-(image|headers|kbuild)-\d(?!.*(-dbg|-cloud-|-rt-|-rt$)).*"))
+
+
+def _unpack(parts: list[tuple[Package, Path]], into: Path, store: Store) -> Generator[Event, None, None]:
+    total = sum(package.installed for package, _ in parts)
+    done = 0
+    yield StageBegun("unpack", f"unpack {parts[0][0].name}", total, "B")
+    for package, path in parts:
+        code, _, err = child.output(["dpkg-deb", "--extract", path, into])
+        if code:
+            raise _failed(f"{path.name} cannot be unpacked", err, store, into)
+        done += package.installed
+        yield StageProgress("unpack", done)
+    yield StageEnded("unpack", note=mb(total))
+
+
+def _settle(root: Path, store: Store) -> Generator[Event, None, dict[str, Any]]:
+    """Make the unpacked packages work where they are, and say what is where (paths relative to ``root``)."""
+    yield StageBegun("depmod", "index the modules")
+    image = next(iter(sorted((root / "boot").glob("vmlinuz-*"))), None)
+    if image is None:
+        raise BadImage(f"the kernel's package has no image in {root / 'boot'}")
+    release = image.name.removeprefix("vmlinuz-")
+    if not (root / "lib/modules").is_dir() and (root / "usr/lib/modules").is_dir():
+        (root / "lib").symlink_to("usr/lib")  # newer packages; depmod and virtme look in /lib
+    relocate(root, release)
+    code, _, err = child.output(["depmod", "-b", root, release])
+    if code:
+        raise _failed(f"depmod cannot index the modules of {release}", err, store, root)
+    yield StageEnded("depmod")
+    config = root / "boot" / f"config-{release}"
+    return {
+        "release": release,
+        "image": str(image.relative_to(root)),
+        "config": str(config.relative_to(root)),
+        "image_sha256": file_sha256(image),
+        "config_sha256": file_sha256(config),
+    }
+
+
+def _failed(what: str, err: str, store: Store, place: Path) -> PpiovError:
+    if "No space left" in err or "quota exceeded" in err:
+        return store.full("the kernel", place)
+    return PpiovError(f"{what}: {(err.strip().splitlines() or ['no reason given'])[-1]}")
+
+
+def relocate(root: Path, release: str) -> None:
+    """Make the absolute paths inside Debian's header packages relative, so that the tree works below any ``root``.
+
+    There are three: the module folder's build and source links, and the include line of the headers' Makefile.
+    """
+    modules = root / "lib/modules" / release
+    up = Path(*[".."] * len(modules.resolve().relative_to(root.resolve()).parts))
+    for name in ("build", "source"):
+        link = modules / name
+        if link.is_symlink() and link.readlink().is_absolute():
+            target = link.readlink().relative_to("/")
+            link.unlink()
+            link.symlink_to(up / target)
+    makefile = modules / "build" / "Makefile"
+    if not makefile.is_file():
+        raise UnfitKernel(f"the headers of {release} have no Makefile where {modules / 'build'} points")
+    makefile.write_text(
+        re.sub(
+            r"^include /usr/src/(\S+)$",
+            r"include $(realpath $(dir $(realpath $(lastword $(MAKEFILE_LIST))))../\1)",
+            makefile.read_text(),
+            flags=re.MULTILINE,
+        )
+    )
+
+
+def _matches(upstream: str, version: str) -> bool:
+    """Whether the full version ``upstream`` ("6.12.117") is one of ``version`` ("6.12" or "6.12.117")."""
+    return upstream == version or (version.count(".") == 1 and upstream.startswith(version + "."))
+
+
+def _version_key(entry: Entry) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", str(entry.facts["version"])))
+
+
+def _stored(store: Store, version: str) -> Entry | None:
+    """The newest stored kernel that ``version`` names."""
+    return max(
+        (entry for entry in entries(store) if _matches(str(entry.facts["upstream"]), version)),
+        key=_version_key,
+        default=None,
+    )
+
+
+def _intact(entry: Entry) -> bool:
+    """Whether the image is still what was unpacked: a power cut may have lost what had not reached the disk."""
+    try:
+        return file_sha256(entry.path / entry.facts["image"]) == str(entry.facts["image_sha256"])
+    except OSError:
+        return False
+
+
+def _already_there(entry: Entry) -> Iterator[Event]:
+    yield StageBegun("kernel", f"kernel {entry.facts['release']}")
+    yield StageEnded("kernel", note="already there")
+
+
+def _tree(spec: KernelSpec, entry: Entry) -> KernelTree:
+    facts = entry.facts
+    build = entry.path / "lib/modules" / facts["release"] / "build"
+    return KernelTree(
+        spec=str(spec),
+        release=facts["release"],
+        version=facts["version"],
+        root=entry.path,
+        image=entry.path / facts["image"],
+        build=build,
+        config=entry.path / facts["config"],
+        symvers=build / "Module.symvers",
+        image_sha256=facts["image_sha256"],
+        config_sha256=facts["config_sha256"],
+    )
