@@ -5,7 +5,8 @@ apt runs with a configuration of our own that keeps all its state below the stor
 What the host's administrator decided stays in force, since the host's configuration is read first: which mirror, which
 proxy, which certificates, and which keys are trusted. The suites come from the host's own Debian sources; where a host
 names only the release itself, its security suite is added, from the mirror's sibling folder (``.../debian`` ->
-``.../debian-security``), under the same keys.
+``.../debian-security``), under the same keys. Kernels newer than the release are in backports: the release's own, and
+those of the releases after it.
 
 apt verifies the chain signature -> index -> package. The SHA-256 of each package is compared here once more, since it
 becomes part of the store's key.
@@ -33,8 +34,9 @@ from ppiov.store import Store, file_sha256, mb
 # Options of a source that decide what is trusted and how old it may be; anything else is not carried over. In
 # particular not "Trusted: yes": what is not signed is not used.
 _CARRIED = ("Signed-By", "Check-Valid-Until", "Check-Date")
+_RELEASES = ("bookworm", "trixie", "forky", "duke")  # in their order
 _SUITE = re.compile(
-    r"(?P<base>bookworm|trixie|forky|duke|sid|unstable|testing|stable|oldstable)"
+    rf"(?P<base>{'|'.join(_RELEASES)}|sid|unstable|testing|stable|oldstable)"
     r"(?P<suffix>-security|-updates|-backports)?"
 )
 # What each failure looks like in apt's English messages, worst first: one bad signature outweighs any network trouble.
@@ -101,27 +103,30 @@ class Archive:
     def refresh(self, *, backports: bool = False) -> Generator[Event, None, None]:
         """Read the package lists anew. Raises NetworkGone, UntrustedArchive, DiskFull.
 
-        ``backports`` asks for the release's backports suite as well.
+        ``backports`` asks for the backports suites of the host's release and of those after it as well.
         """
         given = host_sources()
         added = [s for s in siblings(given, backports=backports) if s not in given]
-        begun = StageBegun("archive", "read the package lists", 100, "%")
         note = ""
-        yield begun
-        try:
-            yield from self._update([*given, *added])
-        except _Absent as absent:  # a mirror need not carry the suites that the host does not use
-            if not added:
-                raise NetworkGone(str(absent)) from absent
-            yield Note(f"the mirror has no {' or '.join(s.suite for s in added)}", "warning")
-            yield begun
-            yield from self._update(given)
-            note = "in part"
+        yield StageBegun("archive", "read the package lists", 100, "%")
+        while True:
+            try:
+                yield from self._update([*given, *added], absent_ok=bool(added))
+                break
+            except _Absent as absent:  # a mirror need not carry the suites that the host does not use
+                if not added:
+                    raise NetworkGone(str(absent)) from absent
+                without = [s for s in added if s.suite in absent.about] or added
+                own = tuple(f"{s.suite}-" for s in given)
+                if told := [s.suite for s in without if s.suite.startswith(own)]:  # a release to come has none yet
+                    yield Note(f"the mirror has no {' or '.join(told)}", "warning")
+                    note = "in part"
+                added = [s for s in added if s not in without]
         yield StageEnded("archive", note=note)
 
-    def _update(self, sources: Sequence[Source]) -> Generator[Event, None, None]:
+    def _update(self, sources: Sequence[Source], *, absent_ok: bool) -> Generator[Event, None, None]:
         self._configure(sources)
-        yield from self._apt_get(["update"], "archive", 100, self._dir)
+        yield from self._apt_get(["update"], "archive", 100, self._dir, absent_ok=absent_ok)
 
     def packages(self, prefix: str, pattern: re.Pattern[str]) -> list[Package]:
         """All versions of the packages whose name starts with ``prefix`` and matches ``pattern`` as a whole."""
@@ -174,8 +179,13 @@ class Archive:
             raise self._failure(err)
         return out
 
-    def _apt_get(self, args: Sequence[str], stage: str, total: float, cwd: Path) -> Generator[Event, None, None]:
-        """Run apt-get; its own figure of what it has fetched becomes the progress of ``stage``."""
+    def _apt_get(
+        self, args: Sequence[str], stage: str, total: float, cwd: Path, *, absent_ok: bool = False
+    ) -> Generator[Event, None, None]:
+        """Run apt-get; its own figure of what it has fetched becomes the progress of ``stage``.
+
+        With ``absent_ok`` the stage goes on after _Absent was raised.
+        """
         reader, writer = os.pipe()
         with os.fdopen(reader, "rb") as status, os.fdopen(writer, "wb") as ours, TemporaryFile() as messages:
             command: list[str | Path] = ["apt-get", "-c", self._conf, "-q", "-o", f"APT::Status-Fd={writer}", *args]
@@ -192,8 +202,10 @@ class Archive:
             messages.seek(0)
             text = messages.read().decode(errors="replace")
         if process.returncode:
-            yield StageEnded(stage, ok=False)
-            raise self._failure(text)
+            failure = self._failure(text)
+            if not absent_ok or not isinstance(failure, _Absent):
+                yield StageEnded(stage, ok=False)
+            raise failure
 
     def _stuck(self, seconds: float) -> PpiovError | None:
         """What to make of ``seconds`` without progress: apt times out by itself, but on a full disk it hangs."""
@@ -212,7 +224,7 @@ class Archive:
         if _FULL.search(text):
             return self._store.full("what apt fetched", self._dir)
         if _ABSENT.search(text):
-            return _Absent(f"the package archive lacks what was asked of it: {last}")
+            return _Absent(f"the package archive lacks what was asked of it: {last}", _complaints(text))
         return NetworkGone(f"the package archive cannot be reached: {last}")
 
 
@@ -234,7 +246,11 @@ def percents(status: IO[bytes]) -> Iterator[float | None]:
 
 
 class _Absent(NetworkGone):
-    """The mirror answers, but has no such suite or file."""
+    """The mirror answers, but has no such suite or file; ``about`` has what apt complained of."""
+
+    def __init__(self, sentence: str, about: str) -> None:
+        super().__init__(sentence)
+        self.about = about
 
 
 def configuration(folder: Path, arch: str) -> str:
@@ -317,7 +333,11 @@ def source_options(text: str, suffix: str, uri: str, suite: str) -> tuple[tuple[
 
 
 def siblings(given: Sequence[Source], *, backports: bool) -> list[Source]:
-    """The suites that kernels come from and that ``given`` may lack: each release's security suite, and backports."""
+    """The suites that kernels come from and that ``given`` may lack: each release's security suite, and backports.
+
+    ``backports`` are the release's own and those of the releases after it, which have the newer kernels. A release
+    cannot be told from a moving name such as "stable", so that has no later ones.
+    """
     wanted: list[Source] = []
     for source in given:
         match = _SUITE.fullmatch(source.suite)
@@ -327,8 +347,12 @@ def siblings(given: Sequence[Source], *, backports: bool) -> list[Source]:
         security = f"{match['base']}-security"
         if not any(s.suite == security for s in given):
             wanted.append(Source(f"{mirror['top']}/debian-security/", security, source.options))
-        if backports and not any(s.suite == f"{match['base']}-backports" for s in given):
-            wanted.append(Source(source.uri, f"{match['base']}-backports", source.options))
+        if backports:
+            known = match["base"] in _RELEASES
+            releases = _RELEASES[_RELEASES.index(match["base"]) :] if known else (match["base"],)
+            suites = [f"{release}-backports" for release in releases]
+            there = {s.suite for s in [*given, *wanted]}
+            wanted += [Source(source.uri, suite, source.options) for suite in suites if suite not in there]
     return wanted
 
 
@@ -388,6 +412,11 @@ def _read(path: Path) -> str:
 
 def _bare(line: str) -> str:
     return re.sub(r"^(E:|W:|Err:\d*|N:)\s*", "", line.strip())
+
+
+def _complaints(text: str) -> str:
+    """apt's errors and warnings among its messages."""
+    return "\n".join(line for line in text.splitlines() if line.strip().startswith(("E:", "W:", "Err:")))
 
 
 def _last_line(text: str, prefix: tuple[str, ...] = ("",)) -> str:

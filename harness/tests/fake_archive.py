@@ -4,6 +4,8 @@
 ::
 
     debian/           bookworm: kernel 6.12.1, and a meta-package that must not be taken for a kernel
+                      trixie-backports: kernel 7.3.4, in the pieces of a newer release, and its source; the programs
+                      among its headers say that they want a newer C library
     debian-security/  bookworm-security: kernel 6.12.2, and a 6.12.3 that has lost its headers
 """
 
@@ -11,8 +13,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,14 +59,14 @@ class FakeArchive:
     keyring: Path
     sources: Path  # what the fake host's apt reads
 
-    def index(self, part: str, suite: str) -> None:
-        """Write Packages and a signed Release over what is in ``part``/pool."""
+    def index(self, part: str, suite: str, pool: str = "pool") -> None:
+        """Write Packages and a signed Release over what is in ``part``/``pool``."""
         base = self.top / part
         records = []
-        for path in sorted((base / "pool").glob("*.deb")):
+        for path in sorted((base / pool).glob("*.deb")):
             fields = subprocess.run(["dpkg-deb", "-f", path], capture_output=True, text=True, check=True).stdout
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            records.append(f"{fields}Filename: pool/{path.name}\nSize: {path.stat().st_size}\nSHA256: {digest}\n")
+            records.append(f"{fields}Filename: {pool}/{path.name}\nSize: {path.stat().st_size}\nSHA256: {digest}\n")
         lists = base / "dists" / suite / "main" / f"binary-{ARCH}"
         lists.mkdir(parents=True, exist_ok=True)
         (lists / "Packages").write_text("\n".join(records))
@@ -81,8 +85,16 @@ class FakeArchive:
         folder = self.top / part / "dists" / suite
         gpg(keys or self.keys, "--yes", "--clearsign", "-o", str(folder / "InRelease"), str(folder / "Release"))
 
-    def add(self, part: str, name: str, version: str, files: dict[str, bytes | Path], depends: str = "") -> Path:
-        """Build a package; a Path as content is a symbolic link."""
+    def add(
+        self,
+        part: str,
+        name: str,
+        version: str,
+        files: dict[str, bytes | Path],
+        depends: str = "",
+        pool: str = "pool",
+    ) -> Path:
+        """Build a package; a Path as content is a symbolic link. What begins with #! may be executed."""
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
             root.chmod(0o755)
@@ -93,14 +105,15 @@ class FakeArchive:
                     path.symlink_to(content)
                 else:
                     path.write_bytes(content)
+                    path.chmod(0o755 if content.startswith(b"#!") else 0o644)
             (root / "DEBIAN").mkdir()
             (root / "DEBIAN/control").write_text(
                 f"Package: {name}\nVersion: {version}\nArchitecture: {ARCH}\nMaintainer: N <n@example.org>\n"
                 f"Installed-Size: 100\n{f'Depends: {depends}' + chr(10) if depends else ''}Description: fake\n"
             )
-            pool = self.top / part / "pool"
-            pool.mkdir(parents=True, exist_ok=True)
-            deb = pool / f"{name}_{version}_{ARCH}.deb"
+            folder_of_all = self.top / part / pool
+            folder_of_all.mkdir(parents=True, exist_ok=True)
+            deb = folder_of_all / f"{name}_{version}_{ARCH}.deb"
             subprocess.run(["dpkg-deb", "--build", "-Znone", root, deb], check=True, capture_output=True)
         return deb
 
@@ -144,6 +157,105 @@ class FakeArchive:
             part, f"linux-kbuild-{abi}", full, {f"usr/lib/linux-kbuild-{abi}/scripts/Kbuild.include": b""}, "libc6"
         )
 
+    def add_newer_kernel(self, part: str, version: str, pool: str) -> None:
+        """A kernel as a newer release packages it: image, modules and configuration apart, all below /usr."""
+        abi = f"{version}+deb13"
+        release, full = f"{abi}-{ARCH}", f"{version}-1~bpo13+1"
+        folder, here, common = f"usr/lib/modules/{release}", f"usr/src/linux-headers-{release}", newer_common(abi)
+        kbuild = f"usr/lib/linux-kbuild-{abi}"
+        self.add(
+            part,
+            f"linux-image-{release}",
+            full,
+            {f"usr/share/doc/{release}": b""},
+            f"dracut | initramfs-tools, linux-base-{release} (= {full}), linux-binary-{release} (= {full}), "
+            f"linux-modules-{release} (= {full})",
+            pool,
+        )
+        self.add(
+            part,
+            f"linux-base-{release}",
+            full,
+            {f"{folder}/config": b"CONFIG_NET=y\nCONFIG_IO_URING_ZCRX=y\n"},
+            "",
+            pool,
+        )
+        image = {f"{folder}/vmlinuz": boot_image(release)}
+        self.add(part, f"linux-binary-{release}", full, dict(image), f"linux-base-{release} (= {full})", pool)
+        modules = {f"{folder}/modules.order": b"", f"{folder}/modules.builtin": b""}
+        self.add(part, f"linux-modules-{release}", full, dict(modules), f"linux-base-{release} (= {full})", pool)
+        self.add(
+            part,
+            f"linux-headers-{release}",
+            full,
+            {
+                f"{folder}/build": Path(f"/{here}"),
+                f"{folder}/source": Path(f"/{common}"),
+                f"{here}/Makefile": f"KBUILD_OUTPUT=/{here}\ninclude /{common}/Makefile\n".encode(),
+                f"{here}/.config": b"CONFIG_NET=y\n",
+                f"{here}/.kernelvariables": b"CC = gcc-99\n",
+                f"{here}/Module.symvers": b"",
+                f"{here}/scripts": Path(f"../../lib/linux-kbuild-{abi}/scripts"),
+                f"{here}/tools": Path(f"../../lib/linux-kbuild-{abi}/tools"),
+            },
+            f"gcc-99, linux-base (>= 4.12~), linux-base-{release} (= {full}), linux-headers-{abi}-common (= {full}), "
+            f"linux-kbuild-{abi}",
+            pool,
+        )
+        self.add(part, f"linux-headers-{abi}-common", full, {f"{common}/Makefile": NEWER_MAKEFILE}, "", pool)
+        self.add(
+            part,
+            f"linux-kbuild-{abi}",
+            full,
+            {
+                f"{kbuild}/scripts/basic/fixdep": b"#!/bin/sh\nexit 1\n",
+                f"{kbuild}/scripts/mod/modpost": b"#!/bin/sh\n",
+                f"{kbuild}/scripts/mod/modpost.real-lsb-64": TOO_NEW,
+                f"{kbuild}/scripts/mod/modpost.real-msb-64": TOO_NEW,
+                f"{kbuild}/tools/objtool/objtool": b"#!/bin/sh\nexit 129\n",
+                f"{kbuild}/tools/objtool/objtool.real-x86": TOO_NEW,
+            },
+            "libc6",
+            pool,
+        )
+        self.add_source(part, version, full, pool)
+
+    def add_source(self, part: str, version: str, full: str, pool: str) -> None:
+        """The source package, with the makefiles of two programs in it."""
+        series = version.rpartition(".")[0]
+        files = {
+            "scripts/mod/modpost.sh": b"#!/bin/sh\n",
+            "tools/objtool/Makefile": OBJTOOL_MAKEFILE,
+            "MAINTAINERS": b"",
+        }
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:xz") as tar:
+            for name, content in files.items():
+                member = tarfile.TarInfo(f"linux-source-{series}/{name}")
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+        inside: dict[str, bytes | Path] = {f"usr/src/linux-source-{series}.tar.xz": packed.getvalue()}
+        self.add(part, f"linux-source-{series}", full, inside, "binutils", pool)
+
+
+# What a program says that is linked against a newer C library
+TOO_NEW = b'#!/bin/sh\necho "$0: /lib/libc.so.6: version \\`GLIBC_2.99\' not found (required by $0)" >&2\nexit 1\n'
+# Kbuild, as far as the rebuilt programs and the question for a compiler need it
+NEWER_MAKEFILE = b"""\
+modules:
+\t@echo from the store, in $(KBUILD_OUTPUT)
+empty.s:
+\t@true
+%/: FORCE
+\tcp $(M)/modpost.sh $(M)/modpost && chmod +x $(M)/modpost
+FORCE:
+"""
+OBJTOOL_MAKEFILE = b"objtool:\n\tprintf '#!/bin/sh\\nexit 129\\n' >objtool; chmod +x objtool\n"
+
+
+def newer_common(abi: str) -> str:
+    return f"usr/src/linux-headers-{abi}-common"
+
 
 def gpg(home: Path, *args: str) -> None:
     subprocess.run(["gpg", "--batch", "--quiet", "--homedir", home, *args], check=True, capture_output=True)
@@ -164,7 +276,9 @@ def build(top: Path) -> FakeArchive:
     archive.add("debian", f"linux-headers-6.12-{ARCH}", "6.12.1-1~deb12u1", {}, f"linux-headers-{release_of('6.12.1')}")
     archive.add_kernel("debian-security", "6.12.2")
     archive.add_kernel("debian-security", "6.12.3", headers=False)
+    archive.add_newer_kernel("debian", "7.3.4", "backports")
     archive.index("debian", "bookworm")
+    archive.index("debian", "trixie-backports", "backports")
     archive.index("debian-security", "bookworm-security")
     archive.sources.write_text(f"deb [signed-by={archive.keyring}] file:{top}/debian bookworm main\n")
     (top / "host.conf").write_text(

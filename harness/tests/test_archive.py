@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from ppiov import archive
 from ppiov.archive import Archive, Package, Source, siblings, source_options, stanzas
 from ppiov.errors import NetworkGone, UntrustedArchive
-from ppiov.events import Event, Note, StageProgress
+from ppiov.events import Event, Note, StageEnded, StageProgress
 from ppiov.store import Store
 
 ANY = re.compile(".*")
@@ -95,6 +95,15 @@ def test_a_mirror_without_security_suite_is_used_as_it_is(fake: FakeArchive, sto
         (fake.top / "elsewhere").rename(fake.top / "debian-security")
     assert any(isinstance(e, Note) and "bookworm-security" in e.text for e in told)
     assert {p.upstream for p in source.packages("linux-", ANY)} == {"6.12.1"}
+
+
+def test_backports_that_the_mirror_has_are_read_and_the_others_are_not_missed(fake: FakeArchive, store: Store) -> None:
+    source = Archive(store)
+    told = events(source.refresh(backports=True))
+    assert {p.upstream for p in source.packages("linux-image", ANY)} == {"6.12.1", "6.12.2", "6.12.3", "7.3.4"}
+    # the release's own are missed aloud; a release to come has none yet
+    assert [e.text for e in told if isinstance(e, Note)] == ["the mirror has no bookworm-backports"]
+    assert all(e.ok for e in told if isinstance(e, StageEnded))
 
 
 def test_an_altered_package_is_refused(fake: FakeArchive, store: Store) -> None:
@@ -196,7 +205,11 @@ def test_siblings() -> None:
     security = Source("http://m.example/debian-security/", "bookworm-security", options)
     assert siblings([release], backports=False) == [security]
     assert siblings([release, security], backports=False) == []
-    assert siblings([release, security], backports=True) == [Source(release.uri, "bookworm-backports", options)]
+    later = [Source(release.uri, f"{name}-backports", options) for name in ("bookworm", "trixie", "forky", "duke")]
+    assert siblings([release, security], backports=True) == later
+    assert siblings([release, security, later[1]], backports=True) == [later[0], *later[2:]]
+    moving = Source(release.uri, "stable", options)
+    assert [s.suite for s in siblings([moving], backports=True)] == ["stable-security", "stable-backports"]
     assert siblings([Source("http://m.example/debian/", "sid")], backports=True) == []
     assert siblings([Source("http://m.example/snapshots/today/", "bookworm")], backports=True) == []
 
