@@ -15,8 +15,8 @@ from typing import TypeVar
 import fake_archive
 import pytest
 from ppiov import kbuild
-from ppiov.errors import BuildFailed, DiskFull, MissingTool, UnfitKernel
-from ppiov.events import Event, StageBegun, StageEnded, StageProgress
+from ppiov.errors import BuildFailed, DiskFull, UnfitKernel
+from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
 from ppiov.kernels import KernelTree
 from ppiov.store import Store
 
@@ -175,13 +175,38 @@ def test_a_kernel_without_headers_is_a_sentence(kernel: KernelTree, source: Path
         build(dataclasses.replace(kernel, build=None), source, store)
 
 
-def test_the_compiler_that_the_headers_ask_for(kernel: KernelTree) -> None:
+def test_another_compiler_than_the_headers_name_is_told_and_used(
+    kernel: KernelTree, source: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert kernel.build is not None
-    assert kbuild.compiler_of(kernel.build) == "gcc"
-    variables = kernel.build / ".kernelvariables"
-    variables.write_text("CC = $(if $(DEBIAN_KERNEL_USE_CCACHE),ccache) $(CROSS_COMPILE)gcc-99\nCROSS_COMPILE = x86-\n")
-    with pytest.raises(MissingTool, match="x86-gcc-99 is missing: apt install gcc-99"):
-        kbuild.compiler_of(kernel.build)
+    (kernel.build / ".kernelvariables").write_text("CC = gcc-99\n")
+    makefile = "CC = gcc-99\nempty.s:\n\t@true\n" + MAKEFILE.replace("gcc $(KCFLAGS)", "$(CC) $(KCFLAGS)")
+    (kernel.build / "Makefile").write_text("modules:\n" + makefile)
+    told, built = drain(kbuild.build_modules(kernel, source, store=store))
+    assert built.modules
+    assert any(isinstance(e, Note) and e.text.startswith("gcc-99, which built this kernel, is not here") for e in told)
+
+
+def test_a_machine_that_cannot_make_btf_is_told_and_does_without(
+    kernel: KernelTree, source: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert kernel.build is not None and kernel.config is not None
+    kernel.config.write_text("CONFIG_DEBUG_INFO_BTF_MODULES=y\nCONFIG_PAHOLE_VERSION=9999\n")
+    asked = "$(if $(filter command,$(origin CONFIG_DEBUG_INFO_BTF_MODULES)),,$(error BTF was asked for))\n"
+    (kernel.build / "Makefile").write_text(asked + MAKEFILE)
+    told, built = drain(kbuild.build_modules(kernel, source, store=store))
+    assert built.modules
+    assert any(isinstance(e, Note) and "without BTF" in e.text for e in told)
+
+
+def test_sparse_that_kbuild_refuses_is_not_silence(kernel: KernelTree, source: Path, store: Store) -> None:
+    fake_archive.need("sparse")
+    assert kernel.build is not None
+    (kernel.build / "Makefile").write_text(
+        "$(if $(C),$(warning C=$(C) specified, but sparse is not available or not up to date))\n" + MAKEFILE
+    )
+    told, _ = drain(kbuild.build_modules(kernel, source, store=store, checks=True))
+    assert any(isinstance(e, Note) and "not checked with sparse" in e.text for e in told)
 
 
 def test_an_outer_make_has_no_say(
