@@ -2,18 +2,20 @@
 """``deb:`` kernels: the image as the distribution ships it, with its headers, unpacked in the store.
 
 Nothing is installed. The headers name their other halves by absolute paths (/usr/src, /usr/lib), so these few paths are
-made relative; nothing else of the packages is changed.
+made relative; and those of the headers' programs that cannot run here are built anew (headers_tools.py). Nothing else
+of the packages is changed.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+import shutil
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ppiov import archive, child
+from ppiov import archive, child, compiler, headers_tools, kernel_source
 from ppiov.archive import Archive, Package
 from ppiov.errors import BadImage, NetworkGone, PpiovError, UnfitKernel, UnknownName
 from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
@@ -22,7 +24,8 @@ from ppiov.store import Entry, Store, digest, entry_lock, file_sha256, mb
 from ppiov.tree import KIND, KernelTree
 
 _HEADERS_DEPEND = re.compile(r"\b(linux-(?:headers|kbuild)-[^\s,(|]+)(?:\s*\(=\s*([^)\s]+)\))?")
-_INDEX_ROOM = 80_000_000  # bytes that the package lists and apt's cache of them take (bookworm: 55 MB)
+_IMAGE_DEPENDS = re.compile(r"\b(linux-(?:base|binary|modules)-[^\s,(|]+)\s*\(=\s*([^)\s]+)\)")
+_INDEX_ROOM = 120_000_000  # bytes that the package lists and apt's cache of them take (bookworm and backports: 90 MB)
 
 
 def get(spec: KernelSpec, *, store: Store, refresh: bool = False) -> Generator[Event, None, KernelTree]:
@@ -76,8 +79,9 @@ def exact_spec(entry: Entry) -> str:
 def resolve(packages: Iterable[Package], version: str, arch: str) -> list[Package]:
     """The newest kernel of ``version`` ("6.12", or exactly "6.12.117") that has headers: image first, then headers.
 
-    A signed image is preferred over the same image unsigned, since it is what the distribution installs. The headers'
-    own dependencies say which other packages belong to them. Returns [] if there is none.
+    A signed image is preferred over the same image unsigned, since it is what the distribution installs. The image's
+    and the headers' own dependencies say which other packages belong to them: newer releases have the image, its
+    modules and its configuration in packages of their own. Returns [] if there is none.
     """
     by_name: dict[str, list[Package]] = {}
     for package in packages:
@@ -90,9 +94,10 @@ def resolve(packages: Iterable[Package], version: str, arch: str) -> list[Packag
         for image in versions:
             if not _matches(image.upstream, version):
                 continue
+            parts = _parts(by_name, image)
             headers = _headers(by_name, image_name[1], arch, image.version)
-            if headers:
-                sets.append([image, *headers])
+            if parts and headers:
+                sets.append([*parts, *headers])
 
     def order(a: list[Package], b: list[Package]) -> int:
         if a[0].version == b[0].version:
@@ -100,6 +105,19 @@ def resolve(packages: Iterable[Package], version: str, arch: str) -> list[Packag
         return -1 if archive.newer(a[0].version, b[0].version) else 1
 
     return min(sets, key=functools.cmp_to_key(order), default=[])
+
+
+def _parts(by_name: dict[str, list[Package]], image: Package) -> list[Package]:
+    """The image and the packages of the same source that it depends on; [] if one is absent."""
+    found = [image]
+    for package in found:
+        for name, version in _IMAGE_DEPENDS.findall(package.depends):
+            match = next((p for p in by_name.get(name, []) if p.version == version), None)
+            if match is None:
+                return []
+            if match not in found:
+                found.append(match)
+    return found
 
 
 def _headers(by_name: dict[str, list[Package]], abi: str, arch: str, version: str) -> list[Package]:
@@ -148,18 +166,42 @@ def _fetch(spec: KernelSpec, store: Store) -> Generator[Event, None, Entry]:
         files = yield from source.download(chosen)
         yield from _unpack(list(zip(chosen, files, strict=True)), fresh.path, store)
         facts = yield from _settle(fresh.path, store)
+        build = fresh.path / "lib/modules" / facts["release"] / "build"
+        more, rebuilt = yield from _mend(source, image.version, build, fresh.path, store)
         facts |= {
+            "rebuilt": rebuilt,
             "upstream": image.upstream,
             "version": image.version,
             "packages": [[p.name, p.version, p.sha256] for p in chosen],
         }
         entry = fresh.commit(facts)
-        source.forget(files)
+        source.forget([*files, *more])
     return entry
 
 
 def _kernel_packages(source: Archive) -> list[Package]:
-    return source.packages("linux-", re.compile(r"linux-(image|headers|kbuild)-\d(?!.*(-dbg|-cloud-|-rt-|-rt$)).*"))
+    kinds = "image|headers|kbuild|base|binary|modules"
+    return source.packages("linux-", re.compile(rf"linux-({kinds})-\d(?!.*(-dbg|-cloud-|-rt-|-rt$)).*"))
+
+
+def _mend(
+    source: Archive, version: str, build: Path, root: Path, store: Store
+) -> Generator[Event, None, tuple[list[Path], list[str]]]:
+    """Rebuild the programs of the headers that do not run here; returns what was fetched for it, and their names."""
+    lame = headers_tools.unfit(build)
+    if not lame:
+        return [], []
+    package = kernel_source.find(source, version)
+    if package is None:
+        raise UnfitKernel(f"{', '.join(lame)} of {build} do not run on this machine, and the archive has no source")
+    title = f"source of {version}"
+    store.need(package.size + package.installed + headers_tools.PARTS_ROOM, f"the {title}")
+    unpacked = root / ".source"
+    unpacked.mkdir()
+    files = yield from kernel_source.unpack(source, package, headers_tools.PARTS, unpacked, title, store)
+    yield from headers_tools.rebuild(lame, build, unpacked, compiler.find(build), store)
+    shutil.rmtree(unpacked)
+    return files, lame
 
 
 def _unpack(parts: list[tuple[Package, Path]], into: Path, store: Store) -> Generator[Event, None, None]:
@@ -178,18 +220,19 @@ def _unpack(parts: list[tuple[Package, Path]], into: Path, store: Store) -> Gene
 def _settle(root: Path, store: Store) -> Generator[Event, None, dict[str, Any]]:
     """Make the unpacked packages work where they are, and say what is where (paths relative to ``root``)."""
     yield StageBegun("depmod", "index the modules")
-    image = next(iter(sorted((root / "boot").glob("vmlinuz-*"))), None)
-    if image is None:
-        raise BadImage(f"the kernel's package has no image in {root / 'boot'}")
-    release = image.name.removeprefix("vmlinuz-")
     if not (root / "lib/modules").is_dir() and (root / "usr/lib/modules").is_dir():
         (root / "lib").symlink_to("usr/lib")  # newer packages; depmod and virtme look in /lib
+    image = next(iter(sorted([*root.glob("boot/vmlinuz-*"), *root.glob("lib/modules/*/vmlinuz")])), None)
+    if image is None:
+        raise BadImage(f"the kernel's package has no image in {root / 'boot'} and none with its modules")
+    beside = image.name == "vmlinuz"  # newer packages have image and configuration in the module folder
+    release = image.parent.name if beside else image.name.removeprefix("vmlinuz-")
+    config = image.with_name("config") if beside else image.with_name(f"config-{release}")
     relocate(root, release)
     code, _, err = child.output(["depmod", "-b", root, release])
     if code:
         raise _failed(f"depmod cannot index the modules of {release}", err, store, root)
     yield StageEnded("depmod")
-    config = root / "boot" / f"config-{release}"
     return {
         "release": release,
         "image": str(image.relative_to(root)),
@@ -208,7 +251,8 @@ def _failed(what: str, err: str, store: Store, place: Path) -> PpiovError:
 def relocate(root: Path, release: str) -> None:
     """Make the absolute paths inside Debian's header packages relative, so that the tree works below any ``root``.
 
-    There are three: the module folder's build and source links, and the include line of the headers' Makefile.
+    There are four: the module folder's build and source links, and the include line of the headers' Makefile and, in
+    newer ones, its KBUILD_OUTPUT.
     """
     modules = root / "lib/modules" / release
     up = Path(*[".."] * len(modules.resolve().relative_to(root.resolve()).parts))
@@ -223,8 +267,11 @@ def relocate(root: Path, release: str) -> None:
         raise UnfitKernel(f"the headers of {release} have no Makefile where {modules / 'build'} points")
     makefile.write_text(
         re.sub(
-            r"^include /usr/src/(\S+)$",
-            r"include $(realpath $(dir $(realpath $(lastword $(MAKEFILE_LIST))))../\1)",
+            r"^(include |KBUILD_OUTPUT)( *:?= *)?/usr/src/(\S+)$",
+            lambda line: (
+                f"{line[1]}{':=' if line[2] else ''}"  # at once, since the list of makefiles grows
+                f"$(realpath $(dir $(realpath $(lastword $(MAKEFILE_LIST))))../{line[3]})"
+            ),
             makefile.read_text(),
             flags=re.MULTILINE,
         )

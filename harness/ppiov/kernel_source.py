@@ -11,7 +11,7 @@ import lzma
 import re
 import shutil
 import tarfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from ppiov import child
@@ -78,10 +78,10 @@ def _fetch(kernel: KernelTree, title: str, store: Store) -> Generator[Event, Non
     archive = Archive(store)
     try:
         yield from archive.refresh()
-        package = _find(archive, kernel)
+        package = find(archive, kernel.version)
         if package is None:
             yield from archive.refresh(backports=True)
-            package = _find(archive, kernel)
+            package = find(archive, kernel.version)
     except NetworkGone as gone:
         raise NetworkGone(f"{gone} (the {title} is not in the store)") from gone
     if package is None:
@@ -93,33 +93,44 @@ def _fetch(kernel: KernelTree, title: str, store: Store) -> Generator[Event, Non
     # fetched, then its one file unpacked from the package, then the parts of that
     store.need(package.size + package.installed + _PARTS_ROOM, f"the {title}")
     with (yield from store.lock(entry_lock(KIND, key), title)), store.fresh(KIND, key) as fresh:
-        files = yield from archive.download([package])
-        outer = fresh.path / ".package"
-        code, _, err = child.output(["dpkg-deb", "--extract", files[0], outer])
-        if code:
-            if "No space left" in err:
-                raise store.full(f"the {title}", fresh.path)
-            raise PpiovError(f"{files[0].name} cannot be unpacked: {err.strip()}")
-        tarballs = sorted(outer.glob("usr/src/linux-source-*.tar.xz"))
-        if not tarballs:
-            raise UnfitKernel(f"{package.name} {package.version} has no usr/src/linux-source-*.tar.xz")
-        yield from _unpack(tarballs[0], fresh.path, title)
-        shutil.rmtree(outer)
+        files = yield from unpack(archive, package, PARTS, fresh.path, title, store)
         entry = fresh.commit({"version": package.version, "package": package.name, "parts": [*PARTS]})
         archive.forget(files)
     return entry
 
 
-def _find(archive: Archive, kernel: KernelTree) -> Package | None:
-    """The package linux-source-X.Y of exactly the kernel's version."""
+def find(archive: Archive, version: str) -> Package | None:
+    """The package linux-source-X.Y of exactly the kernel package version ``version``."""
     found = archive.packages("linux-source-", re.compile(r"linux-source-\d+\.\d+"))
-    return next((package for package in found if package.version == kernel.version), None)
+    return next((package for package in found if package.version == version), None)
 
 
-def _unpack(tarball: Path, into: Path, title: str) -> Generator[Event, None, None]:
-    """Unpack PARTS of the source. Raises UnfitKernel if the tarball is damaged."""
+def unpack(
+    archive: Archive, package: Package, parts: Sequence[str], into: Path, title: str, store: Store
+) -> Generator[Event, None, list[Path]]:
+    """Fetch a source package and unpack ``parts`` of it; returns what was fetched. The caller holds the archive's lock.
+
+    Raises UnfitKernel if the package has no source, and what Archive.download() raises.
+    """
+    files = yield from archive.download([package])
+    outer = into / ".package"
+    code, _, err = child.output(["dpkg-deb", "--extract", files[0], outer])
+    if code:
+        if "No space left" in err:
+            raise store.full(f"the {title}", into)
+        raise PpiovError(f"{files[0].name} cannot be unpacked: {err.strip()}")
+    tarballs = sorted(outer.glob("usr/src/linux-source-*.tar.xz"))
+    if not tarballs:
+        raise UnfitKernel(f"{package.name} {package.version} has no usr/src/linux-source-*.tar.xz")
+    yield from _unpack(tarballs[0], parts, into, title)
+    shutil.rmtree(outer)
+    return files
+
+
+def _unpack(tarball: Path, parts: Sequence[str], into: Path, title: str) -> Generator[Event, None, None]:
+    """Unpack ``parts`` of the source. Raises UnfitKernel if the tarball is damaged."""
     size = tarball.stat().st_size
-    wanted = re.compile(rf"[^/]+/(?P<path>({'|'.join(map(re.escape, PARTS))})(/.*)?)", re.DOTALL)
+    wanted = re.compile(rf"[^/]+/(?P<path>({'|'.join(map(re.escape, parts))})(/.*)?)", re.DOTALL)
     yield StageBegun("source", f"unpack the {title}", size, "B")
     told = 0
     try:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import fake_archive
 import pytest
 from fake_archive import ARCH, FakeArchive, boot_image, release_of
-from ppiov import deb, kernels
+from ppiov import deb, headers_tools, kernels
 from ppiov.archive import Archive, Package
 from ppiov.errors import BadImage, DiskFull, NetworkGone, UnknownName, UntrustedArchive
 from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
@@ -233,6 +233,36 @@ def test_resolve_wants_all_of_the_headers() -> None:
     whole = packages("6.12.9+deb12", "6.12.9-1")
     for missing in whole:
         assert deb.resolve([p for p in whole if p is not missing], "6.12", ARCH) == []
+
+
+def test_resolve_wants_all_pieces_of_the_image() -> None:
+    """Newer releases have the modules, the image and its configuration in packages of their own."""
+    abi, version = "7.3.4+deb13", "7.3.4-1~bpo13+1"
+    whole = packages(abi, version, unsigned=False)
+    pieces = [f"linux-{kind}-{abi}-{ARCH}" for kind in ("base", "binary", "modules")]
+    depends = ", ".join(f"{name} (= {version})" for name in pieces)
+    whole[0] = dataclasses.replace(whole[0], depends=f"dracut | initramfs-tools (>= 0.120), {depends}")
+    whole += [dataclasses.replace(whole[0], name=name, depends="") for name in pieces]
+    assert names(deb.resolve(whole, "7.3", ARCH)) == names(whole)
+    for missing in pieces:
+        assert deb.resolve([p for p in whole if p.name != missing], "7.3", ARCH) == []
+
+
+def test_a_kernel_of_a_later_release_arrives_with_programs_that_run(fake: FakeArchive, store: Store) -> None:
+    told, tree = get("deb:7.3", store)
+    assert (tree.release, tree.version) == (f"7.3.4+deb13-{ARCH}", "7.3.4-1~bpo13+1")
+    assert image_release(tree.image) == tree.release
+    assert tree.config is not None and "IO_URING_ZCRX" in tree.config.read_text()
+    build = tree.build
+    assert build is not None and headers_tools.unfit(build) == []
+    assert (build / "scripts/mod/modpost.real-lsb-64").read_text() == "#!/bin/sh\n"
+    assert (build / "scripts/mod/modpost.real-msb-64").read_bytes() == fake_archive.TOO_NEW  # not a module's
+    assert not list(tree.root.glob(".source")) and not list((store.root / "apt/debs").glob("*.deb"))
+    made = subprocess.run(["make", "-s", "-C", build, "modules"], capture_output=True, text=True, check=True)
+    assert made.stdout == f"from the store, in {build.resolve()}\n"
+    assert {"source", "tools"} <= {e.key for e in told if isinstance(e, StageEnded) and e.ok}
+    assert not [e for e in told if isinstance(e, StageEnded) and not e.ok]
+    assert kernels.available(store)[0].features == ("IO_URING_ZCRX",)
 
 
 # image:
