@@ -20,6 +20,7 @@ class Outcome(StrEnum):
     PASS = "pass"
     FAIL = "fail"  # an assertion failed, or a leak question was answered wrongly
     SKIP = "skip"  # with its reason
+    XFAIL = "xfail"  # it failed, and says itself that it does so today
     SPLAT = "splat"  # the test passed, but the kernel complained while it ran (WARN, refcount, ...)
     CRASH = "crash"  # the guest panicked or oopsed while it ran
     HANG = "hang"  # silence or total deadline ran out while it ran
@@ -28,7 +29,7 @@ class Outcome(StrEnum):
 
     @property
     def ok(self) -> bool:
-        return self in (Outcome.PASS, Outcome.SKIP)
+        return self in (Outcome.PASS, Outcome.SKIP, Outcome.XFAIL)
 
 
 class RunState(StrEnum):
@@ -58,6 +59,17 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """One of the results that a test reports in KTAP: a KUnit case, its parameter, a kselftest's subtest."""
+
+    name: tuple[str, ...]  # the path to it: ("ppiov_carrier_attach", "attach_makes_one_child", "iov")
+    outcome: Outcome  # never a splat: those are the test's
+    reason: str = ""
+    detail: str = ""  # the diagnostic lines before its result
+    seconds: float | None = None  # where the output says so
+
+
+@dataclass(frozen=True, slots=True)
 class TestResult:
     name: str  # pytest node id relative to selftests/, e.g. "traffic/test_bind.py::test_rebind[ipv6]"
     suite: str
@@ -70,6 +82,7 @@ class TestResult:
     figures: tuple[Figure, ...] = ()
     boot: int = 0  # index into Run.boots of the guest it ran in
     doc: str = ""  # first line of the test's docstring: what it proves
+    cases: tuple[Case, ...] = ()  # what it reported in KTAP, in order
 
 
 @dataclass(frozen=True, slots=True)

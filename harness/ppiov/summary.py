@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from ppiov.results import Figure, Outcome, Run, RunState, TestResult
+from ppiov.results import Case, Figure, Outcome, Run, RunState, TestResult
 
 EXPLAIN: Final[dict[Outcome, str]] = {
     Outcome.PASS: "every assertion held, nothing leaked, the kernel stayed quiet",
     Outcome.FAIL: "an assertion failed, or something leaked",
     Outcome.SKIP: "not possible here; the reason is given",
+    Outcome.XFAIL: "failed, and says itself that it is expected to",
     Outcome.SPLAT: "assertions held, but the kernel complained meanwhile",
     Outcome.CRASH: "the guest's kernel oopsed or panicked in this test",
     Outcome.HANG: "the guest fell silent, or time ran out, in this test",
@@ -71,6 +72,22 @@ def counts_text(counts: Counter[Outcome]) -> str:
     return ", ".join(f"{counts[o]} {o.value}" for o in Outcome if counts[o]) or "no tests"
 
 
+def case_name(case: Case) -> str:
+    """ "ppiov_carrier > attach_makes_one_child > iov": the whole path."""
+    return " > ".join(case.name)
+
+
+def cases_text(test: TestResult) -> str:
+    """ "37 cases: 35 pass, 2 skip"; "" for a test that reported none."""
+    n = len(test.cases)
+    return f"{n} case{'s' if n != 1 else ''}: {counts_text(Counter(c.outcome for c in test.cases))}" if n else ""
+
+
+def bad_cases(test: TestResult) -> tuple[Case, ...]:
+    """Those that went wrong or, for that reason, never began."""
+    return tuple(case for case in test.cases if not case.outcome.ok)
+
+
 def verdict(run: Run) -> str:
     """One word: PASSED, FAILED, INTERRUPTED or ABORTED."""
     if run.state is not RunState.COMPLETE:
@@ -87,7 +104,7 @@ def headline(run: Run) -> str:
         why = f": {run.reason}" if run.reason not in ("", run.state.value) else ""
         return f"{verdict(run)} after {ran} of {_tests(total)}{why}"
     if run.passed:
-        return f"PASSED: {_tests(counts[Outcome.PASS])} passed" + _others(counts)
+        return f"PASSED: {_tests(counts[Outcome.PASS])} passed{_cases(run)}" + _others(counts)
     bad = sum(1 for t in run.tests if is_bad(t))
     if bad:
         return f"FAILED: {bad} of {_tests(total)}" + _others(counts)
@@ -105,8 +122,14 @@ def _tests(n: int) -> str:
     return f"{n} test" if n == 1 else f"{n} tests"
 
 
+def _cases(run: Run) -> str:
+    """ " with 807 cases"; cases that were skipped are not among them."""
+    n = sum(1 for test in run.tests for case in test.cases if case.outcome is Outcome.PASS)
+    return f" with {n} cases" if n else ""
+
+
 def _others(counts: Counter[Outcome]) -> str:
-    words = ((Outcome.SKIP, "skipped"), (Outcome.NOT_RUN, "not run"))
+    words = ((Outcome.SKIP, "skipped"), (Outcome.XFAIL, "expected to fail"), (Outcome.NOT_RUN, "not run"))
     return "".join(f", {counts[o]} {word}" for o, word in words if counts[o])
 
 

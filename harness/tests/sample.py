@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from ppiov.results import (
     Boot,
+    Case,
     Environment,
     Figure,
     Kernel,
@@ -148,6 +149,22 @@ def every_outcome() -> Run:
     )  # fmt: skip
 
 
+def with_cases() -> Run:
+    """One test that reported cases in KTAP, with every outcome that a case can have and a guest survives."""
+    suite = "ppiov_carrier"
+    cases = (
+        Case((suite, "attach_makes_one_child"), Outcome.PASS, seconds=0.25),
+        Case((suite, "attach_as_many", "iov"), Outcome.PASS),
+        Case((suite, "attach_as_many", "page, readable"), Outcome.FAIL, "carrier_test.c:120: Expected", "# its lines"),
+        Case((suite, "needs_hardware"), Outcome.SKIP, "no such device"),
+        Case((suite, "known_bug"), Outcome.XFAIL, "until the core is mended"),
+    )
+    name = f"kunit/test_suites.py::test_suite[{suite}]"
+    reason = "1 of 5 cases: ppiov_carrier > attach_as_many > page, readable (fail: carrier_test.c:120: Expected)"
+    test = TestResult(name, "kunit", Outcome.FAIL, 2.0, reason, cases=cases)
+    return replace(passing(), tests=(test,))
+
+
 def passing() -> Run:
     run = every_outcome()
     good = tuple(replace(t, boot=0) for t in run.tests if t.outcome.ok)
@@ -171,7 +188,7 @@ def hostile() -> Run:
     figure = Figure(HOSTILE, 1.0, HOSTILE, HOSTILE)
     tests = tuple(
         TestResult(f"{HOSTILE}{i}::{HOSTILE}", HOSTILE, o, 1.0, HOSTILE, HOSTILE, (splat,), (HOSTILE,), (figure,),
-                   0, HOSTILE)
+                   0, HOSTILE, () if o.ok else (Case((HOSTILE, HOSTILE), o, HOSTILE, HOSTILE, 1.0),))
         for i, o in enumerate(Outcome)
     )  # fmt: skip
     return Run(
@@ -187,10 +204,21 @@ _any = st.text(max_size=9) | st.text("ab /:[-_$'\"\\", max_size=20).map(lambda w
 _seconds = st.floats(min_value=0, max_value=1e7)
 _splat = st.builds(Splat, _any, _any, _any, _any)
 _figure = st.builds(Figure, _any, st.floats(), _any, _any)
+_case = st.builds(
+    Case, st.lists(_any, min_size=1, max_size=3).map(tuple), st.sampled_from(Outcome), _any, _any, _seconds | st.none()
+)
+
+
+def _consistent(test: TestResult) -> TestResult:
+    """A case that went wrong makes its test go wrong (nested.py)."""
+    return replace(test, cases=tuple(c for c in test.cases if c.outcome.ok or not test.outcome.ok))
+
+
 _test = st.builds(
     TestResult, _any, _any, st.sampled_from(Outcome), _seconds, _any, _any, st.tuples(_splat) | st.just(()),
     st.tuples(_any) | st.just(()), st.tuples(_figure) | st.just(()), st.integers(-1, 9), _any,
-)  # fmt: skip
+    st.lists(_case, max_size=4).map(tuple),
+).map(_consistent)  # fmt: skip
 _number = st.integers(0, 10**9)
 runs: st.SearchStrategy[Run] = st.builds(
     Run, _any, _any, _any, _any, st.sampled_from(RunState), _any,

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from ppiov.report import ktap
 from ppiov.results import Outcome, Run, RunState
 
-RESULT = re.compile(r"(ok|not ok) (\d+) ([^#]+?)(?: # SKIP (.*))?$")
+RESULT = re.compile(r"(ok|not ok) (\d+) ([^#]+?)(?: # (SKIP|XFAIL) (.*))?$")
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Node:
 
     name: str
     ok: bool
-    skip: str | None
+    directive: tuple[str, str] | None
     notes: list[str] = field(default_factory=list)
     children: list[Node] = field(default_factory=list)
 
@@ -60,10 +60,11 @@ def level(lines: list[str], indent: str) -> list[Node]:
             notes.append(lines.pop(0)[len(indent) + 1 :].removeprefix(" "))
         elif found := RESULT.fullmatch(line):
             lines.pop(0)
-            node = Node(found[3], found[1] == "ok", found[4], notes, children)
+            directive = (found[4], found[5]) if found[4] else None
+            node = Node(found[3], found[1] == "ok", directive, notes, children)
             assert int(found[2]) == len(nodes) + 1
             assert not children or subtest == node.name
-            assert not children or node.ok == all(c.ok for c in children)
+            assert all(c.ok for c in children) or not node.ok
             nodes.append(node)
             subtest, notes, children = "", [], []
         else:
@@ -83,11 +84,30 @@ def test_suite_file_test() -> None:
     for test in run.tests:
         leaf = found[test.name]
         assert leaf.ok == test.outcome.ok
-        assert leaf.skip == (test.reason if test.outcome is Outcome.SKIP else None)
+        assert leaf.directive == (("SKIP", test.reason) if test.outcome is Outcome.SKIP else None)
         if not test.outcome.ok:
             assert f"{test.outcome.value}: {test.reason}" in leaf.notes
             assert all(line.rstrip() in leaf.notes for splat in test.splats for line in splat.text.splitlines())
             assert all(f"leak: {leak}" in leaf.notes for leak in test.leaks)
+
+
+def test_cases_are_nested_below_their_test() -> None:
+    run = sample.with_cases()
+    _, nodes = parse(ktap.render(run))
+    (test,) = nodes[1].children[0].children
+    assert [(leaf.name, leaf.ok, leaf.directive) for leaf in test.leaves()] == [
+        ("attach_makes_one_child", True, None),
+        ("iov", True, None),
+        ("page, readable", False, None),
+        ("needs_hardware", True, ("SKIP", "no such device")),
+        ("known_bug", True, ("XFAIL", "until the core is mended")),
+    ]
+    assert [child.name for child in test.children[0].children] == [
+        "attach_makes_one_child",
+        "attach_as_many",
+        "needs_hardware",
+        "known_bug",
+    ]
 
 
 @pytest.mark.parametrize("state", [RunState.INTERRUPTED, RunState.ABORTED])

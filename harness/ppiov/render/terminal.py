@@ -28,6 +28,7 @@ from ppiov.results import Outcome
 STYLES: Final[dict[str, str]] = {
     "pass": "green",
     "skip": "bright_black",
+    "xfail": "bright_black",
     "fail": "bold red",
     "splat": "bold yellow",
     "crash": "bold magenta",
@@ -112,6 +113,7 @@ class TerminalRenderer:
     def _test_ended(self, event: events.TestEnded) -> None:
         test = event.result
         took = "" if test.outcome is Outcome.NOT_RUN else f"  {summary.duration(test.seconds)}"
+        took = f"  {summary.cases_text(test)}{took}" if test.cases else took
         self._marked(test.outcome.value, summary.one_line(test.name), took)
         self._say(*(f"        {line}" for line in words.why(test)), style="bright_black")
         if _TESTS in self._tasks:

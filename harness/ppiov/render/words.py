@@ -36,7 +36,8 @@ def test_lines(event: events.TestEnded) -> Iterator[str]:
     """ "[ 7/76] pass  traffic/test_bind.py::test_bind[ipv4]  0.4 s", and below it why where it isn't a pass."""
     test, width = event.result, len(str(event.total))
     took = "" if test.outcome is Outcome.NOT_RUN else f"  {summary.duration(test.seconds)}"
-    yield f"[{event.index:{width}}/{event.total}] {test.outcome.value:<7} {summary.one_line(test.name)}{took}"
+    cases = f"  ({summary.cases_text(test)})" if test.cases else ""
+    yield f"[{event.index:{width}}/{event.total}] {test.outcome.value:<7} {summary.one_line(test.name)}{cases}{took}"
     yield from (f"    {line}" for line in why(test))
 
 
@@ -46,6 +47,9 @@ def why(test: TestResult) -> Iterator[str]:
         return
     if test.reason:
         yield summary.one_line(test.reason)
+    for case in summary.bad_cases(test):
+        reason = f": {case.reason}" if case.reason else ""
+        yield summary.one_line(f"{case.outcome.value} {summary.case_name(case)}{reason}")
     yield from (f"kernel: {summary.one_line(splat.title)}" for splat in test.splats)
     yield from (f"leak: {summary.one_line(leak)}" for leak in test.leaks)
 

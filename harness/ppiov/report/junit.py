@@ -2,7 +2,9 @@
 """JUnit XML, for CI systems: one testsuite per file, and nothing that didn't pass ever looks green.
 
 A failed assertion or a splat is a <failure>; a crash, a hang, a dead VM and a test that was never run are <error>s.
-What concerns no single test (an interrupted run, a splat while no test ran) is a case of a suite named "ppiov", first.
+What fails as expected is <skipped>, of type "xfail". What a test reported in KTAP comes after it, one case each, with
+the test's name as its class. What concerns no single test (an interrupted run, a splat while no test ran) is a case
+of a suite named "ppiov", first.
 """
 
 from __future__ import annotations
@@ -12,12 +14,13 @@ from typing import Final
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from ppiov import summary
-from ppiov.results import Outcome, Run, RunState, Splat, TestResult
+from ppiov.results import Case, Outcome, Run, RunState, Splat, TestResult
 
 _KINDS: Final[dict[Outcome, type[Failure | Error | Skipped]]] = {
     Outcome.FAIL: Failure,
     Outcome.SPLAT: Failure,
     Outcome.SKIP: Skipped,
+    Outcome.XFAIL: Skipped,
     Outcome.CRASH: Error,
     Outcome.HANG: Error,
     Outcome.VM_DIED: Error,
@@ -34,7 +37,7 @@ def render(run: Run) -> str:
     for group in summary.groups(run):
         suite = TestSuite(summary.visible(group.file))
         _describe(suite, run)
-        suite.add_testcases([_case(test) for test in group.tests])
+        suite.add_testcases([case for test in group.tests for case in (_case(test), *_nested(test))])
         xml.add_testsuite(suite)
     xml.update_statistics()  # type: ignore[no-untyped-call, unused-ignore]
     text: bytes = xml.tostring()  # type: ignore[no-untyped-call, unused-ignore]
@@ -88,6 +91,23 @@ def _case(test: TestResult) -> TestCase:
         case.result = [result]
     if test.figures:
         case.system_out = summary.visible("\n".join(f"{f.name}: {summary.figure_text(f)}" for f in test.figures))
+    return case
+
+
+def _nested(test: TestResult) -> list[TestCase]:
+    """What the test reported in KTAP."""
+    file, name = summary.split_name(test)
+    classname = summary.visible(f"{file.removesuffix('.py').replace('/', '.')}.{name}")
+    return [_nested_case(case, classname) for case in test.cases]
+
+
+def _nested_case(nested: Case, classname: str) -> TestCase:
+    case = TestCase(summary.visible(summary.case_name(nested)), classname=classname, time=nested.seconds or 0.0)
+    kind = _KINDS.get(nested.outcome)
+    if kind is not None:
+        result = kind(summary.one_line(nested.reason or summary.EXPLAIN[nested.outcome]), nested.outcome.value)
+        result.text = summary.visible(nested.detail)
+        case.result = [result]
     return case
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""KTAP (Documentation/dev-tools/ktap.rst): suite > file > test, two blanks of indentation per level.
+"""KTAP (Documentation/dev-tools/ktap.rst): suite > file > test > its cases, two blanks of indentation per level.
 
 KTAP has no word for a crash or a hang: they are "not ok" with the outcome and its reason in diagnostic lines before it.
 A test that never ran is "not ok" too, since "# SKIP" would count as success. What concerns no single test (an
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from ppiov import summary
-from ppiov.results import Outcome, Run, RunState, Splat, TestResult
+from ppiov.results import Case, Outcome, Run, RunState, Splat, TestResult
 
 _INDENT = "  "
 
@@ -23,7 +24,7 @@ class _Node:
 
     name: str
     ok: bool
-    skip: str | None = None  # reason
+    directive: str = ""  # "SKIP no such device"
     notes: tuple[str, ...] = ()  # diagnostic lines
     children: tuple[_Node, ...] = ()
 
@@ -64,8 +65,48 @@ def _test(test: TestResult) -> _Node:
         notes += [f"leak: {leak}" for leak in test.leaks]
         notes += _splats(test.splats)
         notes += [test.detail] if test.detail else []
-    skip = (test.reason or "no reason was given") if test.outcome is Outcome.SKIP else None
-    return _Node(summary.split_name(test)[1], test.outcome.ok, skip, tuple(notes))
+    children = _cases([(case.name, case) for case in test.cases])
+    return _Node(
+        summary.split_name(test)[1], test.outcome.ok, _directive(test.outcome, test.reason), tuple(notes), children
+    )
+
+
+def _directive(outcome: Outcome, reason: str) -> str:
+    """What KTAP has a word for beside ok and not ok."""
+    if outcome not in (Outcome.SKIP, Outcome.XFAIL):
+        return ""
+    return f"{outcome.name} {reason or 'no reason was given'}"
+
+
+def _cases(cases: list[tuple[tuple[str, ...], Case]]) -> tuple[_Node, ...]:
+    """Cases as a tree: neighbours whose names begin alike have one parent. Given is what is left of each name."""
+    nodes = []
+    for name, group in groupby(cases, key=lambda pair: pair[0][:1]):
+        members = list(group)
+        below = [(rest[1:], case) for rest, case in members if len(rest) > 1]
+        own = [case for rest, case in members if len(rest) <= 1]
+        if below:
+            notes = tuple(note for case in own for note in _case_notes(case))
+            ok = all(case.outcome.ok for _, case in members)
+            nodes.append(_Node(name[0], ok, notes=notes, children=_cases(below)))
+        else:
+            nodes += [
+                _Node(
+                    " > ".join(name) or "unnamed",
+                    case.outcome.ok,
+                    _directive(case.outcome, case.reason),
+                    tuple(_case_notes(case)),
+                )
+                for case in own
+            ]
+    return tuple(nodes)
+
+
+def _case_notes(case: Case) -> Iterator[str]:
+    if not case.outcome.ok:
+        yield f"{case.outcome.value}: {case.reason or summary.EXPLAIN[case.outcome]}"
+        if case.detail:
+            yield case.detail
 
 
 def _splats(splats: tuple[Splat, ...]) -> Iterator[str]:
@@ -85,7 +126,7 @@ def _body(nodes: tuple[_Node, ...], indent: str) -> Iterator[str]:
             yield from _body(node.children, inner)
         for line in (line for note in node.notes for line in _diagnostic(note)):
             yield f"{indent}# {line}".rstrip()
-        directive = "" if node.skip is None else f" # SKIP {summary.one_line(node.skip)}"
+        directive = f" # {summary.one_line(node.directive)}" if node.directive else ""
         yield f"{indent}{'ok' if node.ok else 'not ok'} {n} {name}{directive}"
 
 

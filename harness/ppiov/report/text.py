@@ -35,6 +35,7 @@ def render(run: Run) -> str:
     if run.tests:
         lines += _title("Tests by file")
         lines += _table(run)
+    lines += _cases(run)
     lines += _not_ok_lists(run)
     figures = [(t, f) for t in run.tests for f in t.figures]
     if figures:
@@ -78,6 +79,10 @@ def _failure(n: int, test: TestResult) -> Iterator[str]:
         yield from _wrap(f"({test.doc})", first="   ", hang="   ")
     if test.reason:
         yield from _wrap(test.reason, first="   ", hang="   ")
+    for case in summary.bad_cases(test):
+        yield from _wrap(f"{case.outcome.value}: {summary.case_name(case)}", first="   ", hang="     ")
+        if case.reason:
+            yield from _wrap(case.reason, first="     ", hang="     ")
     for splat in test.splats:
         yield from _splat(splat)
     for leak in test.leaks:
@@ -107,12 +112,32 @@ def _table(run: Run) -> Iterator[str]:
         yield f"{name:{_NAME}}{numbers}{summary.duration(group.seconds):>11}"
 
 
+def _cases(run: Run) -> Iterator[str]:
+    """What tests reported in KTAP: how many, and by name what is neither good nor told above."""
+    tests = [test for test in run.tests if test.cases]
+    if not tests:
+        return
+    yield from _title("Cases by test")
+    for test in tests:
+        yield from _wrap(f"{test.name}: {summary.cases_text(test)}", hang="    ")
+        for case in test.cases:
+            if case.outcome in (Outcome.SKIP, Outcome.XFAIL):
+                why = case.reason or "no reason was given"
+                yield from _wrap(f"{case.outcome.value}: {summary.case_name(case)}: {why}", first="    ", hang="      ")
+
+
 def _not_ok_lists(run: Run) -> Iterator[str]:
     """Skips with their reasons, and what was never run: neither is a failure, neither may go unseen."""
     skipped = [t for t in run.tests if t.outcome is Outcome.SKIP]
     if skipped:
         yield from _title("Skipped, and why")
         for test in skipped:
+            yield from _wrap(test.name, hang="  ")
+            yield from _wrap(test.reason or "no reason was given", first="    ", hang="    ")
+    expected = [t for t in run.tests if t.outcome is Outcome.XFAIL]
+    if expected:
+        yield from _title("Failed, as expected")
+        for test in expected:
             yield from _wrap(test.name, hang="  ")
             yield from _wrap(test.reason or "no reason was given", first="    ", hang="    ")
     missing = [t for t in run.tests if t.outcome is Outcome.NOT_RUN]
