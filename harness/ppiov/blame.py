@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ppiov.console import Found, Mark
+from ppiov.ktap import Parsed
+from ppiov.nested import judged
 from ppiov.results import Figure, Outcome, Splat, TestResult
 from ppiov.suites import PlannedTest
 
@@ -42,14 +44,24 @@ class _Open:
     record: dict[str, Any] | None = None  # its test-ended, test-hung or broken record
     recorded_at: float = 0.0
     console_past: bool = False  # the console has come to its end mark
+    artifacts: str = ""  # the name of its folder
 
 
 class Ledger:
-    """The books of one guest. ``now`` is a monotonic clock in seconds."""
+    """The books of one guest. ``now`` is a monotonic clock in seconds.
 
-    def __init__(self, planned: Iterable[PlannedTest], boot: int, now: Callable[[], float] = time.monotonic) -> None:
+    ``cases`` reads what a test handed over in KTAP: given the test, its folder's name, and whether its guest died.
+    """
+
+    def __init__(
+        self,
+        planned: Iterable[PlannedTest],
+        boot: int,
+        now: Callable[[], float] = time.monotonic,
+        cases: Callable[[PlannedTest, str, bool], Parsed | None] = lambda *_: None,
+    ) -> None:
         self._planned = {test.name: test for test in planned}
-        self._boot, self._now = boot, now
+        self._boot, self._now, self._cases = boot, now, cases
         self._open: dict[str, _Open] = {}
         self._closed: set[str] = set()
         self.job_begun = False
@@ -82,7 +94,10 @@ class Ledger:
         elif kind == "job-ended":
             self.job_ended = True
         elif kind == "test-begun" and name in self._planned:
-            return self._begin(name)
+            begun = self._begin(name)
+            if name in self._open:
+                self._open[name].artifacts = str(record.get("artifacts", ""))
+            return begun
         elif kind in ("test-ended", "test-hung", "broken"):
             if kind == "broken":
                 self.broken = str(record.get("reason"))
@@ -143,7 +158,8 @@ class Ledger:
             outcome = death.outcome(self.panicked is not None)
             reason = self.panicked if outcome is Outcome.CRASH and self.panicked else death.cause
             detail = f"The console's last lines:\n{console_tail}"
-            result = self._result(running.name, outcome, reason=reason, detail=detail, splats=tuple(test.splats))
+            splats = tuple(test.splats)
+            result = self._result(running.name, outcome, reason=reason, detail=detail, splats=splats, died=True)
             results.append(self._close(running.name, result))
         return results
 
@@ -160,9 +176,10 @@ class Ledger:
         if record["record"] == "test-hung":
             limit = self._planned[name].timeout_s
             reason = f"not finished after {limit:g} s"
-            return self._result(name, Outcome.HANG, reason=reason, detail=detail, splats=splats)
+            return self._result(name, Outcome.HANG, reason=reason, detail=detail, splats=splats, died=True)
         if record["record"] == "broken":
-            return self._result(name, Outcome.FAIL, reason=str(record["reason"]), detail=detail, splats=splats)
+            reason = str(record["reason"])
+            return self._result(name, Outcome.FAIL, reason=reason, detail=detail, splats=splats, died=True)
         outcome, reason = Outcome(record["outcome"]), str(record["reason"])
         if splats and outcome.ok:
             outcome, reason = Outcome.SPLAT, splats[0].title
@@ -177,11 +194,14 @@ class Ledger:
             figures=tuple(Figure(str(n), float(v), str(u), str(m)) for n, v, u, m in record["figures"]),
         )
 
-    def _result(self, name: str, outcome: Outcome, *, seconds: float = 0.0, **fields: Any) -> TestResult:
-        planned = self._planned[name]
-        return TestResult(
+    def _result(
+        self, name: str, outcome: Outcome, *, seconds: float = 0.0, died: bool = False, **fields: Any
+    ) -> TestResult:
+        planned, folder = self._planned[name], self._open[name].artifacts
+        result = TestResult(
             name=name, suite=planned.suite, outcome=outcome, seconds=seconds, boot=self._boot, doc=planned.doc, **fields
         )
+        return judged(result, self._cases(planned, folder, died) if folder else None)
 
 
 def not_run(test: PlannedTest, reason: str) -> TestResult:

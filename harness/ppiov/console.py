@@ -218,6 +218,13 @@ def clean(raw: bytes) -> str:
     return _PREFIX.sub("", _ESCAPES.sub("", raw.decode("utf-8", "replace"))).rstrip()
 
 
+def during(console: bytes, test: str) -> str:
+    """What the console of one guest said from the beginning of the test ``test`` on, as :func:`clean` lines."""
+    lines = [clean(raw) for raw in console.split(b"\n")]
+    begin = f"ppiov: begin {test}"
+    return "\n".join(lines[lines.index(begin) + 1 :]) if begin in lines else ""
+
+
 def fingerprint(kind: str, title: str, lines: list[str]) -> str:
     """The same for the same complaint in another boot, on another CPU, or with the module at another address.
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ppiov.blame import Death, Ledger
-from ppiov.console import Detector
+from ppiov.console import Detector, during
 from ppiov.errors import DiskFull, NoGuest
 from ppiov.events import Event, GuestDied, Note, StageBegun, StageEnded, TestBegun, TestEnded
+from ppiov.ktap import Parsed
 from ppiov.prepare import Ready, write_job
 from ppiov.results import Boot, Splat, TestResult
 from ppiov.suites import PlannedTest
@@ -92,7 +93,8 @@ class Lane:
         self._boot = len(common.boots)
         self._key = f"boot-{self._boot}"
         self._share = common.folder / "guests" / str(self._boot)
-        self._ledger = Ledger(self._left, self._boot)
+        self._ledger = Ledger(self._left, self._boot, cases=self._cases)
+        self._console_start = self._log.tell()
         self._detector = Detector()
         self._seconds_to_job: float | None = None
         accel = common.ready.accel.name
@@ -212,6 +214,15 @@ class Lane:
         for result in results:
             self._common.results.append(result)
             yield TestEnded(result, self._common.numbers[result.name], len(self._common.numbers))
+
+    def _cases(self, test: PlannedTest, folder: str, died: bool) -> Parsed | None:
+        """What the test handed over in KTAP, or what the console has of it."""
+        console = None
+        if died:
+            with self._console_log.open("rb") as log:
+                log.seek(self._console_start)
+                console = during(log.read(), test.name)
+        return self._common.ready.ktap.read(self._share / "artifacts" / folder, console, test.cases)
 
     def _write(self, data: bytes) -> None:
         with _room(self._console_log):

@@ -10,20 +10,25 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppiov import accel, kbuild, kernels, upstream
+from ppiov import accel, kbuild, kernel_source, kernels, upstream
 from ppiov.accel import Accel
 from ppiov.errors import BadRequest, PpiovError
-from ppiov.events import Event
+from ppiov.events import Event, Note
+from ppiov.ktap import Parser
+from ppiov.nested import Reader
 from ppiov.pyzip import guest_python, host_site_packages, python_zip
 from ppiov.results import Kernel, Module
 from ppiov.spec import KernelSpec
 from ppiov.store import Store
-from ppiov.suites import SUITES, PlannedTest, pytest_arguments, python_path
+from ppiov.suites import HAND_OVER_KTAP, SUITES, PlannedTest, pytest_arguments, python_path
 from ppiov.tree import KernelTree
 from ppiov.vm import SHARE
 
 # The guest sees this machine's files, but not below these: virtme mounts file systems of the guest's own there.
 _HIDDEN = ("/dev", "/proc", "/run", "/sys", "/var/cache", "/var/lib/apt", "/var/log", "/var/tmp")
+
+
+NO_KTAP = Reader(None, "its suite is not one that hands any over (suites.HAND_OVER_KTAP)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Ready:
     source: Path
     upstream_dir: Path | None = None  # the kernel's own programs, only where the upstream suite was asked for
     backend: str = "core"  # one of suites.BACKENDS
+    ktap: Reader = NO_KTAP
 
     def test_environment(self) -> dict[str, str]:
         """What the tests find in their environment (docs/run.md)."""
@@ -64,6 +70,7 @@ def ready(
     store = Store()
     tree = yield from kernels.get(spec, store=store)
     own = (yield from upstream.build(tree, store=store)) if "upstream" in suites else None
+    ktap = (yield from _ktap(tree, store)) if suites & HAND_OVER_KTAP else NO_KTAP
     built = yield from kbuild.build_modules(tree, source / "kernel", store=store)
     userland = None
     if (source / "selftests" / "ppcat" / "Makefile").is_file():
@@ -87,7 +94,17 @@ def ready(
         accel=chosen,
         source=source,
         backend=backend,
+        ktap=ktap,
     )
+
+
+def _ktap(tree: KernelTree, store: Store) -> Generator[Event, None, Reader]:
+    """The KTAP parser of that kernel's source, or the nearest there is."""
+    found = yield from kernel_source.ktap_parser(tree, store=store)
+    if isinstance(found, str):
+        yield Note(f"no results in KTAP can be read: {found}", "warning")
+        return Reader(None, found)
+    return Reader(Parser(found))
 
 
 def _visible(path: Path) -> None:

@@ -27,6 +27,7 @@ SUITES = {
 }
 ALL = "all"
 BACKENDS = ("core", "ppiov", "both")  # what selftests/lib/backend.py takes from PPIOV_BACKEND
+HAND_OVER_KTAP = frozenset({"planted", "upstream"})  # suites whose results only the kernel's parser can read
 _NOT_IN_ALL = frozenset({"planted"})
 _NOT_BY_DEFAULT = _NOT_IN_ALL | {"upstream"}  # a first run does not fetch another 150 MB of kernel source
 
@@ -37,6 +38,7 @@ class PlannedTest:
     suite: str
     doc: str
     timeout_s: float  # under TCG, where everything is slowest
+    cases: tuple[str, ...] = ()  # of what it hands over in KTAP, in their order, where that is known before
 
 
 def find_source(source: Path | None = None) -> Path:

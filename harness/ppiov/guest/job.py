@@ -7,7 +7,7 @@ Everything that the host believes about a test comes from here, as records: one 
 ==============  =============================================================================================
 ``job-begun``   the guest is prepared; ``release``, ``uptime``
 ``beat``        every 5 s: the guest lives, however long a test takes
-``test-begun``  ``name``; written before the test's first line runs
+``test-begun``  ``name, artifacts`` (a folder's name); written before the test's first line runs
 ``test-ended``  ``name, outcome, seconds, reason, detail, leaks, figures``; after its teardown and the leak questions
 ``test-hung``   ``name, detail``: its time was up; the guest ends after this
 ``broken``      ``reason``: pytest could not do its work; the guest ends after this

@@ -10,6 +10,7 @@ For tests:
 - ``@pytest.mark.timeout_s(N)``: seconds that the test may take under TCG, the slowest way to run it.
 - ``record_property("figure", (name, value, unit, meter))``: a measured number for the report.
 - ``PPIOV_ARTIFACTS``: a folder for this test's files; they end up in the run folder.
+- ``ktap(text)``, a fixture: hands results in KTAP over, which become the test's cases and decide its verdict.
 """
 
 from __future__ import annotations
@@ -67,6 +68,47 @@ class Collector:
         self._path.write_text(json.dumps(tests))
 
 
+class Ktap:
+    """Hands KTAP over to the host, which reads it when the test has ended (nested.py), or when its guest has died.
+
+    A test that asks for the fixture has to hand something over: nothing is a failure.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._documents: dict[str, Path] = {}
+        self._unused: Path | None = self._make("1")
+
+    def __call__(self, text: str, name: str = "") -> None:
+        """Add ``text`` to the document ``name``. Documents are read one by one; a name goes before its cases' names."""
+        with self.path(name).open("a", errors="replace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def path(self, name: str = "") -> Path:
+        """The file of the document ``name``, for a program that writes as it goes: what is in it outlives the guest."""
+        if name not in self._documents:
+            safe = re.sub(r"[^\w.+]+", "-", name)
+            path = self._make(f"{len(self._documents) + 1:03}-{safe}")
+            if self._unused is not None:
+                self._unused.unlink()
+                self._unused = None
+            self._documents[name] = path
+        return self._documents[name]
+
+    def _make(self, name: str) -> Path:
+        path = self._folder / f"{name}.ktap"
+        path.touch()
+        return path
+
+
+@pytest.fixture
+def ktap() -> Ktap:
+    """ktap(text): hand KTAP over. ktap.path(): the file for a program that writes it."""
+    return Ktap(Path(os.environ["PPIOV_ARTIFACTS"]))
+
+
 class Channel:
     """Two pipes to the job; a message counts only when the job has it on disk."""
 
@@ -112,7 +154,7 @@ class Teller:
         artifacts.mkdir(parents=True, exist_ok=True)
         os.environ["PPIOV_ARTIFACTS"] = str(artifacts)
         self._reports = []
-        self._channel.tell("test-begun", name=item.nodeid)
+        self._channel.tell("test-begun", name=item.nodeid, artifacts=artifacts.name)
         kernel_log(f"ppiov: begin {item.nodeid}")
         began = time.monotonic()
         result = yield
