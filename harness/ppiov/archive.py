@@ -100,13 +100,14 @@ class Archive:
             raise PpiovError(f"dpkg does not know this machine's architecture: {_last_line(err)}")
         self.arch = out.strip()
 
-    def refresh(self, *, backports: bool = False) -> Generator[Event, None, None]:
+    def refresh(self, *, backports: bool = False, release: str = "") -> Generator[Event, None, None]:
         """Read the package lists anew. Raises NetworkGone, UntrustedArchive, DiskFull.
 
-        ``backports`` asks for the backports suites of the host's release and of those after it as well.
+        ``backports`` asks for the backports suites of the host's release and of those after it as well, ``release`` for
+        another release of the mirror.
         """
         given = host_sources()
-        added = [s for s in siblings(given, backports=backports) if s not in given]
+        added = [s for s in siblings(given, backports=backports, release=release) if s not in given]
         note = ""
         yield StageBegun("archive", "read the package lists", 100, "%")
         while True:
@@ -332,11 +333,12 @@ def source_options(text: str, suffix: str, uri: str, suite: str) -> tuple[tuple[
     return ()
 
 
-def siblings(given: Sequence[Source], *, backports: bool) -> list[Source]:
+def siblings(given: Sequence[Source], *, backports: bool, release: str = "") -> list[Source]:
     """The suites that kernels come from and that ``given`` may lack: each release's security suite, and backports.
 
     ``backports`` are the release's own and those of the releases after it, which have the newer kernels. A release
-    cannot be told from a moving name such as "stable", so that has no later ones.
+    cannot be told from a moving name such as "stable", so that has no later ones. ``release`` is one more, of the same
+    mirror, for programs that are too old in the host's own.
     """
     wanted: list[Source] = []
     for source in given:
@@ -353,6 +355,8 @@ def siblings(given: Sequence[Source], *, backports: bool) -> list[Source]:
             suites = [f"{release}-backports" for release in releases]
             there = {s.suite for s in [*given, *wanted]}
             wanted += [Source(source.uri, suite, source.options) for suite in suites if suite not in there]
+        if release and not any(s.suite == release for s in [*given, *wanted]):
+            wanted.append(Source(source.uri, release, source.options))
     return wanted
 
 

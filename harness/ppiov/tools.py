@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Programs that the kernel's own tests call and that a stable distribution has too old, or a machine not at all.
+
+They come from a later release of Debian through the same archive and the same checks as the kernels (archive.py), with
+all the libraries that they need, the C library included, and stay in the store: nothing of the host changes. Each has a
+small script in ``bin/`` that starts it with its own loader and libraries, so the host's need not be as new.
+
+``liburing/`` is what programs are built with, not a program: headers, and the library.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Generator, Iterable
+from pathlib import Path
+
+from ppiov import archive, child
+from ppiov.archive import Archive, Package
+from ppiov.errors import NetworkGone, PpiovError, UnknownName
+from ppiov.events import Event, StageBegun, StageEnded
+from ppiov.store import Entry, Store, digest, entry_lock, mb
+
+KIND = "tools"
+RELEASE = "forky"
+# Package -> the programs of it that the tests call
+PROGRAMS = {
+    "bpftool": ("bpftool",),
+    "ethtool": ("ethtool",),
+    "iperf3": ("iperf3",),
+    "iproute2": ("bridge", "ip", "nstat", "ss", "tc"),
+    "socat": ("socat",),
+}
+LIBRARY = "liburing"
+_PACKAGES = (*PROGRAMS, "liburing-dev")
+# What a program needs to start. libc6 names its character sets, which nothing here converts.
+_LIBRARY_PACKAGE = re.compile(r"\b(lib[a-z0-9.+-]+)(?<!-bin)(?<!-dev)(?<!-extra)(?=\s|,|$|\()")
+_ROOM = 120_000_000  # bytes that the package lists take, those of another release included
+_SCRIPT = """\
+#!/bin/sh
+here=${{0%/*}}/..
+exec "$here/{loader}" --argv0 {name} --library-path "$here/{libraries}" "$here/{program}" "$@"
+"""
+
+
+def get(*, store: Store) -> Generator[Event, None, Path]:
+    """The folder with ``bin/`` and ``liburing/``, fetched if the store has none.
+
+    Raises NetworkGone, UntrustedArchive, DiskFull, MissingTool, UnknownName.
+    """
+    entry = stored(store)
+    if entry is None:
+        with (yield from store.lock("archive", "the package archive")):
+            entry = stored(store)  # the process that we waited for may have fetched it
+            if entry is None:
+                return (yield from _fetch(store)).path
+    yield StageBegun(KIND, "programs for the kernel's tests")
+    yield StageEnded(KIND, note="already there")
+    return entry.path
+
+
+def stored(store: Store) -> Entry | None:
+    """The newest entry with today's programs, if there is one."""
+    wanted = sorted(_PACKAGES)
+    return next((e for e in reversed(store.entries(KIND)) if e.facts.get("wanted") == wanted), None)
+
+
+def _fetch(store: Store) -> Generator[Event, None, Entry]:
+    """Fetch and unpack. The caller holds the archive's lock."""
+    store.need(_ROOM, "reading the package lists")
+    source = Archive(store)
+    try:
+        yield from source.refresh(release=RELEASE)
+        packages = closure(source, _PACKAGES)
+    except NetworkGone as gone:
+        raise NetworkGone(f"{gone} (the programs for the kernel's tests are not in the store)") from gone
+    key = f"{RELEASE}-{digest(f'{p.name} {p.version} {p.sha256}' for p in packages)}"
+    store.need(sum(p.size + p.installed for p in packages), "the programs for the kernel's tests")
+    with (
+        (yield from store.lock(entry_lock(KIND, key), "the programs for the kernel's tests")),
+        store.fresh(KIND, key) as fresh,
+    ):
+        files = yield from source.download(packages)
+        yield StageBegun(KIND, "unpack the programs for the kernel's tests")
+        for file in files:
+            code, _, err = child.output(["dpkg-deb", "--extract", file, fresh.path / "root"])
+            if code:
+                raise PpiovError(f"{file.name} cannot be unpacked: {err.strip()}")
+        settle(fresh.path)
+        yield StageEnded(KIND, note=mb(sum(p.installed for p in packages)))
+        entry = fresh.commit({"wanted": sorted(_PACKAGES), "packages": [[p.name, p.version] for p in packages]})
+        source.forget(files)
+    return entry
+
+
+def closure(source: Archive, names: Iterable[str]) -> list[Package]:
+    """The newest packages ``names``, and the libraries that they need. Raises UnknownName."""
+    found: dict[str, Package] = {}
+    wanted = list(names)
+    while wanted:
+        name = wanted.pop()
+        if name in found:
+            continue
+        versions = source.packages(name, re.compile(re.escape(name)))
+        if not versions:
+            raise UnknownName("package", name, _PACKAGES)
+        newest = versions[0]
+        for package in versions[1:]:
+            newest = package if archive.newer(package.version, newest.version) else newest
+        found[name] = newest
+        wanted += libraries(newest.depends)
+    return [found[name] for name in sorted(found)]
+
+
+def libraries(depends: str) -> list[str]:
+    """The library packages of a Depends field; of alternatives the first."""
+    first = (alternatives.partition("|")[0].strip() for alternatives in depends.split(","))
+    return [match[1] for text in first if (match := _LIBRARY_PACKAGE.match(text))]
+
+
+def settle(folder: Path) -> None:
+    """Make ``bin/`` and ``liburing/`` from what was unpacked to ``folder``/root; what nobody needs goes."""
+    root = folder / "root"
+    loader = next(iter(sorted(root.rglob("ld-linux-*.so.*"))), None)
+    if loader is None:
+        raise PpiovError("the C library's package has no ld-linux-*.so.*")
+    own = folder / LIBRARY
+    (own / "lib").mkdir(parents=True)
+    for path in sorted(loader.parent.glob("liburing.so*")):  # the link of the -dev package included
+        shutil.copy(path, own / "lib" / path.name, follow_symlinks=False)
+    shutil.copytree(root / "usr/include", own / "include")
+    (folder / "bin").mkdir()
+    for name in sorted(name for names in PROGRAMS.values() for name in names):
+        places = [root / place / name for place in ("usr/sbin", "usr/bin", "sbin", "bin")]
+        program = next((place for place in places if place.is_file()), None)
+        if program is None:
+            raise PpiovError(f"no package of {', '.join(_PACKAGES)} has the program {name}")
+        script = folder / "bin" / name
+        script.write_text(
+            _SCRIPT.format(
+                name=name,
+                loader=loader.relative_to(folder),
+                libraries=loader.parent.relative_to(folder),
+                program=program.relative_to(folder),
+            )
+        )
+        script.chmod(0o755)
+    for unneeded in ("usr/share", "usr/include", "etc", "var"):
+        shutil.rmtree(root / unneeded, ignore_errors=True)
