@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ppiov import child
 from ppiov.errors import MissingTool, UnfitKernel
+from ppiov.make import MAKE_ENV
 
 # A flag that not every compiler knows -> what makes Kbuild do without it. The configuration was made with the kernel's
 # compiler, so its CONFIG_CC_HAS_ options speak of that one.
@@ -27,8 +28,6 @@ _WITHOUT = {
     "-fmin-function-alignment": "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=",
 }
 _UNKNOWN = re.compile(r"unrecognized command[- ]line option\W+(-[\w-]+)|unknown argument: '(-[\w-]+)")
-# An outer make must not lend this one its jobs, variables or directory messages.
-MAKE_ENV = {"MAKEFLAGS": "", "MFLAGS": "", "MAKELEVEL": "", "MAKEOVERRIDES": ""}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ppiov import child
-from ppiov.compiler import MAKE_ENV, Compiler
+from ppiov.compiler import Compiler
 from ppiov.errors import BuildFailed, MissingTool
 from ppiov.events import Event, StageBegun, StageEnded, StageProgress
+from ppiov.make import MAKE_ENV
 from ppiov.store import Store
 
 # What of the source is needed: files and folders.

@@ -12,8 +12,7 @@ import dataclasses
 import os
 import re
 import shutil
-import subprocess
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,20 +21,16 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from ppiov import child, compiler, headers_tools
-from ppiov.compiler import MAKE_ENV
 from ppiov.errors import BuildFailed, PpiovError, UnfitKernel
-from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
+from ppiov.events import Event, Note, StageBegun, StageEnded
+from ppiov.make import Make
 from ppiov.results import Module
 from ppiov.store import Entry, Fresh, Store, digest, entry_lock, file_sha256
 from ppiov.tree import KernelTree, read_config
 
 REQUIRED_CONFIG = "required.config"
 _GENERATED = {".o", ".ko", ".mod", ".cmd", ".order", ".symvers", ".d", ".a"}
-# gcc, sparse and kernel-doc say "file:line: warning:"; modpost says "WARNING: modpost:"
-_WARNING = re.compile(r"^\S+:\d+(:\d+)?: (warning|error): |^WARNING: ")  # sparse says "error", and make goes on
-_ERROR = re.compile(r"^\S+:\d+(:\d+)?: (fatal )?error: |^ERROR: |: not found$|: undefined reference to |: \*\*\* ")
 _NO_SPARSE = "C=2 specified, but"  # Kbuild tries sparse on a few lines first, and does without it if that fails
-_COMPILING = re.compile(r"^\s*CC(\s+\[M\])?\s+\S+(?<!\.mod)\.o$|^\S*(gcc|cc|clang)\S* .*\.c\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +76,7 @@ def build_modules(
         work = fresh.path / "build"
         # Paths of the moment must not get into the modules: the same key means the same bytes.
         mapped = f"KCFLAGS=-ffile-prefix-map={work}/="
-        make = _Make("modules", key, title, work, fresh.path / "build.log", store)
+        make = Make("modules", key, title, work, fresh.path / "build.log", store)
         warnings = yield from make.run(["make", "-C", build_folder, f"M={work}", mapped, *flags, "modules"])
         if checks and _NO_SPARSE in make.log.read_text():
             yield Note("not checked with sparse: this machine's does not understand the kernel's headers", "warning")
@@ -118,7 +113,7 @@ def build_userland(kernel: KernelTree, source: Path, *, store: Store) -> Generat
     def build(fresh: Fresh) -> Generator[Event, None, tuple[dict[str, Any], str]]:
         work, out = fresh.path / "build", fresh.path / "build/.out"
         out.mkdir()
-        make = _Make("userland", key, title, work, fresh.path / "build.log", store)
+        make = Make("userland", key, title, work, fresh.path / "build.log", store)
         warnings = yield from make.run(["make", "-C", work, f"CC={compiler}", f"O={out}"])
         programs = [path for path in sorted(out.rglob("*")) if path.is_file() and os.access(path, os.X_OK)]
         if not programs:
@@ -155,7 +150,7 @@ def build_programs(
     def build(fresh: Fresh) -> Generator[Event, None, tuple[dict[str, Any], str]]:
         work, out = fresh.path / "build", fresh.path / "build/.out"
         out.mkdir()
-        make = _Make("userland", key, title, work, fresh.path / "build.log", store)
+        make = Make("userland", key, title, work, fresh.path / "build.log", store)
         path = os.pathsep.join([str(python), os.environ.get("PATH", os.defpath)])
         for command in commands(work, out):
             yield from make.run(command, {"PATH": path})
@@ -259,51 +254,6 @@ def _contents(source: Path) -> Iterator[str | bytes]:
         path = source / relative
         yield f"{relative} {os.access(path, os.X_OK)}"
         yield path.read_bytes()
-
-
-@dataclass(frozen=True, slots=True)
-class _Make:
-    """One run of make: its output goes to ``log``, its compiled files become progress."""
-
-    stage: str
-    key: str
-    title: str
-    work: Path
-    log: Path
-    store: Store
-
-    def run(
-        self, command: Sequence[str | Path], env: Mapping[str, str] | None = None
-    ) -> Generator[Event, None, list[str]]:
-        """Run ``command`` on all CPUs that this process may use; returns the warnings. Raises BuildFailed, DiskFull."""
-        compiled = 0
-        lines: list[str] = []
-        command = [*command, f"-j{len(os.sched_getaffinity(0))}"]
-        with (
-            self.log.open("a") as log,
-            child.child(
-                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**MAKE_ENV, **(env or {})}
-            ) as process,
-        ):
-            assert process.stdout is not None  # it was asked for
-            for raw in process.stdout:
-                line = raw.decode(errors="replace").replace(f"{self.work}/", "").rstrip("\n")
-                log.write(line + "\n")
-                lines.append(line)
-                if _COMPILING.match(line):
-                    compiled += 1
-                    yield StageProgress(self.stage, compiled)
-        if process.returncode == 0:
-            return [line for line in lines if _WARNING.match(line)]
-        if any("No space left on device" in line for line in lines):
-            raise self.store.full(self.title, self.work)
-        raise self.failed(next((line.strip() for line in lines if _ERROR.search(line)), f"code {process.returncode}"))
-
-    def failed(self, why: str) -> BuildFailed:
-        """The error, after the log was put where it stays."""
-        kept = self.store.dir("logs") / f"{self.stage}-{self.key}.log"
-        shutil.copyfile(self.log, kept)
-        return BuildFailed(f"failed to {self.title}: {why}; log: {kept}")
 
 
 def _describe(path: Path, kernel: KernelTree) -> Module:
