@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ppiov.errors import BadSpec, PpiovError, UnknownName
-from ppiov.spec import KernelSpec
+from ppiov.spec import ADDITIONS, KernelSpec
 
 
 @pytest.mark.parametrize("text", ["deb:6.12", "deb:6.12.117", "deb:7.3", "image:/boot/vmlinuz-6.12.117+deb12-amd64"])
@@ -22,10 +22,50 @@ def test_an_image_path_becomes_absolute(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert KernelSpec.parse("image:vmlinuz").path == tmp_path / "vmlinuz"
 
 
-@pytest.mark.parametrize("text", ["src:7.3+kunit", "tree:.@HEAD", "src:"])
-def test_kernels_from_source_are_refused_honestly(text: str) -> None:
-    with pytest.raises(BadSpec, match="does not build kernels from source"):
+def test_additions_come_in_any_order_and_are_kept_in_one() -> None:
+    spec = KernelSpec.parse("src:7.3+lockdep+kasan+kunit+kasan")
+    assert spec == KernelSpec.parse("src:7.3+kunit+kasan+lockdep")
+    assert str(spec) == "src:7.3+kunit+kasan+lockdep"
+
+
+def test_a_tree_has_a_path_a_revision_and_additions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = KernelSpec.parse("tree:.@origin/net-next~2+kasan+kunit")
+    assert (spec.path, spec.rev, spec.additions) == (tmp_path, "origin/net-next~2", ("kunit", "kasan"))
+    assert str(spec) == f"tree:{tmp_path}@origin/net-next~2+kunit+kasan"
+    assert KernelSpec.parse("tree:nowhere@HEAD@{1}").rev == "HEAD@{1}"
+    assert KernelSpec.parse("tree:nowhere+llvm") == KernelSpec("tree", "", ("llvm",), tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["a b", "a:b", "c++", "me@work", "linux+kunit", "net-next@v7+x", "@", "+"])
+def test_a_tree_may_be_called_anything(tmp_path: Path, name: str) -> None:
+    tree = tmp_path / name / "linux"
+    tree.mkdir(parents=True)
+    for path in (tree, tree.parent):
+        for tail, rev, additions in (("", None, ()), ("@v7.3", "v7.3", ()), ("+kunit", None, ("kunit",))):
+            spec = KernelSpec.parse(f"tree:{path}{tail}")
+            assert (spec.path, spec.rev, spec.additions) == (path, rev, additions)
+            assert KernelSpec.parse(str(spec)) == spec
+
+
+def test_a_slash_ends_the_path_of_a_tree(tmp_path: Path) -> None:
+    for name in ("linux", "linux+kunit"):
+        (tmp_path / name).mkdir()
+    assert KernelSpec.parse(f"tree:{tmp_path}/linux+kunit").path == tmp_path / "linux+kunit"
+    spec = KernelSpec.parse(f"tree:{tmp_path}/linux/+kunit")
+    assert (spec.path, spec.additions) == (tmp_path / "linux", ("kunit",))
+    assert KernelSpec.parse(str(spec)) == spec
+
+
+@pytest.mark.parametrize("text", ["src:7.3+kasam", "tree:/nowhere@v7+kasam", "src:7.3+kunit+KASAN"])
+def test_an_unknown_addition_is_refused_by_name(text: str) -> None:
+    with pytest.raises(UnknownName, match=r"unknown addition '(kasam|KASAN)' \(nearest: "):
         KernelSpec.parse(text)
+
+
+def test_additions_that_exclude_each_other_are_named() -> None:
+    with pytest.raises(BadSpec, match="kasan and kcsan cannot be in one kernel"):
+        KernelSpec.parse("src:7.3+kcsan+kunit+kasan")
 
 
 @pytest.mark.parametrize("text", ["6.12", "dbe:6.12", "debian-6.12", ""])
@@ -35,7 +75,12 @@ def test_an_unknown_kind_names_what_there_is(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["deb:", "deb:6", "deb:6.12.", "deb:6.12-rc1", "deb:6.१२", "deb:6.12 ", "image:", "image:\0"]
+    "text",
+    [
+        *("deb:", "deb:6", "deb:6.12.", "deb:6.12-rc1", "deb:6.१२", "deb:6.12 ", "image:", "image:\0"),
+        *("src:", "src:7", "src:7.3+", "src:7.3++kunit", "src:+kunit", "src:7.3 +kunit"),
+        *("tree:", "tree:@v7", "tree:/x@", "tree:/x@-n", "tree:/x\0", "tree:~nobody-here/x"),
+    ],
 )
 def test_a_malformed_spec_is_refused(text: str) -> None:
     with pytest.raises(BadSpec):
@@ -47,7 +92,17 @@ def test_additions_need_a_kernel_from_source() -> None:
         KernelSpec.parse("deb:6.12+kasan")
 
 
-@given(st.one_of(st.text(), st.text().map("deb:{}".format), st.text().map("image:{}".format)))
+_TREES = st.text(alphabet="/ab@+:. ~-kunits", max_size=20)
+
+
+@given(
+    st.one_of(
+        st.text(),
+        *(st.text().map((kind + ":{}").format) for kind in ("deb", "src", "tree", "image")),
+        _TREES.map("tree:{}".format),
+        st.lists(st.sampled_from(ADDITIONS)).map(lambda names: "+".join(["src:7.3", *names])),
+    )
+)
 def test_any_text_is_read_or_refused_and_reading_is_stable(text: str) -> None:
     try:
         spec = KernelSpec.parse(text)
