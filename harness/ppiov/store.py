@@ -17,6 +17,7 @@ process that died; it is removed when the next store is opened.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -27,7 +28,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
@@ -39,6 +40,9 @@ SCHEMA = 1
 _MANIFEST = "manifest.json"
 _NEW = ".new-"
 _POLL_SECONDS = 0.2
+
+
+_held: dict[Path, IO[str]] = {}  # locks that go with this process
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,61 @@ class Store:
         names = sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else []
         found = [entry for name in names if (entry := self.entry(kind, name))]
         return sorted(found, key=lambda entry: entry.made)
+
+    def use(self, entry: Entry) -> Entry:
+        """Keep ``entry`` from :meth:`collect` until this process ends, and note that it was used now."""
+        self._hold(self._lock_paths(entry_lock(entry.kind, entry.key))[0].with_suffix(".use"))
+        try:
+            os.utime(entry.path / _MANIFEST)
+        except FileNotFoundError as error:
+            raise PpiovError(f"{entry.path} has just been removed by another process: call again") from error
+        except OSError:  # read only, or another user's: nobody will collect it either
+            pass
+        return entry
+
+    def last_used(self, entry: Entry) -> float:
+        """When :meth:`use` last said so, in seconds since the epoch."""
+        return (entry.path / _MANIFEST).stat().st_mtime
+
+    def collect(self, path: Path) -> bool:
+        """Remove the entry or folder ``path`` unless a living process makes or uses it; says whether it is gone."""
+        name = entry_lock(path.parent.name, path.name)
+        with suppress(Timeout), FileLock(self._lock_paths(name)[0], blocking=False), self._unused(name) as unused:
+            if unused:
+                grave = path.with_name(_NEW + path.name)
+                shutil.rmtree(grave, ignore_errors=True)
+                path.rename(grave)
+                shutil.rmtree(grave, ignore_errors=True)
+                return True
+        return False
+
+    def unused(self, path: Path) -> bool:
+        """Whether :meth:`collect` would remove the entry or folder ``path``."""
+        name = entry_lock(path.parent.name, path.name)
+        with suppress(Timeout), FileLock(self._lock_paths(name)[0], blocking=False), self._unused(name) as unused:
+            return unused
+        return False
+
+    @contextmanager
+    def _unused(self, name: str) -> Iterator[bool]:
+        """Whether no process holds what :meth:`use` takes; if none does, none can while the block lasts."""
+        path = self._lock_paths(name)[0].with_suffix(".use")
+        with path.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    def _hold(self, path: Path) -> None:
+        """Lock ``path`` for as long as this process lives, beside others that do the same."""
+        if path in _held:
+            return
+        with suppress(OSError):
+            file = path.open("a")
+            fcntl.flock(file, fcntl.LOCK_SH)
+            _held[path] = file
 
     def remove(self, entry: Entry) -> None:
         """Remove an entry; it is gone as an entry before its files go. The caller holds its lock."""

@@ -23,6 +23,9 @@ class KernelTree:
     symvers: Path | None
     image_sha256: str
     config_sha256: str  # "" without a configuration
+    source: Path | None = None  # all of it; only of a kernel that was built here
+    vmlinux: Path | None = None  # with the symbol table; with DWARF where the kernel was built with it
+    make_flags: tuple[str, ...] = ()  # what modules must be built with besides: LLVM=-19
 
 
 def read_config(path: Path) -> dict[str, str]:
