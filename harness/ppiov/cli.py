@@ -52,7 +52,10 @@ class Format(StrEnum):
     KTAP = "ktap"
 
 
-KernelOption = Annotated[str, typer.Option("--kernel", metavar="SPEC", help="Which kernel: deb:6.12, image:PATH.")]
+KernelOption = Annotated[
+    str,
+    typer.Option("--kernel", metavar="SPEC", help="Which kernel: deb:6.12, src:7.3+kunit, tree:PATH@REV, image:PATH."),
+]
 AccelOption = Annotated[Accel, typer.Option(help="auto takes KVM only if a guest has really booted with it.")]
 CpusOption = Annotated[int, typer.Option(min=1, max=64, help="CPUs of the guest.")]
 MemoryOption = Annotated[int, typer.Option(min=512, metavar="MIB", help="Memory of the guest.")]
@@ -142,6 +145,49 @@ def kernel_get(
 
     with _verb():
         drive(kernels.get(KernelSpec.parse(spec), store=Store(), refresh=refresh), choose(sys.stdout))
+
+
+@kernel_app.command("build")
+def kernel_build(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="src:7.3+kunit, tree:PATH@REV+kasan")],
+    refresh: Annotated[bool, typer.Option("--refresh", help="Ask the archive for a newer source.")] = False,
+) -> None:
+    """Build a kernel from source, or go on with it."""
+    from ppiov import lab
+    from ppiov.spec import KernelSpec
+    from ppiov.store import Store
+
+    with _verb():
+        drive(lab.get(lab.buildable(KernelSpec.parse(spec)), store=Store(), refresh=refresh), choose(sys.stdout))
+
+
+@kernel_app.command("config")
+def kernel_config(spec: Annotated[str, typer.Argument(metavar="SPEC", help="src:7.3+kunit, tree:PATH@REV")]) -> None:
+    """What the configuration of a kernel asks for, and what the kernel refuses of it."""
+    from ppiov import lab
+    from ppiov.spec import KernelSpec
+    from ppiov.store import Store
+
+    with _verb():
+        made = drive(lab.configure(lab.buildable(KernelSpec.parse(spec)), store=Store()), choose(sys.stderr))
+        for line in words.config_lines(made):
+            typer.echo(line)
+
+
+@kernel_app.command("gc")
+def kernel_gc(
+    limit: Annotated[float, typer.Option(min=0, metavar="GB", help="How large the store may be.")] = 20,
+    pretend: Annotated[bool, typer.Option("--pretend", help="Only say what would go.")] = False,
+) -> None:
+    """Make room: remove from the store what was not used for longest."""
+    from ppiov import gc
+    from ppiov.store import Store
+
+    with _verb():
+        store = Store()
+        done = drive(gc.collect(store, int(limit * 1e9), pretend=pretend), choose(sys.stderr))
+        for line in words.gc_lines(done, store.root):
+            typer.echo(line)
 
 
 @app.command()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Kernels: from a spec to a tree that boots and that modules can be built against.
 
-Each kind of spec has a file of its own: packages (deb.py), images (image.py).
+Each kind of spec has a file of its own: packages (deb.py), builds (lab.py), images (image.py).
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppiov import deb, image
+from ppiov import deb, image, lab
+from ppiov.errors import UnfitKernel
 from ppiov.events import Event
 from ppiov.spec import KernelSpec
 from ppiov.store import Entry, Store
 from ppiov.tree import KernelTree, read_config
 
-__all__ = ["FEATURES", "KernelTree", "StoredKernel", "already_there", "available", "get", "read_config"]
+__all__ = ["FEATURES", "KernelTree", "StoredKernel", "already_there", "available", "get", "read_config", "source_of"]
 
 # What a user of this program wants to know about a kernel, in the order of interest.
 FEATURES = (
@@ -35,31 +36,48 @@ class StoredKernel:
     fetched: str  # UTC, ISO 8601
     features: tuple[str, ...]  # those of FEATURES that are built in or are modules
     path: Path
+    cpu_s: float | None = None  # what its build took; None: it came as a package
+    version: str = ""  # of the package, or the commit
 
 
 def get(spec: KernelSpec, *, store: Store, refresh: bool = False) -> Generator[Event, None, KernelTree]:
-    """The kernel that ``spec`` names, fetched if it is not in the store; with ``refresh``, a newer one if there is one.
+    """The kernel that ``spec`` names, fetched or built if it is not in the store; ``refresh`` asks for a newer one.
 
-    Raises UnknownName, BadImage, NetworkGone, UntrustedArchive, DiskFull, MissingTool.
+    Raises UnknownName, BadImage, UnfitKernel, NetworkGone, UntrustedArchive, DiskFull, MissingTool, BuildFailed.
     """
     if spec.kind == "image":
         return image.find(spec)
-    return (yield from deb.get(spec, store=store, refresh=refresh))
+    if spec.kind == "deb":
+        return (yield from deb.get(spec, store=store, refresh=refresh))
+    return (yield from lab.get(spec, store=store, refresh=refresh))
 
 
 def already_there(spec: KernelSpec, *, store: Store) -> KernelTree | None:
-    """The kernel that ``spec`` names, if it can be had without fetching anything. Raises BadImage."""
+    """The kernel that ``spec`` names, if it can be had without fetching or building anything. Raises BadImage."""
     if spec.kind == "image":
         return image.find(spec)
-    return deb.already_there(spec, store=store)
+    if spec.kind == "deb":
+        return deb.already_there(spec, store=store)
+    return lab.already_there(spec, store=store)
 
 
 def available(store: Store) -> list[StoredKernel]:
-    """The kernels in the store, the oldest version first."""
-    return [_listed(entry, deb.exact_spec(entry)) for entry in deb.entries(store)]
+    """The kernels in the store: packages, the oldest version first, then builds, the oldest first."""
+    packaged = [_listed(entry, deb.exact_spec(entry)) for entry in deb.entries(store)]
+    return packaged + [_listed(entry, lab.exact_spec(entry)) for entry in lab.entries(store)]
+
+
+def source_of(tree: KernelTree) -> Path:
+    """All of the source of a kernel that was built here. Raises UnfitKernel; kernel_source.get() fetches it again."""
+    if tree.source is None or not (tree.source / "Makefile").is_file():
+        raise UnfitKernel(f"{tree.spec} has no source in the store: take a src: or tree: kernel")
+    return tree.source
 
 
 def _listed(entry: Entry, spec: str) -> StoredKernel:
-    config = read_config(entry.path / entry.facts["config"])
+    facts = entry.facts
+    config = read_config(entry.path / facts["config"])
     features = tuple(name for name in FEATURES if config.get(f"CONFIG_{name}") in ("y", "m"))
-    return StoredKernel(spec, entry.facts["release"], entry.size, entry.made, features, entry.path)
+    return StoredKernel(
+        spec, facts["release"], entry.size, entry.made, features, entry.path, facts.get("cpu_s"), facts["version"]
+    )

@@ -108,9 +108,13 @@ def _additions(text: str, given: str) -> tuple[str, ...]:
 
 def _split(rest: str) -> tuple[str, str | None, str]:
     """What follows ``tree:`` as path, revision and additions ("+a+b" or "")."""
-    ends = [index for index, character in enumerate(rest) if character in "@+"]
-    for end in [len(rest), *reversed(ends)]:
-        if end and os.path.isdir(os.path.expanduser(rest[:end])):  # noqa: PTH111, PTH112 Path raises for some names
+    ends = [len(rest)] + [
+        index
+        for index in range(len(rest) - 1, 0, -1)
+        if rest[index] == "@" or (rest[index] == "+" and not {"/", "@"} & set(rest[index:]))
+    ]
+    for end in ends:
+        if os.path.isdir(os.path.expanduser(rest[:end])):  # noqa: PTH111, PTH112 Path raises for some names
             return _with_tail(rest[:end], rest[end:])
     at = rest.find("@")
     plus = rest.find("+", max(rest.rfind("/"), at) + 1)

@@ -57,6 +57,12 @@ def test_a_slash_ends_the_path_of_a_tree(tmp_path: Path) -> None:
     assert KernelSpec.parse(str(spec)) == spec
 
 
+@pytest.mark.parametrize("text", ["/+a/~t@./i", "/tmp/+kunit/", "/tmp/@b/c+llvm", "/+~s@it", "/+a@x/y+kunit"])
+def test_doubtful_paths_come_back_as_they_were(text: str) -> None:
+    spec = KernelSpec.parse(f"tree:{text}")
+    assert KernelSpec.parse(str(spec)) == spec
+
+
 @pytest.mark.parametrize("text", ["src:7.3+kasam", "tree:/nowhere@v7+kasam", "src:7.3+kunit+KASAN"])
 def test_an_unknown_addition_is_refused_by_name(text: str) -> None:
     with pytest.raises(UnknownName, match=r"unknown addition '(kasam|KASAN)' \(nearest: "):

@@ -11,7 +11,11 @@ from ppiov.events import Event
 from ppiov.results import Outcome, Run, TestResult
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ppiov.gc import Collected
     from ppiov.kernels import StoredKernel
+    from ppiov.lab import Configured
 
 
 def lines(event: Event) -> Iterator[str]:
@@ -97,10 +101,32 @@ def sub_line(run: Run) -> str:
 
 
 def kernel_lines(kernels: Sequence[StoredKernel]) -> Iterator[str]:
-    """A line per kernel in the store."""
+    """Two lines per kernel in the store: what it is, and what it can do."""
     if not kernels:
-        yield "no kernels in the store; 'ppiov kernel get deb:6.12' fetches one"
+        yield "no kernel in the store: 'ppiov kernel get deb:6.12' fetches one, 'ppiov kernel build src:7.3' builds one"
+    spec = max((len(kernel.spec) for kernel in kernels), default=0)
+    release = max((len(kernel.release) for kernel in kernels), default=0)
     for kernel in kernels:
         size, unit = summary.scaled(kernel.size, "B")
-        features = " ".join(kernel.features)
-        yield f"{kernel.spec:<16} {kernel.release:<32} {size:>6.0f} {unit}  {kernel.fetched}  {features}"
+        took = "packaged" if kernel.cpu_s is None else f"built in {kernel.cpu_s / 60:.1f} CPU-minutes"
+        yield f"{kernel.spec:<{spec}}  {kernel.release:<{release}}  {size:>4.0f} {unit}  {kernel.fetched}  {took}"
+        yield f"    {' '.join(kernel.features)}"
+
+
+def config_lines(made: Configured) -> Iterator[str]:
+    """What a kernel's configuration asked for, and a line for each option that was refused."""
+    refused = len(made.refused)
+    yield f"{made.asked} options asked for, {refused or 'none'} refused" + (":" if refused else "")
+    width = max((len(one.option) for one in made.refused), default=0)
+    for one in made.refused:
+        why = f"is {one.got}, since something that it depends on is off" if one.known else "this kernel has none"
+        yield f"  {one.option:<{width}}  {one.fragment}.config asks for {one.wanted}: {why}"
+
+
+def gc_lines(done: Collected, root: Path) -> Iterator[str]:
+    """What has gone, what stayed since it is in use, and how large the store is now."""
+    for thing in done.gone:
+        yield f"removed  {thing.path.relative_to(root)}  {how_far(thing.size, None, 'B')}"
+    for thing in done.busy:
+        yield f"in use   {thing.path.relative_to(root)}  {how_far(thing.size, None, 'B')}"
+    yield f"{how_far(done.before, None, 'B')} before, {how_far(done.after, None, 'B')} now"

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the configuration of a lab kernel asks for, and what the kernel made of it.
+
+fragments/base.config is in every lab kernel; an addition is the file of its name, merged after it. A file that is not
+there (llvm) means that the addition is none of the configuration's business.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "fragments"
+BASE = "base"
+# An addition that does not arrive would make silence mean nothing, so these options are checked after the merge.
+ESSENTIAL = {
+    "kunit": "CONFIG_KUNIT",
+    "kasan": "CONFIG_KASAN",
+    "lockdep": "CONFIG_PROVE_LOCKING",
+    "kmemleak": "CONFIG_DEBUG_KMEMLEAK",
+    "kcsan": "CONFIG_KCSAN",
+    "fault": "CONFIG_FAULT_INJECTION",
+    "dwarf": "CONFIG_DEBUG_INFO",
+    "llvm": "CONFIG_CC_IS_CLANG",
+}
+_LINE = re.compile(r"(CONFIG_\w+)=(\S.*)")
+_DEFINED = re.compile(r"^\s*(?:menu)?config\s+(\w+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An option that a fragment asked for and the kernel did not grant."""
+
+    option: str
+    wanted: str
+    got: str  # "n" for off
+    fragment: str
+    known: bool  # False: this kernel has no such option
+
+
+def files(additions: Sequence[str]) -> list[Path]:
+    """The fragments of a kernel with ``additions``, in the order in which they are merged."""
+    paths = (FOLDER / f"{name}.config" for name in (BASE, *additions))
+    return [path for path in paths if path.is_file()]
+
+
+def asked(fragments: Sequence[Path]) -> dict[str, tuple[str, str]]:
+    """Option -> (value, fragment) over ``fragments``, the last word on an option counting."""
+    found = {}
+    for path in fragments:
+        for line in path.read_text().splitlines():
+            if match := _LINE.fullmatch(line.strip()):
+                found[match[1]] = (match[2], path.stem)
+    return found
+
+
+def refused(wanted: Mapping[str, tuple[str, str]], config: Mapping[str, str], known: set[str]) -> list[Refused]:
+    """What of ``wanted`` (see :func:`asked`) is not so in ``config``; ``known`` are the options the kernel has."""
+    return [
+        Refused(option, value, config.get(option, "n"), fragment, option in known)
+        for option, (value, fragment) in wanted.items()
+        if config.get(option, "n") != value
+    ]
+
+
+def known_options(source: Path) -> set[str]:
+    """All options that the Kconfig files of a kernel's ``source`` define for x86, with their CONFIG_."""
+    found: set[str] = set()
+    for folder, below, names in os.walk(source):
+        relative = Path(folder).relative_to(source).parts
+        if not relative:
+            below[:] = [name for name in below if name not in ("Documentation", "scripts", "tools")]
+        elif relative == ("arch",):
+            below[:] = ["x86"]
+        for name in names:
+            if name.startswith("Kconfig"):
+                text = (Path(folder) / name).read_text(errors="replace")
+                found.update(f"CONFIG_{option}" for option in _DEFINED.findall(text))
+    return found
