@@ -59,7 +59,7 @@ def build_modules(
         child.find_tool("sparse")
     gcc = compiler.find(kernel.build)
     no_btf = headers_tools.no_btf(kernel.build, _config(kernel))
-    flags = ["W=1", "CONFIG_MODULE_SRCVERSION_ALL=y", *gcc.variables]
+    flags = ["W=1", "CONFIG_MODULE_SRCVERSION_ALL=y", *kernel.make_flags, *gcc.variables]
     flags += [f"CC={gcc.command}"] if gcc.command != gcc.asked else []
     flags += ["C=2"] if checks else []
     flags += ["CONFIG_DEBUG_INFO_BTF_MODULES="] if no_btf else []

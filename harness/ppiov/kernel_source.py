@@ -23,6 +23,7 @@ from ppiov import child
 from ppiov.archive import Archive, Package, newer
 from ppiov.errors import NetworkGone, PpiovError, UnfitKernel, UnknownName
 from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
+from ppiov.ktap import PARSER
 from ppiov.store import Entry, Store, digest, entry_lock, mb
 from ppiov.tree import KernelTree
 
@@ -38,6 +39,7 @@ PARTS = (
     "tools/scripts", "tools/include/uapi",
     "usr/include",
     "Documentation/netlink", "tools/net/ynl",
+    "tools/testing/kunit",
     "tools/testing/selftests/lib.mk", "tools/testing/selftests/kselftest.h",
     "tools/testing/selftests/kselftest_harness.h", "tools/testing/selftests/net",
 )  # fmt: skip
@@ -83,6 +85,35 @@ def get(kernel: KernelTree, *, store: Store) -> Generator[Event, None, Path]:
     yield StageBegun("source", title)
     yield StageEnded("source", note="already there")
     return store.use(entry).path
+
+
+def ktap_parser(kernel: KernelTree, *, store: Store) -> Generator[Event, None, Path | str]:
+    """The source whose KTAP parser goes with ``kernel``: its own, or of the nearest kernel that is at hand.
+
+    Returns a sentence where there is none. Raises what :func:`get` can raise for a kernel that has its source.
+    """
+    if kernel.spec.startswith(("deb:", "src:")) or kernel.source is not None:
+        return (yield from get(kernel, store=store))
+    if kernel.build is not None:
+        for place in (kernel.build / "source", kernel.build):
+            if (place / PARSER).is_file():
+                return place.resolve()
+    near = [entry for entry in store.entries(KIND) if (entry.path / PARSER).is_file()]
+    if not near:
+        return f"{kernel.spec} came without its source, and the store has no other kernel's"
+    wanted = _numbers(kernel.release)
+    entry = min(
+        near, key=lambda entry: [abs(a - b) for a, b in zip(wanted, _numbers(entry.facts["version"]), strict=True)]
+    )
+    yield Note(f"{kernel.spec} came without its source; its KTAP is read with the parser of {entry.facts['version']}")
+    return entry.path
+
+
+def _numbers(version: str) -> tuple[int, int, int]:
+    """The first three numbers of a version, 0 for what is not there."""
+    found = [int(number) for number in re.findall(r"\d+", version)[:3]]
+    major, minor, patch = [*found, 0, 0, 0][:3]
+    return major, minor, patch
 
 
 def stored(kernel: KernelTree, store: Store) -> Entry | None:

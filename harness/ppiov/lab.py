@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ppiov import child, fragments, kernel_source, toolchain, worktree
+from ppiov import child, kconfig, kernel_source, toolchain, worktree
 from ppiov.archive import newer
 from ppiov.errors import BadSpec, PpiovError, UnfitKernel
 from ppiov.events import Event, Note, StageBegun, StageEnded
@@ -50,7 +50,7 @@ class Configured:
     """A configuration that was made, and what became of the wishes."""
 
     asked: int
-    refused: tuple[fragments.Refused, ...]
+    refused: tuple[kconfig.Refused, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +276,7 @@ def _recipe(spec: KernelSpec, tools: Toolchain) -> str:
 
 def _recipe_of(spec: KernelSpec, facts: dict[str, Any]) -> str:
     """The recipe for ``spec`` of today, with the compiler that ``facts`` name."""
-    contents = [path.read_bytes() for path in fragments.files(spec.additions)]
+    contents = [path.read_bytes() for path in kconfig.files(spec.additions)]
     return digest([_RECIPE, facts["compiler"], *facts["make_flags"], *spec.additions, *contents])
 
 
@@ -297,7 +297,7 @@ def _intact(entry: Entry) -> bool:
 def _configure(job: _Job) -> Generator[Event, None, Configured]:
     """Merge the fragments on allnoconfig. Raises UnfitKernel if an addition did not arrive, BuildFailed."""
     yield StageBegun("configure", f"configure {job.name}")
-    wishes = fragments.files(job.spec.additions)
+    wishes = kconfig.files(job.spec.additions)
     with job.store.room(job.output, f"the build of {job.name}"):
         job.output.mkdir(parents=True, exist_ok=True)
         local = job.output / "local.config"
@@ -324,12 +324,12 @@ def _configure(job: _Job) -> Generator[Event, None, Configured]:
                 log.write_text(out + err)
                 raise make.failed(f"the fragments cannot be merged: {(err.strip().splitlines() or ['no reason'])[-1]}")
             yield from make.run(job.make(f"KCONFIG_ALLCONFIG={merged}", "allnoconfig"), job.environment())
-        asked = fragments.asked(wishes)
+        asked = kconfig.asked(wishes)
         config = read_config(job.output / ".config")
-        refused = fragments.refused(asked, config, fragments.known_options(job.source))
-        lacking = [name for name in job.spec.additions if config.get(fragments.ESSENTIAL[name]) != "y"]
+        refused = kconfig.refused(asked, config, kconfig.known_options(job.source))
+        lacking = [name for name in job.spec.additions if config.get(kconfig.ESSENTIAL[name]) != "y"]
         if lacking:
-            what = ", ".join(f"+{name} ({fragments.ESSENTIAL[name]})" for name in lacking)
+            what = ", ".join(f"+{name} ({kconfig.ESSENTIAL[name]})" for name in lacking)
             raise UnfitKernel(f"{job.name} refuses {what}: see `ppiov kernel config {job.spec}`")
     except PpiovError:
         yield StageEnded("configure", ok=False)
