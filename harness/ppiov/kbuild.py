@@ -29,13 +29,18 @@ from ppiov.store import Entry, Fresh, Store, digest, entry_lock, file_sha256
 from ppiov.tree import KernelTree, read_config
 
 REQUIRED_CONFIG = "required.config"
+DEBUG_SUFFIX = ".debug"  # X.ko.debug is X.ko with its debug information
 _GENERATED = {".o", ".ko", ".mod", ".cmd", ".order", ".symvers", ".d", ".a"}
 _NO_SPARSE = "C=2 specified, but"  # Kbuild tries sparse on a few lines first, and does without it if that fails
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltModules:
-    """Modules in the store: ``directory`` has the .ko files and build.log."""
+    """Modules in the store: ``directory`` has the .ko files, each once more as .ko.debug, and build.log.
+
+    What the guest loads is without debug information: that is nine tenths of a file that an emulated machine has to
+    read from the host. The .ko.debug is what a splat is decoded with.
+    """
 
     directory: Path
     modules: tuple[Module, ...]
@@ -63,8 +68,11 @@ def build_modules(
     flags += [f"CC={gcc.command}"] if gcc.command != gcc.asked else []
     flags += ["C=2"] if checks else []
     flags += ["CONFIG_DEBUG_INFO_BTF_MODULES="] if no_btf else []
+    # A kernel built without debug information (most lab kernels) asks for none in modules; it changes no instruction.
+    debug = "" if "CONFIG_DEBUG_INFO" in _config(kernel) else " -g"
     symvers = file_sha256(kernel.symvers) if kernel.symvers else ""
     made_of = [kernel.release, kernel.config_sha256, kernel.image_sha256, symvers, _version_line(gcc.command), *flags]
+    made_of += [DEBUG_SUFFIX, debug]  # what else the entry has
     key = f"{kernel.release}-{digest([*made_of, *_contents(source)])}"
     title = f"build the modules for {kernel.release}"
 
@@ -75,7 +83,7 @@ def build_modules(
             yield Note(f"the modules are built without BTF: {no_btf}")
         work = fresh.path / "build"
         # Paths of the moment must not get into the modules: the same key means the same bytes.
-        mapped = f"KCFLAGS=-ffile-prefix-map={work}/="
+        mapped = f"KCFLAGS=-ffile-prefix-map={work}/={debug}"
         make = Make("modules", key, title, work, fresh.path / "build.log", store)
         warnings = yield from make.run(["make", "-C", build_folder, f"M={work}", mapped, *flags, "modules"])
         if checks and _NO_SPARSE in make.log.read_text():
@@ -83,7 +91,7 @@ def build_modules(
         if warnings and checks:
             raise make.failed(f"{_count(warnings)}, the first: {warnings[0]}")
         for path in work.rglob("*.ko"):
-            path.rename(fresh.path / path.name)
+            _split(path, fresh.path / path.name)
         modules = [_describe(path, kernel) for path in sorted(fresh.path.glob("*.ko"))]
         if not modules:
             raise make.failed("it built no module")
@@ -254,6 +262,14 @@ def _contents(source: Path) -> Iterator[str | bytes]:
         path = source / relative
         yield f"{relative} {os.access(path, os.X_OK)}"
         yield path.read_bytes()
+
+
+def _split(built: Path, into: Path) -> None:
+    """Put the module to ``into`` without its debug information, and with it beside that."""
+    code, _, err = child.output([child.find_tool("objcopy", "binutils"), "--strip-debug", built, into])
+    if code:
+        raise BuildFailed(f"objcopy cannot copy {built.name}: {err.strip()}")
+    built.rename(into.with_name(into.name + DEBUG_SUFFIX))
 
 
 def _describe(path: Path, kernel: KernelTree) -> Module:

@@ -31,10 +31,10 @@ FAST = {
 
 @pytest.fixture(scope="module")
 def module() -> Iterator[Any]:
-    """ppiov.ko as ``ppiov build --checks`` makes it, which is in the store then."""
+    """ppiov.ko as ``ppiov build --checks`` makes it, which is in the store then; the copy with debug information."""
     tree = built.kernel_with_headers()
     modules = built.drain(kbuild.build_modules(tree, TOP / "kernel", store=Store(), checks=True))
-    with (modules.directory / "ppiov.ko").open("rb") as file:
+    with (modules.directory / f"ppiov.ko{kbuild.DEBUG_SUFFIX}").open("rb") as file:
         yield ELFFile(file)
 
 
@@ -166,8 +166,6 @@ def members(die: Any, base: int = 0, prefix: str = "") -> Iterator[tuple[str, in
 @pytest.fixture(scope="module")
 def layout(module: Any) -> dict[str, dict[str, int]]:
     """The structs as the compiler laid them out, out of the debug information of pool.c."""
-    if not module.has_dwarf_info():
-        pytest.skip("the kernel is configured without CONFIG_DEBUG_INFO")
     wanted = ("page", "ppiov_netmem_desc", "page_pool_iov")
     for unit in module.get_dwarf_info().iter_CUs():
         top = unit.get_top_DIE()

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import fake_archive
 import pytest
+from elftools.elf.elffile import ELFFile
 from ppiov import kbuild
 from ppiov.errors import BuildFailed, DiskFull, UnfitKernel
 from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
@@ -70,6 +71,11 @@ def drain(engine: Generator[Event, None, T]) -> tuple[list[Event], T]:
             return told, value
 
 
+def has_lines(module: Path) -> bool:
+    with module.open("rb") as file:
+        return bool(ELFFile(file).has_dwarf_info())
+
+
 def build(kernel: KernelTree, source: Path, store: Store, *, checks: bool = False) -> kbuild.BuiltModules:
     return drain(kbuild.build_modules(kernel, source, store=store, checks=checks))[1]
 
@@ -79,7 +85,11 @@ def test_modules_are_built_described_and_kept(kernel: KernelTree, source: Path, 
     (module,) = built.modules
     assert (module.name, module.srcversion) == ("toy", "ABC")
     assert module.compiler.startswith("GCC:") and len(module.sha256) == 64
-    assert sorted(p.name for p in built.directory.iterdir()) == ["build.log", "manifest.json", "toy.ko"]
+    assert sorted(p.name for p in built.directory.iterdir()) == [
+        *("build.log", "manifest.json", "toy.ko", "toy.ko.debug")
+    ]
+    lines = {path.name: has_lines(path) for path in built.directory.glob("toy.ko*")}
+    assert lines == {"toy.ko": False, "toy.ko.debug": True}, "although the kernel is built without"
     assert [e.done for e in told if isinstance(e, StageProgress)] == [1]
     assert sorted(p.name for p in source.iterdir()) == ["toy.c"]  # the checkout stays clean
 
