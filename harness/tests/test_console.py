@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ppiov.console import LAST_LINES, MAX_BLOCK, Detector, Found, Mark, clean, fingerprint
+from ppiov.console import LAST_LINES, MAX_BLOCK, Detector, Found, Mark, clean, fingerprint, modules
 
 DATA = Path(__file__).parent / "data" / "console"
 
@@ -73,14 +74,16 @@ COMPLAINTS = {
     "ubsan": "------------[ cut here ]------------\nUBSAN: shift-out-of-bounds in net/core/x.c:3:4\n"
     "shift exponent 64 is too large\n---[ end trace ]---\n",
     "lockdep": "======================================================\n"
-    "[ 7.1][ C1] WARNING: possible circular locking dependency detected\n[ 7.2] stack backtrace:\n"
+    "[ 7.1] WARNING: possible circular locking dependency detected\n[ 7.2] stack backtrace:\n"
     "[ 7.3]  check_noncircular+0x1/0x2\n[ 7.4]  </TASK>\n",
     "rcu-stall": "[ 60.0] rcu: INFO: rcu_preempt self-detected stall on CPU\n[ 60.1] rcu:     0-....: (5249 ticks)\n"
     "[ 60.2]  </TASK>\n",
     "soft-lockup": "[ 48.0] watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [cat:99]\n[ 48.1]  </TASK>\n",
     "hung-task": "[ 242.7] INFO: task kworker/0:1:9 blocked for more than 120 seconds.\n"
     '[ 242.8] "echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this message.\n[ 242.9]  </TASK>\n',
-    "kmemleak": "unreferenced object 0xffff888103b7a000 (size 512):\n  backtrace (crc 1):\n    kmalloc+0x1/0x2\n\n",
+    "kmemleak": "[ 6.0] kmemleak: unreferenced object 0xffff888103b7a000 (size 512):\n"
+    "[ 6.1] kmemleak:   backtrace (crc 1):\n[ 6.2] kmemleak:     kmalloc+0x1/0x2\n"
+    "[ 6.3] kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n",
     "page-pool-stall": "[ 70.0] page_pool_release_retry() stalled pool shutdown: id 7, 12 inflight 60 sec\n",
     "unregister-netdevice": "[ 80.0] unregister_netdevice: waiting for ppnic0 to become free. Usage count = 2\n",
     "ref-tracker": "[ 80.1] ref_tracker: netdev@000000001 has 1/1 users at\n[ 80.2]      dev_hold+0x1/0x2\n[ 80.3] \n",
@@ -219,6 +222,124 @@ def test_fingerprints() -> None:
     assert same.splat.fingerprint == one.splat.fingerprint != different.splat.fingerprint
     assert fingerprint("oom-kill", "Killed process 1", []) == fingerprint("oom-kill", "Killed process 22", [])
     assert fingerprint("warn", "x", []) != fingerprint("bug", "x", [])
+
+
+TWO_CPUS = """\
+[    5.1][   T77] ------------[ cut here ]------------
+[    5.1][    C1] ==================================================================
+[    5.1][    C1] BUG: KASAN: slab-use-after-free in ppnic_poll+0x10/0x20 [ppnic]
+[    5.2][   T77] WARNING: CPU: 0 PID: 77 at nic/rx.c:8 ppnic_open+0x12/0xff0 [ppnic]
+[    5.2][    C1] Call Trace:
+[    5.2][   T77] RIP: 0010:ppnic_open+0x12/0xff0 [ppnic]
+[    5.2][    C1]  ppnic_poll+0x10/0x20 [ppnic]
+[    5.3][   T77]  __dev_open+0x1/0x2
+[    5.3][    C1] ==================================================================
+[    5.3][   T99] eth0: link is up
+[    5.4][   T77] ---[ end trace 0000000000000000 ]---
+"""
+
+
+def test_two_cpus_that_speak_at_once_are_told_apart() -> None:
+    kasan, warn = (found.splat for found in splats(TWO_CPUS))
+    assert (kasan.kind, warn.kind) == ("kasan", "warn")
+    assert kasan.text.splitlines()[1:] == ["Call Trace:", " ppnic_poll+0x10/0x20 [ppnic]", "=" * 66]
+    assert "ppnic_poll" not in warn.text and warn.text.count("\n") == 4 and "link is up" not in warn.text
+
+
+@settings(deadline=None)  # a busy machine is no bug
+@given(st.randoms(use_true_random=False))
+def test_any_mixture_of_two_callers_gives_the_same_two(random: Random) -> None:
+    mine = [line for line in TWO_CPUS.splitlines() if "T77" in line]
+    other = [line for line in TWO_CPUS.splitlines() if "C1" in line]
+    mixed = []
+    while mine or other:
+        mixed.append((mine if not other or (mine and random.random() < 0.5) else other).pop(0))
+    found = sorted((f.splat for f in splats("\n".join(mixed) + "\n")), key=lambda splat: splat.kind)
+    assert found == sorted((f.splat for f in splats(TWO_CPUS)), key=lambda splat: splat.kind)
+
+
+def test_the_other_cpus_stacks_belong_to_the_stall() -> None:
+    (found,) = splats(
+        "[ 60.0][    C0] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\n"
+        "[ 60.1][    C1] NMI backtrace for cpu 1\n[ 60.1][    C1]  spin+0x1/0x2 [ppnic]\n[ 60.2][    C0]  </TASK>\n"
+    )
+    assert found.splat.kind == "rcu-stall" and "spin+0x1/0x2 [ppnic]" in found.splat.text
+
+
+def test_a_refcount_warning_that_says_so_later() -> None:
+    """7.3 prints WARNING first."""
+    (found,) = splats(
+        "------------[ cut here ]------------\n"
+        "WARNING: lib/refcount.c:28 at refcount_warn_saturate+0xbe/0x110, CPU#1: insmod/201\n"
+        "refcount_t: underflow; use-after-free.\n planted+0x1/0x2 [planted]\n---[ end trace 0000000000000000 ]---\n"
+    )
+    assert (found.splat.kind, found.splat.title) == ("refcount", "refcount_t: underflow; use-after-free.")
+    assert len(found.splat.text.splitlines()) == 5
+
+
+LOST = """\
+kmemleak: unreferenced object 0xffff888103b7a000 (size 512):
+kmemleak:   comm "insmod", pid 99, jiffies 4294
+kmemleak:   hex dump (first 32 bytes):
+kmemleak:     00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
+kmemleak:   backtrace (crc 0):
+kmemleak:     __kmalloc_cache_noprof+0x1/0x2
+kmemleak:     {}+0x10/0x20 [ppnic]
+"""
+
+
+def test_each_lost_object_is_a_complaint_of_its_own() -> None:
+    count = "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n"
+    one, two, *rest = (found.splat for found in splats(LOST.format("a") + LOST.format("b") + count + "another line\n"))
+    assert not rest, "the count says nothing new"
+    assert one.kind == two.kind == "kmemleak" and one.fingerprint != two.fingerprint
+    assert one.text == LOST.format("a").rstrip()
+    (alone,) = splats(count)
+    assert alone.splat.kind == "kmemleak", "unless the kernel tells only the count"
+
+
+LOCKDEP = """\
+======================================================
+WARNING: possible circular locking dependency detected
+insmod/99 is trying to acquire lock:
+ffffffffc0003080 ({}){{+.+.}}-{{4:4}}, at: planted+0x10/0x20 [planted]
+
+but task is already holding lock:
+ffffffffc0003000 (b#{}){{+.+.}}-{{4:4}}, at: planted+0x8/0x20 [planted]
+
+stack backtrace:
+Call Trace:
+ <TASK>
+ dump_stack_lvl+0x1/0x2
+ print_circular_bug.cold+0x1/0x2
+ check_noncircular+0x1/0x2
+ __lock_acquire+0x1/0x2
+ lock_acquire+0x1/0x2
+ {}+0x1/0x2
+ </TASK>
+"""
+
+
+def test_lockdep_fingerprints() -> None:
+    """Other locks or another way to them: another bug, although the reporter's functions fill the top of the stack."""
+    one, same, lock, way = (
+        splats(LOCKDEP.format(*words))[0].splat.fingerprint
+        for words in (("a", 1, "way"), ("a", 3, "way"), ("c", 1, "way"), ("a", 1, "another"))
+    )
+    assert one == same and len({one, lock, way}) == 3
+
+
+def test_kcsan_fingerprints() -> None:
+    """The two sides come in any order; the title always names them in the same."""
+    title = "BUG: KCSAN: data-race in a / b"
+    one = fingerprint("kcsan", title, [title, " a+0x1/0x2", " b+0x3/0x4"])
+    assert one == fingerprint("kcsan", title, [title, " b+0x9/0xa", " a+0x5/0x6"])
+    assert one != fingerprint("kcsan", "BUG: KCSAN: data-race in a / c", [])
+
+
+def test_modules() -> None:
+    assert modules(TWO_CPUS) == {"ppnic"}
+    assert modules("Modules linked in: ppnic(OE)\n udp_sendmsg+0x1/0x2\n") == frozenset()
 
 
 @pytest.mark.parametrize(
