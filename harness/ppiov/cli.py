@@ -205,6 +205,12 @@ def run(
     ] = Backend.CORE,
     cpus: CpusOption = 2,
     memory: MemoryOption = 2048,
+    baselines: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--baseline", metavar="RUN", help="What the kernel said in that run, too, doesn't count; repeatable."
+        ),
+    ] = None,
     results: ResultsOption = DEFAULT_RESULTS,
     source: SourceOption = None,
 ) -> None:
@@ -223,6 +229,7 @@ def run(
             backend=backend.value,
             cpus=cpus,
             memory_mib=memory,
+            baselines=tuple(baselines or ()),
             results_dir=results,
             source=source,
         )

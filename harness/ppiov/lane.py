@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,10 @@ _DEVICE_MEMORY_MIB = 32  # half to be exported, half for struct pages; a sparse 
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """What all lanes share. ``boots`` and ``results`` grow as the run goes on."""
+    """What all lanes share. ``boots`` and ``results`` grow as the run goes on.
+
+    ``results`` has the tests as they were heard; what is told of them is ``judged`` (splats.py).
+    """
 
     ready: Ready
     deadlines: Deadlines
@@ -39,6 +42,7 @@ class Common:
     boots: list[Boot]
     results: list[TestResult]
     stray_splats: list[Splat]
+    judged: Callable[[TestResult], TestResult]
 
 
 class Lane:
@@ -213,7 +217,7 @@ class Lane:
     def _deliver(self, results: Sequence[TestResult]) -> Iterator[Event]:
         for result in results:
             self._common.results.append(result)
-            yield TestEnded(result, self._common.numbers[result.name], len(self._common.numbers))
+            yield TestEnded(self._common.judged(result), self._common.numbers[result.name], len(self._common.numbers))
 
     def _cases(self, test: PlannedTest, folder: str, died: bool) -> Parsed | None:
         """What the test handed over in KTAP, or what the console has of it."""

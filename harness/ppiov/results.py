@@ -21,7 +21,7 @@ class Outcome(StrEnum):
     FAIL = "fail"  # an assertion failed, or a leak question was answered wrongly
     SKIP = "skip"  # with its reason
     XFAIL = "xfail"  # it failed, and says itself that it does so today
-    SPLAT = "splat"  # the test passed, but the kernel complained while it ran (WARN, refcount, ...)
+    SPLAT = "splat"  # the test passed, but the kernel complained while it ran, and doesn't by itself
     CRASH = "crash"  # the guest panicked or oopsed while it ran
     HANG = "hang"  # silence or total deadline ran out while it ran
     VM_DIED = "vm-died"  # QEMU went away while it ran, with no panic on the console
@@ -46,6 +46,8 @@ class Splat:
     title: str  # the line that names it, timestamp removed
     fingerprint: str  # stable over addresses, pids and times
     text: str  # the whole block from the console
+    decoded: str = ""  # the same with file and line where they are known; "" where none are
+    known: str = ""  # where else it is seen without what is tested here; "": nowhere, so it counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,5 +163,5 @@ class Run:
             self.state is RunState.COMPLETE
             and any(t.outcome is Outcome.PASS for t in self.tests)
             and all(t.outcome.ok for t in self.tests)
-            and not self.boot_splats
+            and all(splat.known for splat in self.boot_splats)
         )

@@ -13,23 +13,27 @@ import errno
 import json
 import selectors
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TypeVar
 
-from ppiov import prepare, report, suites
+from ppiov import baseline, prepare, report, splats, suites
 from ppiov.blame import not_run
 from ppiov.environment import describe
-from ppiov.errors import BadRequest, DiskFull, Interrupted, NoGuest, PpiovError, UnknownName
-from ppiov.events import Event, RunFinished
+from ppiov.errors import BadRequest, DiskFull, Interrupted, NoGuest, PpiovError, UnfitKernel, UnknownName
+from ppiov.events import Event, Note, RunFinished
 from ppiov.folder import RunFolder
+from ppiov.folder import find as folder_of
+from ppiov.kernels import KernelTree, read_config
 from ppiov.lane import Common, Lane
 from ppiov.prepare import Ready
 from ppiov.results import Boot, Kernel, Run, RunState, Splat, TestResult, Vm
 from ppiov.spec import KernelSpec
+from ppiov.splats import Known
+from ppiov.store import Store
 from ppiov.suites import PlannedTest
 from ppiov.vm import Deadlines
 
@@ -49,6 +53,7 @@ class RunRequest:
     cpus: int = 2
     memory_mib: int = 2048
     jobs: int = 1  # guests at a time
+    baselines: tuple[str, ...] = ()  # earlier runs, by name or path, whose complaints are not held against this one
     results_dir: Path = Path("results")
     source: Path | None = None  # the checkout; None: the one around this file or the current folder
     deadlines: Deadlines | None = None  # None: by the accelerator
@@ -60,6 +65,7 @@ class RunRequest:
         words += [word for name in self.tests for word in ("--test", name)]
         words += ["-j", str(self.jobs)] if self.jobs != 1 else []
         words += ["--backend", self.backend] if self.backend != "core" else []
+        words += [word for name in self.baselines for word in ("--baseline", name)]
         words += ["--accel", self.accel] if self.accel != "auto" else []
         words += ["--cpus", str(self.cpus)] if self.cpus != 2 else []
         words += ["--memory", str(self.memory_mib)] if self.memory_mib != 2048 else []
@@ -79,6 +85,7 @@ class _Story:
     boots: list[Boot] = field(default_factory=list)
     results: list[TestResult] = field(default_factory=list)
     stray_splats: list[Splat] = field(default_factory=list)
+    known: Known = field(default_factory=Known)
 
     def told(self, state: RunState, reason: str = "") -> Run:
         """The run as it stands; tests without a verdict are «not run»."""
@@ -104,9 +111,17 @@ class _Story:
             ),
             modules=self.ready.modules if self.ready else (),
             boots=tuple(self.boots),
-            tests=tuple(by_name.get(test.name) or not_run(test, why) for test in self.plan),
-            boot_splats=tuple(self.stray_splats),
+            tests=tuple(
+                self.known.judged(by_name[test.name]) if test.name in by_name else not_run(test, why)
+                for test in self.plan
+            ),
+            boot_splats=self.known.marked(self.stray_splats),
         )
+
+    def unexplained(self) -> bool:
+        """Whether there is a complaint that could be the kernel's own, and isn't known to be."""
+        every = [*self.stray_splats, *(splat for result in self.results for splat in result.splats)]
+        return any(self.known.excusable(splat) and not self.known.where(splat) for splat in every)
 
 
 def run(request: RunRequest) -> Generator[Event, None, Run]:
@@ -120,6 +135,9 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
         raise BadRequest("a run needs at least one guest at a time, one CPU and 256 MiB")
     if request.backend not in suites.BACKENDS:
         raise UnknownName("backend", request.backend, suites.BACKENDS)
+    named: dict[str, str] = {}
+    for name in request.baselines:
+        named |= splats.seen_in(RunFolder.load(folder_of(request.results_dir, name).path))
     source = suites.find_source(request.source)
     plan = suites.collect(source / "selftests", request.suites, request.expression, request.tests, request.backend)
     chosen = sorted({test.suite for test in plan})
@@ -129,29 +147,29 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
     name = f"{started:%Y%m%dT%H%M%S}-{label}-{'+'.join(request.suites) or 'default'}"
     folder = RunFolder.create(request.results_dir.resolve(), name)
     unknown = Kernel(str(request.kernel), "", "", "", "")
-    story = _Story(request, folder.path.name, f"{started:%Y-%m-%dT%H:%M:%SZ}", plan, unknown)
+    story = _Story(request, folder.path.name, f"{started:%Y-%m-%dT%H:%M:%SZ}", plan, unknown, known=Known(named=named))
     try:
         with folder.events_log.open("w") as log:
             work = _work(request, source, set(chosen), story, folder)
             yield from _logged(work, log)
     except (KeyboardInterrupt, Interrupted):
-        finished = _save(folder, story.told(RunState.INTERRUPTED, "interrupted"))
+        finished = _save(folder, story, RunState.INTERRUPTED, "interrupted")
     except GeneratorExit:  # nobody listens any more
-        _save(folder, story.told(RunState.INTERRUPTED, "interrupted"))
+        _save(folder, story, RunState.INTERRUPTED, "interrupted")
         raise
     except NoGuest as error:
-        finished = _save(folder, story.told(RunState.ABORTED, str(error)))
+        finished = _save(folder, story, RunState.ABORTED, str(error))
     except PpiovError as error:
-        _save(folder, story.told(RunState.ABORTED, str(error)))
+        _save(folder, story, RunState.ABORTED, str(error))
         raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         full = DiskFull(f"no space left to write {folder.path}")
-        _save(folder, story.told(RunState.ABORTED, str(full)))
+        _save(folder, story, RunState.ABORTED, str(full))
         raise full from error
     else:
-        finished = _save(folder, story.told(RunState.COMPLETE))
+        finished = _save(folder, story, RunState.COMPLETE)
     yield finished
     return finished.run
 
@@ -161,10 +179,15 @@ def _work(
 ) -> Generator[Event, None, None]:
     ready = yield from prepare.ready(request.kernel, source, request.accel, chosen, request.backend)
     story.ready, story.kernel = ready, ready.kernel
+    yield from _drop_unfit(story, ready.tree)
+    store = Store()
+    own = baseline.stored(ready, store) if baseline.possible(ready) else {}
+    story.known = dataclasses.replace(story.known, by_itself=own or {}, ours=splats.ours(ready))
+    deadlines = request.deadlines or Deadlines.for_accel(ready.accel.name)
     numbers = {test.name: number for number, test in enumerate(story.plan, 1)}
     common = Common(
         ready=ready,
-        deadlines=request.deadlines or Deadlines.for_accel(ready.accel.name),
+        deadlines=deadlines,
         cpus=request.cpus,
         memory_mib=request.memory_mib,
         folder=folder.path,
@@ -172,6 +195,7 @@ def _work(
         boots=story.boots,
         results=story.results,
         stray_splats=story.stray_splats,
+        judged=story.known.judged,
     )
     with ExitStack() as stack:
         lanes = []
@@ -179,6 +203,34 @@ def _work(
             log = folder.console_log if number == 0 else folder.path / f"console-{number}.log"
             lanes.append(stack.enter_context(Lane(common, share, log)))
         yield from _pump(lanes)
+    if own is None and story.unexplained():
+        machine = baseline.Machine(deadlines, request.cpus, request.memory_mib)
+        try:
+            own = yield from baseline.make(ready, machine, store=store)
+        except NoGuest as error:
+            yield Note(f"what the kernel complains about by itself is not known: {error}", "warning")
+        else:
+            story.known = dataclasses.replace(story.known, by_itself=own)
+
+
+def _drop_unfit(story: _Story, tree: KernelTree) -> Iterator[Event]:
+    """Take the tests out of the plan whose kernel options this kernel lacks. Raises UnfitKernel if none is left."""
+    if not any(test.config for test in story.plan):
+        return
+    have = read_config(tree.config) if tree.config else {}
+    fit: list[PlannedTest] = []
+    lacking: dict[str, int] = {}
+    for test in story.plan:
+        absent = [option for option in test.config if have.get(f"CONFIG_{option}") not in ("y", "m")]
+        if not absent:
+            fit.append(test)
+        for option in absent:
+            lacking[option] = lacking.get(option, 0) + 1
+    for option, count in lacking.items():
+        yield Note(f"{tree.release} has no CONFIG_{option}, which {count} test{'s' if count != 1 else ''} would need")
+    if not fit:
+        raise UnfitKernel(f"{tree.spec} ({tree.release}) lacks {', '.join(lacking)}, which all of the tests need")
+    story.plan = fit
 
 
 def _pump(lanes: list[Lane]) -> Generator[Event, None, None]:
@@ -206,9 +258,14 @@ def split(plan: list[PlannedTest], jobs: int) -> list[list[PlannedTest]]:
     return parts
 
 
-def _save(folder: RunFolder, run: Run) -> RunFinished:
+def _save(folder: RunFolder, story: _Story, state: RunState, reason: str = "") -> RunFinished:
     """Write run.json and the reports; a full disk must not hide why the run ended."""
+    run = story.told(state, reason)
     folder.save(run)
+    if story.ready is not None:
+        ready = story.ready
+        run = splats.decoded(run, lambda: splats.decoder(ready))
+        folder.save(run)
     return RunFinished(run, folder.path, report.write_all(folder, run))
 
 

@@ -23,12 +23,13 @@ SUITES = {
     "traffic": "traffic",  # suite -> folder below selftests/
     "selftests": "nic",
     "upstream": "upstream",
+    "baseline": "baseline",  # what the kernel does by itself: nothing of ours is loaded (baseline.py)
     "planted": "planted",  # faults on purpose: what proves that the harness sees them, so never part of "all"
 }
 ALL = "all"
 BACKENDS = ("core", "ppiov", "both")  # what selftests/lib/backend.py takes from PPIOV_BACKEND
 HAND_OVER_KTAP = frozenset({"planted", "upstream"})  # suites whose results only the kernel's parser can read
-_NOT_IN_ALL = frozenset({"planted"})
+_NOT_IN_ALL = frozenset({"baseline", "planted"})
 _NOT_BY_DEFAULT = _NOT_IN_ALL | {"upstream"}  # a first run does not fetch another 150 MB of kernel source
 
 
@@ -39,6 +40,7 @@ class PlannedTest:
     doc: str
     timeout_s: float  # under TCG, where everything is slowest
     cases: tuple[str, ...] = ()  # of what it hands over in KTAP, in their order, where that is known before
+    config: tuple[str, ...] = ()  # kernel options that it needs, without CONFIG_
 
 
 def find_source(source: Path | None = None) -> Path:
@@ -167,7 +169,13 @@ def _ask_pytest(selftests: Path, suites: Sequence[str], keyword: str, backend: s
             raise BadRequest(f"the tests cannot be collected: {_complaint(done.stdout, done.stderr)}")
         tests = json.loads(answer.read_text())
     return [
-        PlannedTest(test["name"], folder_of[test["name"].partition("/")[0] + "/"], test["doc"], test["timeout_s"])
+        PlannedTest(
+            test["name"],
+            folder_of[test["name"].partition("/")[0] + "/"],
+            test["doc"],
+            test["timeout_s"],
+            config=tuple(test["config"]),
+        )
         for test in tests
     ]
 

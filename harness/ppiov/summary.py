@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from ppiov.results import Case, Figure, Outcome, Run, RunState, TestResult
+from ppiov.console import reporter
+from ppiov.results import Case, Figure, Outcome, Run, RunState, Splat, TestResult
 
 EXPLAIN: Final[dict[Outcome, str]] = {
-    Outcome.PASS: "every assertion held, nothing leaked, the kernel stayed quiet",
+    Outcome.PASS: "every assertion held, nothing leaked, the kernel had nothing new to complain about",
     Outcome.FAIL: "an assertion failed, or something leaked",
     Outcome.SKIP: "not possible here; the reason is given",
     Outcome.XFAIL: "failed, and says itself that it is expected to",
@@ -24,6 +25,9 @@ EXPLAIN: Final[dict[Outcome, str]] = {
     Outcome.VM_DIED: "QEMU went away in this test, without a panic",
     Outcome.NOT_RUN: "planned, but never started",
 }
+
+# A lockdep report, whoever's it is, is its last of that boot.
+LOCKDEP_IS_OFF: Final = "lockdep turns itself off after a report: from there on its silence proves nothing"
 
 ACCEL: Final[dict[str, str]] = {"tcg": "TCG (emulated)", "kvm": "KVM"}
 
@@ -108,9 +112,49 @@ def headline(run: Run) -> str:
     bad = sum(1 for t in run.tests if is_bad(t))
     if bad:
         return f"FAILED: {bad} of {_tests(total)}" + _others(counts)
-    if run.boot_splats:
-        return f"FAILED: the kernel complained while no test ran ({len(run.boot_splats)}x)"
+    if stray(run):
+        return f"FAILED: the kernel complained while no test ran ({len(stray(run))}x)"
     return "FAILED: no test ran" if not total else f"FAILED: no test passed{_others(counts)}"
+
+
+def stray(run: Run) -> list[Splat]:
+    """What the kernel complained about while no test ran, and does not by itself."""
+    return [splat for splat in run.boot_splats if not splat.known]
+
+
+def known(run: Run) -> list[tuple[Splat, str]]:
+    """The complaints that don't count, one of each kind, with how often each was seen; the most frequent first."""
+    every = [*run.boot_splats, *(splat for test in run.tests for splat in test.splats)]
+    counts = Counter(splat.fingerprint for splat in every if splat.known)
+    one = {splat.fingerprint: splat for splat in every if splat.known}
+    return [(one[fingerprint], f"{n}x") for fingerprint, n in counts.most_common()]
+
+
+def known_text(run: Run) -> str:
+    """ "2 complaints of the kernel's don't count: 6.12.117-lab shows them by itself"; "" for none."""
+    found = known(run)
+    if not found:
+        return ""
+    places = ", ".join(dict.fromkeys(splat.known for splat, _ in found))
+    many = len(found) > 1
+    return f"{len(found)} complaint{'s' if many else ''} of the kernel's do{'' if many else 'es'} not count: {places}"
+
+
+_GUESS = re.compile(r"^\s*\? ")  # of the unwinder
+_DECODED = re.compile(r"^\s*(?P<name>[A-Za-z_][\w.$]*)(?:\+0x\S+)?(?: \[[^\]]*\])? \((?P<at>[^()\s]+:\d+)\)")
+_TITLE_AT = re.compile(r"(?P<name>[A-Za-z_][\w.$]*)\+0x\S+(?: \[[^\]]*\])? \((?P<at>[^()\s]+:\d+)[,)]")
+
+
+def places(splat: Splat, most: int = 3) -> list[str]:
+    """ "nic/rx.c:210 in ppnic_poll": where the complaint came from, the innermost first; reporters are left out."""
+    found: list[str] = []
+    for line in splat.decoded.splitlines():
+        if _GUESS.match(line):
+            continue
+        match = _DECODED.match(line) or _TITLE_AT.search(line)
+        if match and not reporter(match["name"]):
+            found.append(f"{match['at']} in {match['name']}")
+    return list(dict.fromkeys(found))[:most]
 
 
 def is_bad(test: TestResult) -> bool:

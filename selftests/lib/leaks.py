@@ -11,7 +11,6 @@ import os
 import re
 import socket
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyroute2.netns
 
@@ -26,7 +25,6 @@ from lib.poll import ticks
 # a socket's last references go when its memory is reclaimed; an emulated machine takes its time for both.
 GRACE = 6.0
 
-TAINT_WARN = 1 << 9
 BUFINFO = DEBUGFS / "dma_buf" / "bufinfo"
 PARENTS = DEBUGFS / "ppnic"
 
@@ -38,7 +36,6 @@ class _State:
     begun: bool = False
     namespaces: list[Namespace] = field(default_factory=list)  # the session's own, which stay
     dmabufs: int = 0
-    tainted: int = 0
     told: set[str] = field(default_factory=set)  # what was reported is not reported again after the next test
     pending: list[str] = field(default_factory=list)  # found when the session ended
 
@@ -51,7 +48,6 @@ def begin(namespaces: list[Namespace]) -> None:
     mount_debugfs()
     _state.namespaces = list(namespaces)
     _state.dmabufs = count_dmabufs() or 0
-    _state.tainted = taint()
     _state.told = set()
     _state.begun = True
 
@@ -81,7 +77,7 @@ def _ask() -> list[str]:
         kick_softirqs()
         found = _news()
     _state.told.update(found)
-    return [*found.values(), *_splats()]
+    return list(found.values())
 
 
 def _news() -> dict[str, str]:
@@ -189,18 +185,6 @@ def _regions() -> dict[str, str]:
         for parent in PARENTS.iterdir()
         if parent.is_dir() and parent.name not in alive
     }
-
-
-def taint() -> int:
-    """/proc/sys/kernel/tainted."""
-    return int(Path("/proc/sys/kernel/tainted").read_text())
-
-
-def _splats() -> list[str]:
-    """A kernel warning since the last question, as far as the taint flag shows it: the first one of a boot."""
-    new = taint() & ~_state.tainted
-    _state.tainted |= new
-    return ["the kernel warned (taint flag W); the console has the trace"] if new & TAINT_WARN else []
 
 
 def kick_softirqs() -> None:

@@ -8,7 +8,8 @@ Everything that the host believes about a test comes from here, as records: one 
 ``job-begun``   the guest is prepared; ``release``, ``uptime``
 ``beat``        every 5 s: the guest lives, however long a test takes
 ``test-begun``  ``name, artifacts`` (a folder's name); written before the test's first line runs
-``test-ended``  ``name, outcome, seconds, reason, detail, leaks, figures``; after its teardown and the leak questions
+``test-ended``  ``name, outcome, seconds, reason, detail, leaks, figures, warned``; after its teardown and the leak
+                questions; ``warned``: the kernel has set its taint flag W meanwhile
 ``test-hung``   ``name, detail``: its time was up; the guest ends after this
 ``broken``      ``reason``: pytest could not do its work; the guest ends after this
 ``job-ended``   all tests of the job have had their turn
@@ -75,6 +76,8 @@ def prepare() -> None:
     for name, value in SETTINGS.items():
         with suppress(OSError):  # an older or smaller kernel lacks one
             Path("/proc/sys", name).write_text(value)
+    with suppress(OSError):  # whatever kmemleak finds, it tells the console with its stack, where all is read
+        Path("/sys/module/kmemleak/parameters/verbose").write_text("Y")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=False)
 
 

@@ -8,6 +8,8 @@ sentence per leak, and a leak makes a pass a failure. On the host (PPIOV_COLLECT
 For tests:
 
 - ``@pytest.mark.timeout_s(N)``: seconds that the test may take under TCG, the slowest way to run it.
+- ``@pytest.mark.needs_config("KASAN", ...)``: options without which the test makes no sense; a kernel that lacks one
+  does not get the test, and the run says so.
 - ``record_property("figure", (name, value, unit, meter))``: a measured number for the report.
 - ``PPIOV_ARTIFACTS``: a folder for this test's files; they end up in the run folder.
 - ``ktap(text)``, a fixture: hands results in KTAP over, which become the test's cases and decide its verdict.
@@ -31,10 +33,12 @@ import pytest
 
 DEFAULT_TIMEOUT_SECONDS = 120.0
 LEAKS_MODULE = "lib.leaks"
+TAINT_WARN = 1 << 9
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "timeout_s(seconds): how long the test may take under TCG")
+    config.addinivalue_line("markers", "needs_config(*options): kernel options without which the test makes no sense")
     if os.environ.get("PPIOV_COLLECT"):
         config.pluginmanager.register(Collector(Path(os.environ["PPIOV_COLLECT"])), "ppiov-collector")
     elif os.environ.get("PPIOV_CHANNEL"):
@@ -57,6 +61,11 @@ def timeout(item: pytest.Item) -> float:
     return float(mark.args[0]) if mark else DEFAULT_TIMEOUT_SECONDS
 
 
+def needs_config(item: pytest.Item) -> list[str]:
+    """The options of all needs_config markers, each once."""
+    return list(dict.fromkeys(option for mark in item.iter_markers("needs_config") for option in mark.args))
+
+
 class Collector:
     """On the host: writes the collected tests, in order, as JSON."""
 
@@ -64,7 +73,10 @@ class Collector:
         self._path = path
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        tests = [{"name": item.nodeid, "doc": first_line(item), "timeout_s": timeout(item)} for item in session.items]
+        tests = [
+            {"name": i.nodeid, "doc": first_line(i), "timeout_s": timeout(i), "config": needs_config(i)}
+            for i in session.items
+        ]
         self._path.write_text(json.dumps(tests))
 
 
@@ -156,6 +168,7 @@ class Teller:
         self._reports = []
         self._channel.tell("test-begun", name=item.nodeid, artifacts=artifacts.name)
         kernel_log(f"ppiov: begin {item.nodeid}")
+        warned_before = warned()
         began = time.monotonic()
         result = yield
         seconds = time.monotonic() - began
@@ -163,6 +176,7 @@ class Teller:
         if not any(artifacts.iterdir()):
             artifacts.rmdir()
         verdict = judge(self._reports, leaks, ask_failed)
+        verdict["warned"] = warned() and not warned_before  # the console must have more of it
         kernel_log(f"ppiov: end {item.nodeid}")
         self._channel.tell("test-ended", name=item.nodeid, seconds=round(seconds, 3), leaks=leaks, **verdict)
         return result
@@ -214,6 +228,11 @@ def _reason(report: pytest.TestReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     text = str(crash.message if crash else report.longreprtext).strip().partition("\n")[0]
     return text if report.when == "call" else f"{report.when}: {text}"
+
+
+def warned() -> bool:
+    """Whether the kernel has warned since it was booted: the taint flag W."""
+    return bool(int(Path("/proc/sys/kernel/tainted").read_text()) & TAINT_WARN)
 
 
 def kernel_log(text: str) -> None:

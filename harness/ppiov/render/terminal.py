@@ -129,8 +129,10 @@ class TerminalRenderer:
             table.add_row(Text(file), Text(word, STYLES[word]), Text(counts), took)
         if table.row_count:
             self._console.print(table)
-        for splat in run.boot_splats:
+        for splat in summary.stray(run):
             self._say(f"while no test ran: {summary.one_line(splat.title)}", style="bold yellow")
+        if own := summary.known_text(run):
+            self._say(summary.one_line(own), style="yellow")
         verdict = summary.verdict(run)
         rest = summary.one_line(summary.headline(run).removeprefix(verdict))
         self._console.print(Text.assemble((verdict, "bold green" if run.passed else "bold red"), rest))

@@ -54,7 +54,7 @@ def why(test: TestResult) -> Iterator[str]:
     for case in summary.bad_cases(test):
         reason = f": {case.reason}" if case.reason else ""
         yield summary.one_line(f"{case.outcome.value} {summary.case_name(case)}{reason}")
-    yield from (f"kernel: {summary.one_line(splat.title)}" for splat in test.splats)
+    yield from (f"kernel: {summary.one_line(splat.title)}" for splat in test.splats if not splat.known)
     yield from (f"leak: {summary.one_line(leak)}" for leak in test.leaks)
 
 
@@ -87,8 +87,10 @@ def verdict_lines(event: events.RunFinished) -> Iterator[str]:
         for row in rows:
             yield f"{row[1]:<7}  {row[0]:<{name}}  {row[2]:<{counts}}  {row[3]:>10}"
         yield ""
-    for splat in event.run.boot_splats:
+    for splat in summary.stray(event.run):
         yield f"while no test ran: {summary.one_line(splat.title)}"
+    if own := summary.known_text(event.run):
+        yield summary.one_line(own)
     yield summary.one_line(summary.headline(event.run))
     yield sub_line(event.run)
     yield from (f"  {path}" for path in event.reports or (event.folder,))

@@ -9,6 +9,7 @@ of a suite named "ppiov", first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
@@ -58,9 +59,9 @@ def _own_suite(run: Run) -> TestSuite | None:
     cases = []
     if run.state is not RunState.COMPLETE:
         cases.append(_error("run is complete", summary.headline(run), run.reason))
-    if run.boot_splats:
-        text = "\n\n".join(s.text for s in run.boot_splats)
-        cases.append(_error("kernel is quiet between tests", _splats(run.boot_splats), text))
+    if stray := summary.stray(run):
+        text = "\n\n".join(s.decoded or s.text for s in stray)
+        cases.append(_error("kernel is quiet between tests", _splats(stray), text))
     if run.state is RunState.COMPLETE and not any(t.outcome is Outcome.PASS for t in run.tests):
         cases.append(_error("some test passed", summary.headline(run), ""))
     if not cases:
@@ -111,12 +112,12 @@ def _nested_case(nested: Case, classname: str) -> TestCase:
     return case
 
 
-def _splats(splats: tuple[Splat, ...]) -> str:
-    return "; ".join(s.title for s in splats)
+def _splats(splats: Sequence[Splat]) -> str:
+    return "; ".join(s.title for s in splats if not s.known)
 
 
 def _body(test: TestResult) -> list[str]:
     parts = [f"{test.outcome.value}: {summary.EXPLAIN[test.outcome]}"]
     parts += [f"leak: {leak}" for leak in test.leaks]
-    parts += [splat.text for splat in test.splats]
+    parts += [splat.decoded or splat.text for splat in test.splats if not splat.known]
     return [*parts, test.detail] if test.detail else parts

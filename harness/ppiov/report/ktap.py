@@ -8,7 +8,7 @@ interrupted run, a splat while no test ran) is a test of a suite named "ppiov", 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -52,8 +52,8 @@ def render(run: Run) -> str:
 def _own(run: Run) -> Iterator[_Node]:
     if run.state is not RunState.COMPLETE:
         yield _Node("run is complete", ok=False, notes=(summary.headline(run),))
-    if run.boot_splats:
-        yield _Node("kernel is quiet between tests", ok=False, notes=tuple(_splats(run.boot_splats)))
+    if stray := summary.stray(run):
+        yield _Node("kernel is quiet between tests", ok=False, notes=tuple(_splats(stray)))
     if run.state is RunState.COMPLETE and not any(t.outcome is Outcome.PASS for t in run.tests):
         yield _Node("some test passed", ok=False, notes=(summary.headline(run),))
 
@@ -109,10 +109,11 @@ def _case_notes(case: Case) -> Iterator[str]:
             yield case.detail
 
 
-def _splats(splats: tuple[Splat, ...]) -> Iterator[str]:
+def _splats(splats: Sequence[Splat]) -> Iterator[str]:
     for splat in splats:
-        yield f"{splat.kind}: {splat.title}"
-        yield splat.text
+        if not splat.known:
+            yield f"{splat.kind}: {splat.title}"
+            yield splat.decoded or splat.text
 
 
 def _body(nodes: tuple[_Node, ...], indent: str) -> Iterator[str]:

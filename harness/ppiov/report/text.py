@@ -27,7 +27,7 @@ def render(run: Run) -> str:
     lines.append("=" * WIDTH)
     lines += _facts(run)
     bad = [t for t in run.tests if summary.is_bad(t)]
-    if bad or run.boot_splats:
+    if bad or summary.stray(run):
         lines += _title("What went wrong")
         for n, test in enumerate(bad, 1):
             lines += _failure(n, test)
@@ -37,6 +37,7 @@ def render(run: Run) -> str:
         lines += _table(run)
     lines += _cases(run)
     lines += _not_ok_lists(run)
+    lines += _known(run)
     figures = [(t, f) for t in run.tests for f in t.figures]
     if figures:
         lines += _title("Figures")
@@ -84,20 +85,35 @@ def _failure(n: int, test: TestResult) -> Iterator[str]:
         if case.reason:
             yield from _wrap(case.reason, first="     ", hang="     ")
     for splat in test.splats:
-        yield from _splat(splat)
+        if not splat.known:
+            yield from _splat(splat)
     for leak in test.leaks:
         yield from _wrap(leak, first="   leak: ", hang="         ")
 
 
 def _splat(splat: Splat) -> Iterator[str]:
     yield from _wrap(f"{splat.kind}: {splat.title}", first="   kernel: ", hang="           ")
+    for place in summary.places(splat):
+        yield from _wrap(place, first="           at ", hang="              ")
 
 
 def _boot_splats(run: Run) -> Iterator[str]:
-    if run.boot_splats:
+    if summary.stray(run):
         yield "While no test ran:"
-        for splat in run.boot_splats:
+        for splat in summary.stray(run):
             yield from _splat(splat)
+
+
+def _known(run: Run) -> Iterator[str]:
+    """What does not count may not go unseen either: a lockdep report ends lockdep's work, whoever's it is."""
+    found = summary.known(run)
+    if found:
+        yield from _title("The kernel's own")
+        for splat, times in found:
+            yield from _wrap(f"{splat.kind}, {times}: {splat.title}", hang="    ")
+            yield from _wrap(f"seen in {splat.known}", first="    ", hang="    ")
+            if splat.kind == "lockdep":
+                yield from _wrap(summary.LOCKDEP_IS_OFF, first="    ", hang="    ")
 
 
 def _table(run: Run) -> Iterator[str]:

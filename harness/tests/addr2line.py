@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Asks binutils' addr2line what the decoder is asked, and compares."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+from ppiov.decode import Image
+
+
+def symbols_of(module: Path) -> list[tuple[str, int, int, str]]:
+    """Name, address in the section, size, section of each function."""
+    with module.open("rb") as file:
+        elf = ELFFile(file)
+        return [
+            (symbol.name, symbol["st_value"], symbol["st_size"], elf.get_section(symbol["st_shndx"]).name)
+            for symbol in elf.get_section_by_name(".symtab").iter_symbols()
+            if symbol["st_info"]["type"] == "STT_FUNC" and isinstance(symbol["st_shndx"], int) and symbol["st_size"]
+        ]
+
+
+def wrong_answers(module: Path, chance: random.Random, count: int) -> tuple[int, list[str]]:
+    """How many of ``count`` places in the module's code both know, and where they differ."""
+    functions = [symbol for symbol in symbols_of(module) if not symbol[0].startswith("__pfx_")]
+    picked = [(*function, chance.randrange(function[2])) for function in chance.choices(functions, k=count)]
+    image = Image(module)
+    asked, wrong = 0, []
+    for section in sorted({section for _, _, _, section, _ in picked}):
+        here = [pick for pick in picked if pick[3] == section]
+        question = "\n".join(hex(value + offset) for _, value, _, _, offset in here)
+        command = ["addr2line", "-i", "-f", "-a", "-e", module, "-j", section]
+        answer = subprocess.run(command, input=question, capture_output=True, text=True, check=True).stdout
+        for (name, _, size, _, offset), part in zip(here, answer.split("0x0000")[1:], strict=True):
+            same = [function for function in image.functions(name) if function.size == size]
+            if len(same) != 1:
+                continue  # of two of one name and size nobody knows which
+            lines = part.splitlines()[1:]
+            theirs = [(lines[n], lines[n + 1].split(" ")[0]) for n in range(0, len(lines), 2)]
+            ours = [(place.function, str(place)) for place in image.places(name, offset, same[0].gap or size)]
+            asked += 1
+            if [a for a, _ in ours] != [a for a, _ in theirs] or not all(
+                b.removeprefix("./").endswith(a.removeprefix("./"))
+                or a.removeprefix("./").endswith(b.removeprefix("./"))
+                for (_, a), (_, b) in zip(ours, theirs, strict=True)
+            ):
+                wrong.append(f"{section} {name}+{offset:#x}: {ours}, addr2line: {theirs}")
+    return asked, wrong
