@@ -40,7 +40,7 @@ def get(spec: KernelSpec, *, store: Store, refresh: bool = False) -> Generator[E
     if have and not refresh:
         if _intact(have):
             yield from _already_there(have)
-            return _tree(spec, have)
+            return _tree(spec, store.use(have))
         yield Note(f"{have.facts['release']} in the store is damaged; it is fetched again", "warning")
         with (yield from store.lock(entry_lock(KIND, have.key), f"kernel {have.facts['release']}")):
             store.remove(have)
@@ -48,7 +48,7 @@ def get(spec: KernelSpec, *, store: Store, refresh: bool = False) -> Generator[E
         latest = _stored(store, spec.version)
         if latest and not refresh:  # the process that we waited for has fetched it
             yield from _already_there(latest)
-            return _tree(spec, latest)
+            return _tree(spec, store.use(latest))
         try:
             entry = yield from _fetch(spec, store)
         except NetworkGone as gone:
@@ -57,6 +57,7 @@ def get(spec: KernelSpec, *, store: Store, refresh: bool = False) -> Generator[E
                 raise NetworkGone(f"{gone} (in the store: {known})") from gone
             yield Note(f"{gone}; using {latest.facts['release']}, which is in the store", "warning")
             entry = latest
+        store.use(entry)
     return _tree(spec, entry)
 
 

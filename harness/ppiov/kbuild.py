@@ -191,7 +191,7 @@ def _once(
         if entry := _intact(store.entry(kind, key)):
             yield StageBegun(kind, title)
             yield StageEnded(kind, note="already there")
-            return entry
+            return store.use(entry)
         with store.fresh(kind, key) as fresh:
             copy_source(source, fresh.path / "build")
             total = len(list((fresh.path / "build").rglob("*.c"))) if files else 0
@@ -204,7 +204,7 @@ def _once(
             shutil.rmtree(fresh.path / "build")
             entry = fresh.commit(facts)
         yield StageEnded(kind, note=note)
-        return entry
+        return store.use(entry)
 
 
 def check_config(kernel: KernelTree, source: Path) -> None:

@@ -12,7 +12,7 @@
 =======================  ============================================================================
 
 Additions are the names in :data:`ADDITIONS`; their order does not matter. A path may have any character in it. Where
-``@`` and ``+`` leave a doubt, the longest path that is a folder is meant; ``tree:PATH/+kunit`` ends the path by hand.
+``@`` and ``+`` leave a doubt, the longest path that exists is meant; ``tree:PATH/+kunit`` ends the path by hand.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _split(rest: str) -> tuple[str, str | None, str]:
         if rest[index] == "@" or (rest[index] == "+" and not {"/", "@"} & set(rest[index:]))
     ]
     for end in ends:
-        if os.path.isdir(os.path.expanduser(rest[:end])):  # noqa: PTH111, PTH112 Path raises for some names
+        if os.path.exists(os.path.expanduser(rest[:end])):  # noqa: PTH110, PTH111 Path raises for some names
             return _with_tail(rest[:end], rest[end:])
     at = rest.find("@")
     plus = rest.find("+", max(rest.rfind("/"), at) + 1)
