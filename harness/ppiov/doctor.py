@@ -81,11 +81,12 @@ _Finding = Generator[Event, None, str]
 def examine(spec: KernelSpec | None, *, store: Store, results: Path = Path("results")) -> Generator[Event, None, bool]:
     """Yield one Probe per question, in the order in which a run would meet them; True if none has failed.
 
-    ``spec`` is the kernel to probe with (None: the newest in the store). Nothing is fetched but package lists; nothing
-    stays behind.
+    ``spec`` is the kernel to probe with (None: the newest package in the store, or else the newest build). Nothing is
+    fetched but package lists; nothing stays behind.
     """
     if spec is None and (stored := kernels.available(store)):
-        spec = KernelSpec.parse(stored[-1].spec)
+        packaged = [kernel for kernel in stored if kernel.cpu_s is None]
+        spec = KernelSpec.parse((packaged or stored)[-1].spec)
     kernel: KernelTree | None = None
     trouble = ""
     if spec is not None:

@@ -56,6 +56,11 @@ def test_report_goes_to_standard_output_or_a_file(results: Path, form: str) -> N
         assert shown.stdout == text.render(sample.every_outcome())
 
 
+def test_an_empty_store_is_small_enough(tmp_path: Path) -> None:
+    done = ppiov(tmp_path, "kernel", "gc", "--limit", "0")
+    assert (done.returncode, done.stdout) == (0, "0 B before, 0 B now\n")
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
@@ -64,6 +69,10 @@ def test_report_goes_to_standard_output_or_a_file(results: Path, form: str) -> N
         (("report", "-o", "none/out"), "cannot write none/out: No such file or directory"),
         (("run", "--kernel", "dep:6.12"), "dep"),
         (("kernel", "get", "dep:6.12"), "dep"),
+        (("kernel", "build", "deb:6.12"), "deb:6.12 is not built here"),
+        (("kernel", "build", "src:7.3+kasam"), "nearest: kasan"),
+        (("kernel", "config", "tree:nowhere"), "nowhere does not exist"),
+        (("kernel", "gc", "--limit", "-1"), "--limit"),
         (("doctor", "--kernel", "dep:6.12"), "dep"),
         (("shell", "--kernel", "dep:6.12"), "dep"),
         (("run", "--cpus", "0"), "--cpus"),

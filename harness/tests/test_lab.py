@@ -20,8 +20,9 @@ from ppiov import kernel_source, kernels, lab, toolchain
 from ppiov.archive import Archive
 from ppiov.errors import BadSpec, BuildFailed, DiskFull, MissingTool, PpiovError, UnfitKernel, UnknownName
 from ppiov.events import Event, StageBegun, StageEnded, StageProgress
+from ppiov.kconfig import ESSENTIAL, asked, files, known_options
 from ppiov.render import words
-from ppiov.spec import KernelSpec
+from ppiov.spec import ADDITIONS, KernelSpec
 from ppiov.store import Store
 from ppiov.toolchain import Toolchain
 from ppiov.tree import KernelTree
@@ -416,10 +417,19 @@ def test_the_clang_that_a_kernel_takes_is_found(tmp_path: Path, monkeypatch: pyt
         toolchain.find(source, llvm=True)
 
 
-def test_every_addition_has_an_option_that_proves_it() -> None:
-    from ppiov.kconfig import ESSENTIAL, asked, files
-    from ppiov.spec import ADDITIONS
+def test_the_options_of_a_kernel_are_those_of_its_architecture(tmp_path: Path) -> None:
+    places = {
+        "Kconfig": "A",
+        "net/ipv4/Kconfig": "B",
+        "arch/x86/Kconfig.debug": "C",
+        "arch/arm/Kconfig": "D",
+        "tools/Kconfig": "E",
+    }
+    fake_kernel.write(tmp_path, {place: f"\tmenuconfig {name}\n\t  depends on F\n" for place, name in places.items()})
+    assert known_options(tmp_path) == {"CONFIG_A", "CONFIG_B", "CONFIG_C"}
 
+
+def test_every_addition_has_an_option_that_proves_it() -> None:
     assert set(ESSENTIAL) == set(ADDITIONS)
     for name in ADDITIONS:
         if name not in ("llvm", "dwarf"):  # a compiler, and a choice that brings the option
