@@ -12,7 +12,7 @@ import dataclasses
 import os
 import re
 import shutil
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,17 +142,22 @@ def build_programs(
     *,
     store: Store,
     python: Path,
+    parts: Sequence[str] = (),
+    environment: Callable[[Path], Mapping[str, str]] = lambda _: {},
 ) -> Generator[Event, None, Path]:
-    """Build ``programs`` from an entry of the store, which stays as it is; returns the folder with them.
+    """Build ``programs`` from a kernel's source, which stays as it is; returns the folder with them.
 
     ``commands`` is given a copy of the source and the folder that the programs are to be built into, and says what
-    make is called with, in order. Their "python3" is the one in the folder ``python``.
+    make is called with, in order. ``programs`` are paths in that folder; where one is in a folder, all of that folder
+    is kept. Only ``parts`` of the source are copied, if there are any. ``environment``, given the copy too, is added
+    to make's; its "python3" is the one in the folder ``python``.
     Raises MissingTool, BuildFailed, DiskFull.
     """
     child.find_tool("make")
     # the paths in the commands are those of the moment, so their words are taken with others
     words = [str(word) for command in commands(Path("source"), Path("out")) for word in command]
-    key = f"{name}-{digest([_version_line('gcc'), os.uname().machine, source.name, *words])}"
+    words += [f"{key}={value}" for key, value in environment(Path("source")).items()]
+    key = f"{name}-{digest([_version_line('gcc'), os.uname().machine, str(source), *words])}"
     title = f"build {name}"
 
     def build(fresh: Fresh) -> Generator[Event, None, tuple[dict[str, Any], str]]:
@@ -161,15 +166,15 @@ def build_programs(
         make = Make("userland", key, title, work, fresh.path / "build.log", store)
         path = os.pathsep.join([str(python), os.environ.get("PATH", os.defpath)])
         for command in commands(work, out):
-            yield from make.run(command, {"PATH": path})
+            yield from make.run(command, {"PATH": path, **environment(work)})
         absent = [program for program in programs if not (out / program).is_file()]
         if absent:  # a makefile whose prerequisites are missing says «nothing to be done»
             raise make.failed(f"it built no {', '.join(absent)}")
-        for program in programs:
-            (out / program).rename(fresh.path / program)
-        return {"files": {program: file_sha256(fresh.path / program) for program in programs}}, ", ".join(programs)
+        for top in sorted({Path(program).parts[0] for program in programs}):
+            (out / top).rename(fresh.path / top)
+        return {"files": {program: file_sha256(fresh.path / program) for program in programs}}, ""
 
-    entry = yield from _once("userland", key, title, source, store, build, files=False)
+    entry = yield from _once("userland", key, title, source, store, build, files=False, parts=parts)
     return entry.path
 
 
@@ -182,10 +187,12 @@ def _once(
     build: Callable[[Fresh], Generator[Event, None, tuple[dict[str, Any], str]]],
     *,
     files: bool = True,
+    parts: Sequence[str] = (),
 ) -> Generator[Event, None, Entry]:
     """The entry, built from a copy of ``source`` in the fresh entry's build/ if it is not there yet.
 
-    Without ``files`` the C files of ``source`` are not what the progress counts to: most of them are not built.
+    ``parts`` of the source are copied, or all. Without ``files`` the C files of ``source`` are not what the progress
+    counts to: most of them are not built.
     """
     with (yield from store.lock(entry_lock(kind, key), title)):
         if entry := _intact(store.entry(kind, key)):
@@ -193,7 +200,7 @@ def _once(
             yield StageEnded(kind, note="already there")
             return store.use(entry)
         with store.fresh(kind, key) as fresh:
-            copy_source(source, fresh.path / "build")
+            copy_source(source, fresh.path / "build", parts)
             total = len(list((fresh.path / "build").rglob("*.c"))) if files else 0
             yield StageBegun(kind, title, total or None, "files")
             try:
@@ -249,10 +256,19 @@ def source_files(source: Path) -> Iterator[Path]:
             yield relative
 
 
-def copy_source(source: Path, into: Path) -> None:
-    """Copy what :func:`source_files` names; links are followed, so that the copy stands alone."""
+def copy_source(source: Path, into: Path, parts: Sequence[str] = ()) -> None:
+    """Copy what :func:`source_files` names; links are followed, so that the copy stands alone.
+
+    With ``parts``, files and folders of ``source``, those that are there are copied, links as links.
+    """
     into.mkdir()
-    for relative in source_files(source):
+    for part in parts:
+        (into / part).parent.mkdir(parents=True, exist_ok=True)
+        if (source / part).is_dir():
+            shutil.copytree(source / part, into / part, symlinks=True, ignore=shutil.ignore_patterns("*.o", "*.a"))
+        elif (source / part).is_file():
+            shutil.copy(source / part, into / part)
+    for relative in () if parts else source_files(source):
         (into / relative).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source / relative, into / relative)
 

@@ -18,7 +18,7 @@ from ppiov.events import Event, GuestDied, Note, StageBegun, StageEnded, TestBeg
 from ppiov.ktap import Parsed
 from ppiov.prepare import Ready, write_job
 from ppiov.results import Boot, Splat, TestResult
-from ppiov.suites import PlannedTest
+from ppiov.suites import UPSTREAM, PlannedTest
 from ppiov.vm import DEVICE_MEMORY, Deadlines, Guest, GuestConfig
 
 MAX_ATTEMPTS = 3  # guests in a row that die before any test begins; then it is not bad luck
@@ -50,7 +50,8 @@ class Lane:
 
     def __init__(self, common: Common, tests: Sequence[PlannedTest], console_log: Path) -> None:
         self._common = common
-        self._left = list(tests)
+        self._left = list(tests)  # of the guests that have run; without the batch of the one that runs
+        self._batch: list[PlannedTest] = []  # the tests of the guest that runs
         self._stack = ExitStack()
         with _room(console_log):
             self._log = self._stack.enter_context(console_log.open("ab"))
@@ -97,7 +98,8 @@ class Lane:
         self._boot = len(common.boots)
         self._key = f"boot-{self._boot}"
         self._share = common.folder / "guests" / str(self._boot)
-        self._ledger = Ledger(self._left, self._boot, cases=self._cases)
+        self._batch, self._left = next_batch(self._left)
+        self._ledger = Ledger(self._batch, self._boot, cases=self._cases)
         self._console_start = self._log.tell()
         self._detector = Detector()
         self._seconds_to_job: float | None = None
@@ -105,9 +107,10 @@ class Lane:
         # Filled in when the guest has ended; if we are interrupted before, it is right as it is.
         common.boots.append(Boot(accel, None, self._attempt, "interrupted"))
         with _room(self._share):
-            write_job(self._share, common.ready, self._left)
+            write_job(self._share, common.ready, self._batch)
+        cpus, memory_mib = max(common.cpus, self._batch[0].cpus), max(common.memory_mib, self._batch[0].memory_mib)
         config = GuestConfig(
-            *(common.ready.tree, accel, self._share, common.cpus, common.memory_mib),
+            *(common.ready.tree, accel, self._share, cpus, memory_mib),
             device_memory_mib=_DEVICE_MEMORY_MIB,
         )
         self._guest = self._guest_stack.enter_context(Guest(config))
@@ -199,17 +202,18 @@ class Lane:
         tail = "\n".join(self._detector.last_lines)
         yield from self._deliver(ledger.die(death, tail))
         common.stray_splats.extend(ledger.stray_splats)
-        self._left = ledger.remaining()
+        remaining = ledger.remaining()
+        self._left = [*remaining, *self._left]
         common.boots[self._boot] = Boot(
             common.ready.accel.name, self._seconds_to_job, self._attempt, death.ended, death.cause
         )
         self._keep_artifacts()
         if ledger.any_begun:
             self._attempt = 0
-        if death.ended == "done" and not self._left:
+        if death.ended == "done" and not remaining:
             return
         yield GuestDied(death.cause or "the job ended early", blamed, len(self._left))
-        if self._left and not ledger.any_begun:
+        if remaining and not ledger.any_begun:
             if self._attempt >= MAX_ATTEMPTS:
                 raise NoGuest(f"{MAX_ATTEMPTS} guests in a row died before any test began: {death.cause}")
             yield Note(f"boot failed ({death.cause}); trying again", "warning")
@@ -226,7 +230,11 @@ class Lane:
             with self._console_log.open("rb") as log:
                 log.seek(self._console_start)
                 console = during(log.read(), test.name)
-        return self._common.ready.ktap.read(self._share / "artifacts" / folder, console, test.cases)
+        ready = self._common.ready
+        parsed = ready.ktap.read(self._share / "artifacts" / folder, console, test.cases)
+        return (
+            ready.expected.apply(test.name, parsed) if ready.expected and parsed and test.suite == UPSTREAM else parsed
+        )
 
     def _write(self, data: bytes) -> None:
         with _room(self._console_log):
@@ -241,6 +249,16 @@ class Lane:
             (self._share / "artifacts").rmdir()
             for name in ("boot.env", "tests.json", DEVICE_MEMORY):
                 (self._share / name).unlink(missing_ok=True)
+
+
+def next_batch(tests: Sequence[PlannedTest]) -> tuple[list[PlannedTest], list[PlannedTest]]:
+    """The tests that the next guest runs, which all need a guest of the same size, and the others."""
+
+    def size(test: PlannedTest) -> tuple[int, int]:
+        return test.cpus, test.memory_mib
+
+    batch = [test for test in tests if size(test) == size(tests[0])]
+    return batch, [test for test in tests if size(test) != size(tests[0])]
 
 
 @contextmanager

@@ -10,18 +10,28 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppiov import accel, kbuild, kernel_source, kernels, upstream
+from ppiov import accel, expected, kbuild, kernel_source, kernels, upstream
 from ppiov.accel import Accel
 from ppiov.errors import BadRequest, PpiovError
 from ppiov.events import Event, Note
+from ppiov.expected import Expected
 from ppiov.ktap import Parser
 from ppiov.nested import Reader
 from ppiov.pyzip import guest_python, host_site_packages, python_zip
 from ppiov.results import Kernel, Module
 from ppiov.spec import KernelSpec
 from ppiov.store import Store
-from ppiov.suites import HAND_OVER_KTAP, SUITES, PlannedTest, pytest_arguments, python_path
+from ppiov.suites import (
+    HAND_OVER_KTAP,
+    SUITES,
+    UPSTREAM,
+    PlannedTest,
+    program_environment,
+    pytest_arguments,
+    python_path,
+)
 from ppiov.tree import KernelTree
+from ppiov.upstream import Programs
 from ppiov.vm import SHARE
 
 # The guest sees this machine's files, but not below these: virtme mounts file systems of the guest's own there.
@@ -43,9 +53,10 @@ class Ready:
     planted_dir: Path | None  # only where the planted suite was asked for
     accel: Accel
     source: Path
-    upstream_dir: Path | None = None  # the kernel's own programs, only where the upstream suite was asked for
+    programs: Programs | None = None  # the kernel's own tests, only where the upstream suite was asked for
     backend: str = "core"  # one of suites.BACKENDS
     ktap: Reader = NO_KTAP
+    expected: Expected | None = None  # what of the kernel's own tests may skip or fail
 
     def test_environment(self) -> dict[str, str]:
         """What the tests find in their environment (docs/run.md)."""
@@ -58,18 +69,30 @@ class Ready:
             environment["PPIOV_PPCAT"] = str(self.userland_dir / "ppcat")
         if self.planted_dir is not None:
             environment["PPIOV_PLANTED"] = str(self.planted_dir)
-        if self.upstream_dir is not None:
-            environment["PPIOV_UPSTREAM"] = str(self.upstream_dir)
-        return environment
+        return environment | program_environment(self.programs)
+
+
+def programs(spec: KernelSpec, collections: Sequence[str]) -> Generator[Event, None, Programs]:
+    """Build the kernel's own tests: which there are is known only then. Raises what :func:`ready` raises."""
+    store = Store()
+    tree = yield from kernels.get(spec, store=store)
+    return (yield from upstream.build(tree, collections, store=store))
 
 
 def ready(
-    spec: KernelSpec, source: Path, asked_accel: str, suites: set[str], backend: str = "core"
+    spec: KernelSpec,
+    source: Path,
+    asked_accel: str,
+    suites: set[str],
+    backend: str = "core",
+    own: Programs | None = None,
 ) -> Generator[Event, None, Ready]:
-    """Fetch the kernel, build for it, and find out how guests run here. Raises whatever of errors.py can go wrong."""
+    """Fetch the kernel, build for it, and find out how guests run here. Raises whatever of errors.py can go wrong.
+
+    ``own`` are the kernel's own tests, if :func:`programs` was asked for them.
+    """
     store = Store()
     tree = yield from kernels.get(spec, store=store)
-    own = (yield from upstream.build(tree, store=store)) if "upstream" in suites else None
     ktap = (yield from _ktap(tree, store)) if suites & HAND_OVER_KTAP else NO_KTAP
     built = yield from kbuild.build_modules(tree, source / "kernel", store=store)
     userland = None
@@ -80,7 +103,8 @@ def ready(
         planted_source = source / "selftests" / SUITES["planted"] / "module"
         planted = (yield from kbuild.build_modules(tree, planted_source, store=store)).directory
     chosen = yield from accel.choose(asked_accel, tree)
-    for path in (tree.root, built.directory, userland, planted, own, source, guest_python(), python_zip()):
+    places = (own.folder, own.tools, own.ncdevmem) if own is not None else ()
+    for path in (tree.root, built.directory, userland, planted, *places, source, guest_python(), python_zip()):
         if path is not None:
             _visible(path)
     return Ready(
@@ -90,11 +114,14 @@ def ready(
         modules_dir=built.directory,
         userland_dir=userland,
         planted_dir=planted,
-        upstream_dir=own,
+        programs=own,
         accel=chosen,
         source=source,
         backend=backend,
         ktap=ktap,
+        expected=expected.load(source / "selftests" / SUITES[UPSTREAM] / "expected.toml", tree.release)
+        if own
+        else None,
     )
 
 

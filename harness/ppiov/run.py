@@ -35,6 +35,7 @@ from ppiov.spec import KernelSpec
 from ppiov.splats import Known
 from ppiov.store import Store
 from ppiov.suites import PlannedTest
+from ppiov.upstream import Programs
 from ppiov.vm import Deadlines
 
 T = TypeVar("T")
@@ -139,18 +140,23 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
     for name in request.baselines:
         named |= splats.seen_in(RunFolder.load(folder_of(request.results_dir, name).path))
     source = suites.find_source(request.source)
-    plan = suites.collect(source / "selftests", request.suites, request.expression, request.tests, request.backend)
+    selftests = source / "selftests"
+    own = None
+    if suites.wants_programs(selftests, request.suites, request.tests):
+        own = yield from prepare.programs(request.kernel, suites.collections(request.suites))
+    plan = suites.collect(selftests, request.suites, request.expression, request.tests, request.backend, own)
     chosen = sorted({test.suite for test in plan})
     started = datetime.now(UTC)
     kernel = f"image-{request.kernel.path.name}" if request.kernel.path else str(request.kernel)
     label = "".join(c if c.isalnum() or c in ".+" else "-" for c in kernel)
-    name = f"{started:%Y%m%dT%H%M%S}-{label}-{'+'.join(request.suites) or 'default'}"
+    what = "+".join(request.suites).replace(":", "-").replace("/", "-") or "default"
+    name = f"{started:%Y%m%dT%H%M%S}-{label}-{what}"
     folder = RunFolder.create(request.results_dir.resolve(), name)
     unknown = Kernel(str(request.kernel), "", "", "", "")
     story = _Story(request, folder.path.name, f"{started:%Y-%m-%dT%H:%M:%SZ}", plan, unknown, known=Known(named=named))
     try:
         with folder.events_log.open("w") as log:
-            work = _work(request, source, set(chosen), story, folder)
+            work = _work(request, source, set(chosen), story, folder, own)
             yield from _logged(work, log)
     except (KeyboardInterrupt, Interrupted):
         finished = _save(folder, story, RunState.INTERRUPTED, "interrupted")
@@ -175,9 +181,9 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
 
 
 def _work(
-    request: RunRequest, source: Path, chosen: set[str], story: _Story, folder: RunFolder
+    request: RunRequest, source: Path, chosen: set[str], story: _Story, folder: RunFolder, programs: Programs | None
 ) -> Generator[Event, None, None]:
-    ready = yield from prepare.ready(request.kernel, source, request.accel, chosen, request.backend)
+    ready = yield from prepare.ready(request.kernel, source, request.accel, chosen, request.backend, programs)
     story.ready, story.kernel = ready, ready.kernel
     yield from _drop_unfit(story, ready.tree)
     store = Store()
@@ -203,6 +209,8 @@ def _work(
             log = folder.console_log if number == 0 else folder.path / f"console-{number}.log"
             lanes.append(stack.enter_context(Lane(common, share, log)))
         yield from _pump(lanes)
+    for entry in ready.expected.unmet() if ready.expected else ():
+        yield Note(f"expected.toml: nothing was met of {entry}", "warning")
     if own is None and story.unexplained():
         machine = baseline.Machine(deadlines, request.cpus, request.memory_mib)
         try:

@@ -13,11 +13,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ppiov.errors import BadRequest, UnknownName
+from ppiov.upstream import Programs
 
 SUITES = {
     "traffic": "traffic",  # suite -> folder below selftests/
@@ -26,6 +27,7 @@ SUITES = {
     "baseline": "baseline",  # what the kernel does by itself: nothing of ours is loaded (baseline.py)
     "planted": "planted",  # faults on purpose: what proves that the harness sees them, so never part of "all"
 }
+UPSTREAM = "upstream"
 ALL = "all"
 BACKENDS = ("core", "ppiov", "both")  # what selftests/lib/backend.py takes from PPIOV_BACKEND
 HAND_OVER_KTAP = frozenset({"planted", "upstream"})  # suites whose results only the kernel's parser can read
@@ -39,6 +41,8 @@ class PlannedTest:
     suite: str
     doc: str
     timeout_s: float  # under TCG, where everything is slowest
+    cpus: int = 0  # what its guest must have at least
+    memory_mib: int = 0
     cases: tuple[str, ...] = ()  # of what it hands over in KTAP, in their order, where that is known before
     config: tuple[str, ...] = ()  # kernel options that it needs, without CONFIG_
 
@@ -69,7 +73,8 @@ def resolve(selftests: Path, suite_names: Sequence[str]) -> list[str]:
     chosen: list[str] = []
     if not suite_names:
         return [suite for suite in have if suite not in _NOT_BY_DEFAULT]
-    for name in suite_names:
+    for asked in suite_names:
+        name = UPSTREAM if asked.startswith(f"{UPSTREAM}:") else asked
         if name == ALL:
             chosen += [suite for suite in have if suite not in _NOT_IN_ALL]
         elif name in have:
@@ -79,23 +84,51 @@ def resolve(selftests: Path, suite_names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
+def collections(suite_names: Sequence[str]) -> list[str]:
+    """The kselftest collections that ``upstream:COLLECTION`` names."""
+    return [name.partition(":")[2] for name in suite_names if name.startswith(f"{UPSTREAM}:")]
+
+
+def wants_programs(selftests: Path, suite_names: Sequence[str], tests: Sequence[str]) -> bool:
+    """Whether the kernel's own tests must be built before it is known which there are. Raises UnknownName."""
+    if tests and not suite_names:
+        return any(name.startswith(f"{SUITES[UPSTREAM]}/") for name in tests)
+    return UPSTREAM in resolve(selftests, suite_names)
+
+
+def program_environment(programs: Programs | None) -> dict[str, str]:
+    """How the tests are told of the kernel's own, on the host and in the guest."""
+    if programs is None:
+        return {}
+    environment = {
+        "PPIOV_PROGRAMS": " ".join(programs.names),
+        "PPIOV_PROGRAMS_DIR": str(programs.folder),
+        "PPIOV_TOOLS": str(programs.tools),
+    }
+    if programs.ncdevmem is not None:
+        environment["PPIOV_UPSTREAM"] = str(programs.ncdevmem)
+    return environment
+
+
 def collect(
     selftests: Path,
     suite_names: Sequence[str],
     keyword: str = "",
     tests: Sequence[str] = (),
     backend: str = "core",
+    programs: Programs | None = None,
 ) -> list[PlannedTest]:
     """The tests of the suites, in the order they will run; ``keyword`` is pytest's -k, ``tests`` names single ones.
 
     A name in ``tests`` may leave out the parameters ("traffic/test_bind.py::test_rebind"), the function, or the
-    folder before the file. Raises UnknownName for a suite or test, BadRequest for a keyword that is wrong or matches
-    nothing, and for test files that cannot be imported.
+    folder before the file. ``programs`` are the kernel's own tests, where they are built. Raises UnknownName for a
+    suite or test, BadRequest for a keyword that is wrong or matches nothing, and for files that cannot be imported.
     """
     suites = resolve(selftests, suite_names or ((ALL,) if tests else ()))  # a test's name says its suite
     if not suites:
         raise BadRequest(f"{selftests} has no tests")
-    found = _ask_pytest(selftests, suites, keyword, backend)
+    environment = {"PPIOV_BACKEND": backend, **program_environment(programs)}
+    found = _ask_pytest(selftests, suites, keyword, environment)
     for name in tests:
         if not any(_names(name, test.name) for test in found):
             raise UnknownName("test", name, [test.name for test in found])
@@ -141,7 +174,9 @@ def python_path(selftests: Path) -> list[str]:
     return [str(Path(__file__).resolve().parents[1]), str(selftests)]
 
 
-def _ask_pytest(selftests: Path, suites: Sequence[str], keyword: str, backend: str) -> list[PlannedTest]:
+def _ask_pytest(
+    selftests: Path, suites: Sequence[str], keyword: str, environment: Mapping[str, str]
+) -> list[PlannedTest]:
     folder_of = {f"{SUITES[suite]}/": suite for suite in suites}
     with tempfile.TemporaryDirectory(prefix="ppiov-collect-") as temporary:
         answer = Path(temporary) / "tests.json"
@@ -155,7 +190,7 @@ def _ask_pytest(selftests: Path, suites: Sequence[str], keyword: str, backend: s
                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "PYTHONPATH": os.pathsep.join(python_path(selftests)),
-                "PPIOV_BACKEND": backend,
+                **environment,
                 "PPIOV_COLLECT": str(answer),
             },
             stdin=subprocess.DEVNULL,
@@ -168,16 +203,9 @@ def _ask_pytest(selftests: Path, suites: Sequence[str], keyword: str, backend: s
         if done.returncode not in (0, 5) or not answer.is_file():
             raise BadRequest(f"the tests cannot be collected: {_complaint(done.stdout, done.stderr)}")
         tests = json.loads(answer.read_text())
-    return [
-        PlannedTest(
-            test["name"],
-            folder_of[test["name"].partition("/")[0] + "/"],
-            test["doc"],
-            test["timeout_s"],
-            config=tuple(test["config"]),
-        )
-        for test in tests
-    ]
+    for test in tests:
+        test["config"] = tuple(test["config"])
+    return [PlannedTest(suite=folder_of[test["name"].partition("/")[0] + "/"], **test) for test in tests]
 
 
 def _complaint(stdout: str, stderr: str) -> str:

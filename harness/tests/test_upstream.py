@@ -19,17 +19,26 @@ import pytest
 from fake_archive import FakeArchive
 from ppiov import kernel_source, suites, upstream
 from ppiov.archive import Archive
-from ppiov.errors import BuildFailed, DiskFull, UnfitKernel
-from ppiov.events import Event, StageBegun, StageEnded, StageProgress
+from ppiov.errors import BuildFailed, DiskFull, UnfitKernel, UnknownName
+from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
 from ppiov.kernels import KernelTree
 from ppiov.store import Store
 
 T = TypeVar("T")
-NET = "tools/testing/selftests/net"
-VERSION, OLD, NONE, BROKEN = (f"6.12.{n}-1~deb12u1" for n in (2, 1, 3, 4))
-# `headers` must have been made before, by the same copy; ncdevmem says which python3 came first
+SELFTESTS = "tools/testing/selftests"
+NET = f"{SELFTESTS}/net"
+VERSION, NONE, BROKEN = (f"6.12.{n}-1~deb12u1" for n in (2, 3, 4))
+# `headers` must have been made before, by the same copy; the programs say which python3 came first
 TREE = {
     "Makefile": "headers:\n\tmkdir -p usr/include && echo made >usr/include/made.h\n",
+    f"{SELFTESTS}/Makefile": "TARGETS += drivers/net\nTARGETS += net/other\n"
+    "install:\n\ttest -f ../../../usr/include/made.h\n"
+    "\tfor t in $(TARGETS); do mkdir -p $(INSTALL_PATH)/$$t &&"
+    ' echo "$$(command -v python3) $(CLANG)" >$(INSTALL_PATH)/$$t/a.py &&'
+    ' echo "$$t:a.py" >>$(INSTALL_PATH)/kselftest-list.txt || exit; done\n',
+    f"{SELFTESTS}/drivers/net/Makefile": "",
+    f"{SELFTESTS}/drivers/net/config": "CONFIG_NET=y\nCONFIG_LACKING=m\n",
+    f"{SELFTESTS}/net/other/Makefile": "",
     f"{NET}/Makefile": "$(OUTPUT)/%: %.c ../../../../usr/include/made.h\n"
     '\tgcc -DPYTHON=\\"$$(command -v python3)\\" -o $@ $<\n',
     f"{NET}/ncdevmem.c": '#include <stdio.h>\nint main(void) { return puts("python3: " PYTHON) < 0; }\n',
@@ -54,8 +63,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeArchive]:
     fake_archive.need("apt-get", "dpkg-deb", "depmod", "gpg", "make", "gcc")
     for made in fake_archive.made():
         place = "usr/src/linux-source-6.12.tar.xz"
-        elsewhere = {name: text for name, text in TREE.items() if not name.endswith(".c")}
-        made.add("debian", "linux-source-6.12", OLD, {place: tarball(elsewhere)})
         made.add("debian", "linux-source-6.12", VERSION, {place: tarball(TREE)})
         made.add("debian", "linux-source-6.12", BROKEN, {place: tarball(TREE)[:-40]})
         made.index("debian", "bookworm")
@@ -69,8 +76,18 @@ def fake(archive: FakeArchive, monkeypatch: pytest.MonkeyPatch) -> FakeArchive:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store; the programs that the kernel's tests call (test_tools.py) are there."""
+    store = Store(tmp_path / "store")
+    tools = store.dir("tools-of-the-test")
+
+    def get(*, store: Store) -> Generator[Event, None, Path]:
+        yield from ()
+        return tools
+
+    monkeypatch.setattr("ppiov.tools.get", get)
+    monkeypatch.setattr("ppiov.upstream._clang", lambda: "clang-19")
+    return store
 
 
 @pytest.fixture
@@ -96,17 +113,33 @@ def test_the_programs_of_the_very_version_are_built(
     python.write_text("#!/bin/sh\n")
     python.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(python))
-    told, folder = drain(upstream.build(kernel, store=store))
-    said = (folder / "build.log").read_text()
-    assert "made.h" in said and "-o" in said  # both makes are in it
-    assert subprocess.check_output([folder / "ncdevmem"], text=True) == f"python3: {python}\n"
+    told, programs = drain(upstream.build(kernel, store=store))
+    assert programs.names == ("drivers/net/a.py",)
+    assert (programs.folder / "drivers/net/a.py").read_text() == f"{python} clang-19\n"
+    assert programs.ncdevmem is not None
+    assert subprocess.check_output([programs.ncdevmem / "ncdevmem"], text=True) == f"python3: {python}\n"
     assert {e.key for e in told if isinstance(e, StageEnded) and e.ok} == {"archive", "download", "source", "userland"}
     assert [e for e in told if isinstance(e, StageProgress) and e.key == "source"]
 
     monkeypatch.setattr(Archive, "__init__", lambda *_: pytest.fail("the archive was asked"))
     told, again = drain(upstream.build(kernel, store=store))
-    assert again == folder
-    assert [e.note for e in told if isinstance(e, StageEnded)] == ["already there", "already there"]
+    assert again == programs
+    assert [e.note for e in told if isinstance(e, StageEnded)] == ["already there"] * 3
+
+
+def test_a_collection_of_the_tree(fake: FakeArchive, store: Store, kernel: KernelTree) -> None:
+    _, programs = drain(upstream.build(kernel, ["net/other"], store=store))
+    assert programs.names == ("net/other/a.py",) and programs.ncdevmem is None
+    with pytest.raises(UnknownName, match="net/othr"):
+        drain(upstream.build(kernel, ["net/othr"], store=store))
+
+
+def test_options_that_a_collection_would_like_are_named(fake: FakeArchive, store: Store, kernel: KernelTree) -> None:
+    config = store.dir("bin") / "config"
+    config.write_text("CONFIG_NET=y\n")
+    told, _ = drain(upstream.build(dataclasses.replace(kernel, config=config), store=store))
+    (note,) = [e.text for e in told if isinstance(e, Note)]
+    assert note == "6.12.2+deb12-amd64 lacks CONFIG_LACKING, which drivers/net would like"
 
 
 def test_only_what_is_needed_is_unpacked_and_it_stays_as_it_is(
@@ -138,7 +171,6 @@ def test_an_image_has_no_source(store: Store, kernel: KernelTree) -> None:
     ("version", "says"),
     [
         (NONE, "the archive has no source of .*ppiov kernel get --refresh deb:6.12"),
-        (OLD, "has no tools/testing/selftests/net/ncdevmem.c"),
         (BROKEN, "cannot be unpacked"),
     ],
 )
@@ -155,8 +187,8 @@ def test_a_make_that_does_nothing_is_no_success(
 ) -> None:
     """With a prerequisite missing the kernel's makefile says «nothing to be done» and exits 0."""
     _, source = drain(kernel_source.get(kernel, store=store))
-    (source / NET / "Makefile").write_text("$(OUTPUT)/ncdevmem:\n")
-    with pytest.raises(BuildFailed, match=r"it built no ncdevmem; log: "):
+    (source / SELFTESTS / "Makefile").write_text("install:\n")
+    with pytest.raises(BuildFailed, match=r"it built no selftests/kselftest-list.txt; log: "):
         drain(upstream.build(kernel, store=store))
 
 
@@ -180,7 +212,7 @@ def test_interrupted_at_any_stage_nothing_half_made_is_left(
         pytest.fail(f"no stage {stage}")
     engine.close()
     assert not list(store.root.glob("*/.new-*"))
-    assert (drain(upstream.build(kernel, store=store))[1] / "ncdevmem").is_file()
+    assert drain(upstream.build(kernel, store=store))[1].names
 
 
 def test_the_suite_is_in_all_and_not_the_default(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ For tests:
 - ``@pytest.mark.timeout_s(N)``: seconds that the test may take under TCG, the slowest way to run it.
 - ``@pytest.mark.needs_config("KASAN", ...)``: options without which the test makes no sense; a kernel that lacks one
   does not get the test, and the run says so.
+- ``@pytest.mark.guest(cpus=N, memory_mib=N)``: what the test's guest must have at least.
 - ``record_property("figure", (name, value, unit, meter))``: a measured number for the report.
 - ``PPIOV_ARTIFACTS``: a folder for this test's files; they end up in the run folder.
 - ``ktap(text)``, a fixture: hands results in KTAP over, which become the test's cases and decide its verdict.
@@ -39,6 +40,7 @@ TAINT_WARN = 1 << 9
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "timeout_s(seconds): how long the test may take under TCG")
     config.addinivalue_line("markers", "needs_config(*options): kernel options without which the test makes no sense")
+    config.addinivalue_line("markers", "guest(cpus, memory_mib): what the test's guest must have at least")
     if os.environ.get("PPIOV_COLLECT"):
         config.pluginmanager.register(Collector(Path(os.environ["PPIOV_COLLECT"])), "ppiov-collector")
     elif os.environ.get("PPIOV_CHANNEL"):
@@ -66,6 +68,13 @@ def needs_config(item: pytest.Item) -> list[str]:
     return list(dict.fromkeys(option for mark in item.iter_markers("needs_config") for option in mark.args))
 
 
+def guest(item: pytest.Item) -> dict[str, int]:
+    """What the nearest guest marker asks for; 0 is whatever there is."""
+    mark = item.get_closest_marker("guest")
+    asked = mark.kwargs if mark else {}
+    return {"cpus": int(asked.get("cpus", 0)), "memory_mib": int(asked.get("memory_mib", 0))}
+
+
 class Collector:
     """On the host: writes the collected tests, in order, as JSON."""
 
@@ -74,7 +83,13 @@ class Collector:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         tests = [
-            {"name": i.nodeid, "doc": first_line(i), "timeout_s": timeout(i), "config": needs_config(i)}
+            {
+                "name": i.nodeid,
+                "doc": first_line(i),
+                "timeout_s": timeout(i),
+                "config": needs_config(i),
+                **guest(i),
+            }
             for i in session.items
         ]
         self._path.write_text(json.dumps(tests))

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel's own selftests, in the environment that tools/testing/selftests/drivers/net/README.rst asks for.
+
+       the initial netns                     netns «ppiov-tx»
+     .--------------------.              .--------------------.
+     | rx0 (NETIF)        |              | tx0 (the endpoint) |
+     | 192.0.2.2/24       |  ppnic pair  | 192.0.2.1/24       |
+     | 2001:db8::2/64     |==============| 2001:db8::1/64     |
+     |                    |              | route: 2001:db8:2::/64
+     '--------------------'              '--------------------'   via 2001:db8::2
+
+A test is started as kselftest starts it: by itself, in its folder. It finds in its PATH the programs of ppiov/tools.py
+before the machine's, and a python3 that has what YNL needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib import processes
+from lib.link import Link
+from lib.netns import Namespace
+
+TABLE = Path(__file__).parents[1] / "upstream" / "programs.toml"
+GUEST_PREFIX = "2001:db8:2::"  # LOCAL_PREFIX_V6: of what tests put behind the NIC
+HUGE_PAGES = 64
+SKIPPED = 4  # KSFT_SKIP
+MARGIN = 60.0  # of timeout_s, for the link, and for a test that must be stopped
+TIMED_OUT = 124  # as timeout(1), by which kselftest's runner has it
+GRACE = 20.0
+_VERSION = re.compile(r"^K?TAP version \d+$", re.MULTILINE)
+_TEST = re.compile(  # net/lib.sh's log_test()
+    r"^TEST: (?P<name>.*?) *(?:\((?P<why>[^()]*)\) *)?\t* *\[ *(?P<word>OK|FAIL|SKIP|XFAIL) *\] *$", re.MULTILINE
+)
+_SKIP = re.compile(r"^SKIP:? *(.*)$", re.MULTILINE)
+WITH_NETIF = ("drivers/net", "drivers/net/hw")  # the collections whose tests take a NIC
+_PYTHON = """\
+#!/bin/sh
+PYTHONPATH='{path}' exec '{python}' -S "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a program needs; see programs.toml."""
+
+    cpus: int
+    memory_mib: int
+    queues: int
+    timeout_s: float
+
+
+def programs() -> list[str]:
+    """The programs to run, as PPIOV_PROGRAMS lists them; none where nothing was built."""
+    return os.environ.get("PPIOV_PROGRAMS", "").split()
+
+
+def needs(program: str) -> Needs:
+    """What the table says of a program."""
+    table: dict[str, dict[str, Any]] = tomllib.loads(TABLE.read_text())
+    return Needs(**{**table["default"], **table.get(program, {})})
+
+
+def wants_nic(program: str) -> bool:
+    return str(Path(program).parent) in WITH_NETIF
+
+
+def environment(folder: Path, link: Link | None) -> dict[str, str]:
+    """What a test finds in its environment; ``folder`` is for programs that only it sees.
+
+    :raises KeyError: without PPIOV_TOOLS, where nothing was built
+    """
+    python = folder / "python3"
+    # Libraries only: our own lib/ is a package, and would be taken for theirs, which has no __init__.py
+    libraries = [p for p in os.environ["PYTHONPATH"].split(os.pathsep) if p.endswith((".zip", "-packages"))]
+    python.write_text(_PYTHON.format(path=os.pathsep.join(libraries), python=sys.executable))
+    python.chmod(0o755)
+    path = [str(folder), f"{os.environ['PPIOV_TOOLS']}/bin", os.environ["PATH"]]
+    found = {**processes.environment(), "PATH": os.pathsep.join(path), "NO_COLOR": "1"}
+    found.pop("PYTHONPATH", None)
+    if link is not None:
+        found |= {
+            "NETIF": link.rx.name,
+            "LOCAL_V4": link.rx.v4,
+            "LOCAL_V6": link.rx.v6,
+            "REMOTE_V4": link.tx.v4,
+            "REMOTE_V6": link.tx.v6,
+            "LOCAL_PREFIX_V6": f"{GUEST_PREFIX}0/64",
+            "REMOTE_TYPE": "netns",
+            "REMOTE_ARGS": str(link.tx.ns.name),
+        }
+    return found
+
+
+def prepare(init: Namespace, link: Link | None) -> None:
+    """What the machine must have before a test: huge pages, and a way back to what is behind the NIC."""
+    Path("/proc/sys/vm/nr_hugepages").write_text(str(HUGE_PAGES))
+    if link is None:
+        return
+    for ns in (init, link.tx.ns):
+        for scope in ("all", "default"):
+            ns.sysctl(f"net.ipv6.conf.{scope}.accept_dad", "0")
+            ns.sysctl(f"net.ipv6.conf.{scope}.keep_addr_on_down", "1")
+    link.tx.ns.ip.route("add", dst=f"{GUEST_PREFIX}/64", gateway=link.rx.v6, oif=link.tx.ifindex)
+
+
+def run(program: Path, environment: dict[str, str], log: Path, timeout: float) -> int:
+    """Run a test to its end, or to ``timeout`` seconds, its output in ``log``; returns its exit code."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [program],
+            cwd=program.parent,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGTERM)  # the tests' library cleans up then
+            code = TIMED_OUT
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    return code
+
+
+def is_ktap(output: str) -> bool:
+    """Whether a test has reported in KTAP."""
+    return _VERSION.search(output) is not None
+
+
+def as_ktap(name: str, output: str, code: int) -> str:
+    """A KTAP document of a test that does not write one: its `TEST: ... [ OK ]` lines, or else its exit code."""
+    results = [_result(match["name"], match["word"], match["why"] or "") for match in _TEST.finditer(output)]
+    if code == SKIPPED and not any(result.startswith("not ok") for result in results):
+        reason = (_SKIP.findall(output) or output.strip().splitlines() or ["it does not say why"])[-1]
+        results.append(f"ok {{}} {name} # SKIP {reason}")
+    elif not results or (code and not any(result.startswith("not ok") for result in results)):
+        results.append(f"{'not ok' if code else 'ok'} {{}} {name}")
+    lines = [f"# {line}" for line in output.splitlines()]
+    numbered = [result.replace("{}", str(number), 1) for number, result in enumerate(results, 1)]
+    return "\n".join(["TAP version 13", f"1..{len(results)}", *lines, *numbered, ""])
+
+
+def _result(name: str, word: str, why: str) -> str:
+    name = f"{name} ({why})" if why else name
+    if word in ("SKIP", "XFAIL"):
+        return f"ok {{}} {name} # {word}"
+    return f"{'ok' if word == 'OK' else 'not ok'} {{}} {name}"

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel's own selftests, unmodified, on a ppnic port. See docs/upstream.md."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from lib import kselftest
+from lib.fixtures import Defer, Ktap
+from lib.link import Link
+from lib.netns import INIT, Namespace
+
+
+def _params() -> list[object]:
+    found = []
+    for program in kselftest.programs():
+        needs = kselftest.needs(program)
+        marks = [
+            pytest.mark.timeout_s(needs.timeout_s),
+            pytest.mark.guest(cpus=needs.cpus, memory_mib=needs.memory_mib),
+        ]
+        found.append(pytest.param(program, marks=marks, id=program))
+    return found
+
+
+@pytest.fixture
+def nic(program: str, namespaces: tuple[Namespace, Namespace], defer: Defer) -> Link | None:
+    """The link whose one end is the NIC under test, as the device comes: nothing is set."""
+    if not kselftest.wants_nic(program):
+        kselftest.prepare(INIT, None)
+        return None
+    link = Link(namespaces[0], INIT, queues=kselftest.needs(program).queues, bare=True)
+    defer(link.delete)
+    link.create()
+    kselftest.prepare(INIT, link)
+    return link
+
+
+@pytest.mark.parametrize("program", _params())
+def test_kernel(program: str, nic: Link | None, tmp_path: Path, ktap: Ktap) -> None:
+    """What the program itself says of each of its cases."""
+    log = ktap.path()
+    folder = Path(os.environ["PPIOV_PROGRAMS_DIR"])
+    seconds = kselftest.needs(program).timeout_s - kselftest.MARGIN
+    code = kselftest.run(folder / program, kselftest.environment(tmp_path, nic), log, seconds)
+    output = log.read_text(errors="replace")
+    if not kselftest.is_ktap(output):
+        log.write_text(kselftest.as_ktap(Path(program).name, output, code))
+        return
+    assert code != kselftest.TIMED_OUT, f"{program} was stopped after {seconds:g} s"
+    told = "not ok" in output  # the host reads which
+    assert told or code in (0, kselftest.SKIPPED), f"{program} exited with {code} and says nothing of a failure"
