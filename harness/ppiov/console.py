@@ -90,7 +90,7 @@ _KINDS: Final = (
         r"^(general protection fault|invalid opcode|divide error|stack segment|int3|traps: PANIC)\b.*(\[#\d+\]|: 0000)",
         _TRACE_END,
     ),
-    _kind("kmemleak", r"^(kmemleak: )?unreferenced object 0x", _BLANK_END, r"^(kmemleak: )?(\s+\S|$)"),
+    _kind("kmemleak", r"^(kmemleak: )?unreferenced object( \(\w+\))? 0x", _BLANK_END, r"^(kmemleak: )?(\s+\S|$)"),
     _kind("kmemleak", r"^kmemleak: \d+ new suspected memory leaks", _SINGLE),
     _kind("page-pool-stall", r"page_pool_release_retry\(\) stalled pool shutdown", _SINGLE),
     _kind("unregister-netdevice", r"^unregister_netdevice: waiting for ", _SINGLE),
