@@ -58,6 +58,10 @@ class Deadlines:
     total: float  # for one guest's whole life
     grace: float  # for the guest to notice a test's timeout by itself, and for its power-off
 
+    def times(self, factor: float) -> Deadlines:
+        """All of them longer, for a kernel that is slower."""
+        return Deadlines(self.boot * factor, self.silence * factor, self.total * factor, self.grace * factor)
+
     @staticmethod
     def for_accel(accel: str) -> Deadlines:
         """Defaults. A TCG guest is at its job within 20 s on an idle machine; a busy CI machine gets ten times that."""
@@ -92,6 +96,7 @@ def command(config: GuestConfig, *, interactive: bool = False) -> list[str]:
         "net.ifnames=0",
         "printk.devkmsg=on",  # marks on the console must not be rate limited
         "oops=panic",  # no later test may run on a damaged kernel
+        "kasan_multi_shot",  # KASAN would report once a boot; each of its reports belongs to a test
         *config.kernel_arguments,
     ]
     line = [

@@ -57,7 +57,7 @@ def outcomes(run: Run) -> dict[str, Outcome]:
 
 
 def test_each_fault_is_reported_as_what_it_is(kernel: str, tmp_path: Path) -> None:
-    *_, finished = engine.run(request(kernel, tmp_path))
+    *_, finished = engine.run(request(kernel, tmp_path, "test_planted"))
     assert isinstance(finished, ev.RunFinished)
     run = finished.run
     assert outcomes(run) == {name: outcome for name, (outcome, _, _) in EXPECTED.items()}
