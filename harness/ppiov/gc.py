@@ -16,7 +16,7 @@ from ppiov import lab, worktree
 from ppiov.events import Event, StageBegun, StageEnded, StageProgress
 from ppiov.store import Entry, Store, mb, tree_size
 
-ENTRIES = ("kernels", "modules", "userland", "sources")
+ENTRIES = ("kernels", "modules", "userland", "sources", "baselines")
 FOLDERS = (lab.BUILDS, worktree.KIND)
 DEFAULT_LIMIT = 20 * 10**9
 

@@ -83,9 +83,9 @@ def decoder(ready: Ready) -> Decoder:
         for path in sorted(folder.glob(f"*.ko{DEBUG_SUFFIX}"))
     }
     tree = ready.tree
-    places = [tree.root / f"boot/vmlinux-{tree.release}", *([tree.build / "vmlinux"] if tree.build else [])]
-    sources = [place.resolve() for place in (tree.build, tree.build / "source" if tree.build else None) if place]
-    return Decoder(next((place for place in places if place.is_file()), None), modules, sources)
+    places = [tree.vmlinux, tree.root / f"boot/vmlinux-{tree.release}", tree.build and tree.build / "vmlinux"]
+    sources = [place.resolve() for place in (tree.source, tree.build, tree.build and tree.build / "source") if place]
+    return Decoder(next((place for place in places if place and place.is_file()), None), modules, sources)
 
 
 def _kernels_own(tree: KernelTree) -> Iterator[Path]:
