@@ -29,6 +29,7 @@ PROGRAMS = {
     "ethtool": ("ethtool",),
     "iperf3": ("iperf3",),
     "iproute2": ("bridge", "ip", "nstat", "ss", "tc"),
+    "netsniff-ng": ("mausezahn",),
     "socat": ("socat",),
 }
 LIBRARY = "liburing"

@@ -14,7 +14,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppiov import child, compiler, kbuild, kernel_source, tools
+from ppiov import child, compiler, headers_tools, kbuild, kernel_source, tools
 from ppiov.errors import MissingTool, UnknownName
 from ppiov.events import Event, Note
 from ppiov.store import Store
@@ -82,6 +82,8 @@ def build(kernel: KernelTree, collections: Sequence[str] = (), *, store: Store) 
             folder = selftests / "net/bench"
             gcc = compiler.find(kernel.build)
             module = [f"KDIR={kernel.build.resolve()}", f"CC={gcc.command}", *gcc.variables]
+            if headers_tools.no_btf(kernel.build, read_config(kernel.config) if kernel.config else {}):
+                module.append("CONFIG_DEBUG_INFO_BTF_MODULES=")
             steps.append([*make, folder, f"OUTPUT={folder}", *module, f"INSTALL_PATH={into / 'net/bench'}", "install"])
         return steps
 

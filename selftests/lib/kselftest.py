@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ class Needs:
     cpus: int
     memory_mib: int
     queues: int
+    ports: bool
     timeout_s: float
 
 
@@ -77,17 +79,22 @@ def wants_nic(program: str) -> bool:
 def environment(folder: Path, link: Link | None) -> dict[str, str]:
     """What a test finds in its environment; ``folder`` is for programs that only it sees.
 
+    There is no udev in the guest, so a udevadm that does nothing is right: devices have the names that they get.
+
     :raises KeyError: without PPIOV_TOOLS, where nothing was built
     """
     python = folder / "python3"
     # Libraries only: our own lib/ is a package, and would be taken for theirs, which has no __init__.py
     libraries = [p for p in os.environ["PYTHONPATH"].split(os.pathsep) if p.endswith((".zip", "-packages"))]
     python.write_text(_PYTHON.format(path=os.pathsep.join(libraries), python=sys.executable))
-    python.chmod(0o755)
+    udevadm = folder / "udevadm"
+    udevadm.write_text("#!/bin/sh\n")
+    for script in (python, udevadm):
+        script.chmod(0o755)
     path = [str(folder), f"{os.environ['PPIOV_TOOLS']}/bin", os.environ["PATH"]]
     found = {**processes.environment(), "PATH": os.pathsep.join(path), "NO_COLOR": "1"}
     found.pop("PYTHONPATH", None)
-    if link is not None:
+    if link is not None and link.tx.ns.name is not None:
         found |= {
             "NETIF": link.rx.name,
             "LOCAL_V4": link.rx.v4,
@@ -106,6 +113,11 @@ def prepare(init: Namespace, link: Link | None) -> None:
     Path("/proc/sys/vm/nr_hugepages").write_text(str(HUGE_PAGES))
     if link is None:
         return
+    if link.tx.ns.name is None:  # the test itself says how the ports are addressed
+        for port in (link.rx, link.tx):
+            port.set(state="down")
+            port.ns.ip.flush_addr(index=port.ifindex)
+        return
     for ns in (init, link.tx.ns):
         for scope in ("all", "default"):
             ns.sysctl(f"net.ipv6.conf.{scope}.accept_dad", "0")
@@ -113,12 +125,12 @@ def prepare(init: Namespace, link: Link | None) -> None:
     link.tx.ns.ip.route("add", dst=f"{GUEST_PREFIX}/64", gateway=link.rx.v6, oif=link.tx.ifindex)
 
 
-def run(program: Path, environment: dict[str, str], log: Path, timeout: float) -> int:
-    """Run a test to its end, or to ``timeout`` seconds, its output in ``log``; returns its exit code."""
+def run(command: Sequence[str | Path], environment: dict[str, str], log: Path, timeout: float) -> int:
+    """Run a test in its folder, to its end or for ``timeout`` seconds, its output in ``log``; returns its exit code."""
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [program],
-            cwd=program.parent,
+            command,
+            cwd=Path(command[0]).parent,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=out,

@@ -31,7 +31,8 @@ def nic(program: str, namespaces: tuple[Namespace, Namespace], defer: Defer) -> 
     if not kselftest.wants_nic(program):
         kselftest.prepare(INIT, None)
         return None
-    link = Link(namespaces[0], INIT, queues=kselftest.needs(program).queues, bare=True)
+    needs = kselftest.needs(program)
+    link = Link(INIT if needs.ports else namespaces[0], INIT, queues=needs.queues, bare=True)
     defer(link.delete)
     link.create()
     kselftest.prepare(INIT, link)
@@ -43,8 +44,10 @@ def test_kernel(program: str, nic: Link | None, tmp_path: Path, ktap: Ktap) -> N
     """What the program itself says of each of its cases."""
     log = ktap.path()
     folder = Path(os.environ["PPIOV_PROGRAMS_DIR"])
-    seconds = kselftest.needs(program).timeout_s - kselftest.MARGIN
-    code = kselftest.run(folder / program, kselftest.environment(tmp_path, nic), log, seconds)
+    needs = kselftest.needs(program)
+    seconds = needs.timeout_s - kselftest.MARGIN
+    ports = [nic.rx.name, nic.tx.name] if nic is not None and needs.ports else []
+    code = kselftest.run([folder / program, *ports], kselftest.environment(tmp_path, nic), log, seconds)
     output = log.read_text(errors="replace")
     if not kselftest.is_ktap(output):
         log.write_text(kselftest.as_ktap(Path(program).name, output, code))
