@@ -7,9 +7,27 @@ PPIOV_FEATURES += $(call probe,NETIF_RXQ_HAS_UNREADABLE_MP,net/netdev_queues.h,&
 
 # compat/netdev.h
 PPIOV_FEATURES += $(call probe,NETDEV_LOCK_OPS,net/netdev_lock.h,&netdev_lock_ops)
+PPIOV_FEATURES += $(call probe,NDO_SET_RX_MODE_ASYNC,linux/netdevice.h,((struct net_device_ops *)0)->ndo_set_rx_mode_async)
+
+# compat/queue_mgmt.h
+PPIOV_FEATURES += $(call probe,NETDEV_QUEUE_CONFIG,net/netdev_queues.h,&((struct netdev_queue_config *)0)->rx_page_size)
+
+# compat/rtnetlink.h
+PPIOV_FEATURES += $(call probe,RTNL_NEWLINK_PARAMS,net/rtnetlink.h,&((struct rtnl_newlink_params *)0)->peer_net)
+
+# compat/ethtool.h
+PPIOV_FEATURES += $(call probe,ETHTOOL_OP_NEEDS_RTNL,linux/ethtool.h,ETHTOOL_OP_NEEDS_RTNL_SRINGPARAM)
+PPIOV_FEATURES += $(call probe,ETHTOOL_GET_RX_RING_COUNT,linux/ethtool.h,((struct ethtool_ops *)0)->get_rx_ring_count)
+
+# compat/irq.h
+PPIOV_FEATURES += $(call probe,IRQ_MOVE_PCNTXT,linux/irq.h,IRQ_MOVE_PCNTXT)
+PPIOV_FEATURES += $(call probe,HRTIMER_SETUP,linux/hrtimer.h,&hrtimer_setup)
 
 # compat/dma.h
 PPIOV_FEATURES += $(call probe,DMA_MAP_PHYS,linux/dma-mapping.h,&dma_map_phys)
+
+# compat/dma_ops.h
+PPIOV_FEATURES += $(call probe,DMA_MAP_OPS_PHYS,linux/dma-map-ops.h,((struct dma_map_ops *)0)->map_phys)
 
 # compat/tcp.h
 PPIOV_FEATURES += $(call probe,PROTO_RECVMSG_WITHOUT_ADDR_LEN,net/sock.h,((struct proto *)0)->recvmsg(0$(comma)0$(comma)0$(comma)0))

@@ -11,7 +11,6 @@
  * This file has the parent device and the operations; the table itself is in
  * dma_table.c, the engine's side in dma_access.c.
  */
-#include <linux/dma-map-ops.h>
 #include <linux/io.h>
 #include <linux/memremap.h>
 #include <linux/module.h>
@@ -21,6 +20,8 @@
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
+#include "../compat/dma_ops.h"
+#include "../compat/rcu.h"
 #include "dma.h"
 
 static struct kmem_cache *ppnic_region_cache;
@@ -305,29 +306,9 @@ static void ppnic_sync_sg(struct device *dev, struct scatterlist *sgl,
 	}
 }
 
-/* --------------------------------------- the operations, as 6.12 has them */
+/* -------------------------------------------------------- the operations */
 
-static dma_addr_t ppnic_op_map_page(struct device *dev, struct page *page,
-				    unsigned long offset, size_t size,
-				    enum dma_data_direction dir,
-				    unsigned long attrs)
-{
-	return ppnic_map_phys(dev, page_to_phys(page) + offset, size, dir);
-}
-
-static dma_addr_t ppnic_op_map_resource(struct device *dev, phys_addr_t phys,
-					size_t size,
-					enum dma_data_direction dir,
-					unsigned long attrs)
-{
-	return ppnic_map_mmio(dev, phys, size, dir);
-}
-
-static void ppnic_op_unmap(struct device *dev, dma_addr_t addr, size_t size,
-			   enum dma_data_direction dir, unsigned long attrs)
-{
-	ppnic_unmap(dev, addr, size, dir);
-}
+COMPAT_DMA_OPS(ppnic_map_phys, ppnic_map_mmio, ppnic_unmap)
 
 static unsigned long ppnic_op_merge_boundary(struct device *dev)
 {
@@ -336,10 +317,7 @@ static unsigned long ppnic_op_merge_boundary(struct device *dev)
 
 /* No alloc: the rings are the device's own memory and need no address. */
 static const struct dma_map_ops ppnic_dma_ops = {
-	.map_page = ppnic_op_map_page,
-	.unmap_page = ppnic_op_unmap,
-	.map_resource = ppnic_op_map_resource,
-	.unmap_resource = ppnic_op_unmap,
+	COMPAT_DMA_OPS_INIT,
 	.map_sg = ppnic_map_sg,
 	.unmap_sg = ppnic_unmap_sg,
 	.sync_single_for_cpu = ppnic_sync_single,
@@ -480,8 +458,7 @@ void ppnic_dma_exit(void)
 	/* The last put may still be on its way out of our text: under RCU if
 	 * it came from softirq, else as a task that was preempted there.
 	 */
-	synchronize_rcu();
-	synchronize_rcu_tasks();
+	compat_synchronize_text();
 
 	/* Waits for what kfree_rcu() still has. */
 	kmem_cache_destroy(ppnic_region_cache);

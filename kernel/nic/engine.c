@@ -668,7 +668,8 @@ void ppnic_engine_kick_waiters(struct ppnic_rxq *rxq)
 
 static void ppnic_reorder_timer(struct timer_list *t)
 {
-	struct ppnic_txq *txq = from_timer(txq, t, reorder_timer);
+	struct ppnic_txq *txq = container_of(t, struct ppnic_txq,
+					     reorder_timer);
 
 	set_bit(PPNIC_ENGINE_FLUSH, &txq->engine_flags);
 	ppnic_engine_kick(txq);

@@ -3,13 +3,15 @@
  * ppnic: ethtool, apart from RSS and ntuple (rss_ethtool.c) and the counters
  * of -S (stats.c).
  *
- * All ops run under RTNL.
+ * All ops run under the ops lock; those that stop the whole port have the RTNL
+ * too, as the peer's carrier depends on it.
  */
 #include <linux/ethtool.h>
 #include <linux/ethtool_netlink.h>
 #include <linux/log2.h>
 #include <linux/rtnetlink.h>
 
+#include "../compat/ethtool.h"
 #include "ppnic.h"
 
 /* Coalescing longer than this is a stalled link to any protocol above. */
@@ -274,7 +276,7 @@ static int ppnic_set_pauseparam(struct net_device *dev,
 				struct ethtool_pauseparam *pause)
 {
 	struct ppnic_port *port = netdev_priv(dev);
-	struct ppnic_port *peer = ppnic_peer_rtnl(port);
+	struct ppnic_port *peer;
 
 	/* Nobody to negotiate with. */
 	if (pause->autoneg)
@@ -284,8 +286,12 @@ static int ppnic_set_pauseparam(struct net_device *dev,
 	WRITE_ONCE(port->tx_pause, pause->tx_pause);
 	if (!pause->tx_pause)
 		ppnic_release_senders(port);
+
+	rcu_read_lock();
+	peer = rcu_dereference(port->peer);
 	if (!pause->rx_pause && peer)
 		ppnic_release_senders(peer);
+	rcu_read_unlock();
 	return 0;
 }
 
@@ -359,13 +365,11 @@ const struct ethtool_ops ppnic_ethtool_ops = {
 	.rxfh_per_ctx_key = true,
 	.rxfh_max_num_contexts = PPNIC_RSS_CONTEXTS,
 	.get_drvinfo = ppnic_get_drvinfo,
-	.get_link = ethtool_op_get_link,
+	COMPAT_ETHTOOL_RTNL_OPS(ppnic_set_ringparam, ppnic_set_channels),
 	.get_link_ksettings = ppnic_get_link_ksettings,
 	.get_ts_info = ethtool_op_get_ts_info,
 	.get_ringparam = ppnic_get_ringparam,
-	.set_ringparam = ppnic_set_ringparam,
 	.get_channels = ppnic_get_channels,
-	.set_channels = ppnic_set_channels,
 	.get_coalesce = ppnic_get_coalesce,
 	.set_coalesce = ppnic_set_coalesce,
 	.get_per_queue_coalesce = ppnic_get_per_queue_coalesce,
@@ -387,6 +391,6 @@ const struct ethtool_ops ppnic_ethtool_ops = {
 	.remove_rxfh_context = ppnic_remove_rxfh_context,
 	.get_rxfh_fields = ppnic_get_rxfh_fields,
 	.set_rxfh_fields = ppnic_set_rxfh_fields,
-	.get_rxnfc = ppnic_get_rxnfc,
+	COMPAT_ETHTOOL_RXNFC_OPS(ppnic_get_rxnfc, ppnic_get_rx_ring_count),
 	.set_rxnfc = ppnic_set_rxnfc,
 };

@@ -21,6 +21,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "../compat/netdev.h"
 #include "ppnic.h"
 
 #define PPNIC_MAX_HELD 65536
@@ -297,10 +298,12 @@ static ssize_t ppnic_hold_write(struct file *file, const char __user *from,
 	 */
 	if (!rtnl_trylock())
 		return restart_syscall();
+	compat_netdev_lock_ops(port->dev);
 	if (fields == 2)
 		err = ppnic_hold_some(port, queue, nr);
 	else
 		ppnic_return_kept(port);
+	compat_netdev_unlock_ops(port->dev);
 	rtnl_unlock();
 
 	return err ?: size;

@@ -21,6 +21,8 @@
 #include <linux/irqdomain.h>
 #include <linux/topology.h>
 
+#include "../compat/irq.h"
+#include "../compat/netdev.h"
 #include "ppnic.h"
 
 /* ------------------------------------------------------------ the irq_chip */
@@ -142,7 +144,7 @@ static int ppnic_irq_map(struct irq_domain *domain, unsigned int virq,
 	irq_set_chip_and_handler(virq, &ppnic_irq_chip, handle_edge_irq);
 	/* The next interrupt goes to the new CPU; no need to wait for one. */
 	irq_modify_status(virq, IRQ_NOREQUEST | IRQ_NOAUTOEN,
-			  IRQ_NOPROBE | IRQ_MOVE_PCNTXT);
+			  IRQ_NOPROBE | COMPAT_IRQ_MOVE_PCNTXT);
 	return 0;
 }
 
@@ -296,7 +298,7 @@ static irqreturn_t ppnic_irq_handler(int irq, void *data)
  *
  * Schedules the NAPI once: that poll finds what came in meanwhile, and arms.
  *
- * Context: process context, RTNL.
+ * Context: process context, ops lock.
  */
 void ppnic_irq_enable(struct ppnic_channel *ch)
 {
@@ -317,7 +319,7 @@ void ppnic_irq_enable(struct ppnic_channel *ch)
  * When it returns, neither handler nor timer runs, nor will until
  * ppnic_irq_enable(). Events are still welcome, and wait for that.
  *
- * Context: process context, RTNL. May sleep.
+ * Context: process context, ops lock. May sleep.
  */
 void ppnic_irq_disable(struct ppnic_channel *ch)
 {
@@ -366,8 +368,8 @@ void ppnic_irq_init(struct ppnic_channel *ch)
 	ch->closed = true;
 	ch->work = IRQ_WORK_INIT_HARD(ppnic_irq_deliver_local);
 	INIT_CSD(&ch->csd, ppnic_irq_deliver_remote, ch);
-	hrtimer_init(&ch->mod_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
-	ch->mod_timer.function = ppnic_irq_timer;
+	compat_hrtimer_setup(&ch->mod_timer, ppnic_irq_timer, CLOCK_MONOTONIC,
+			     HRTIMER_MODE_REL);
 
 	/* As 10G drivers have it. Outlives ifdown. */
 	ch->rx_mod.usecs = PPNIC_DEF_RX_USECS;
@@ -399,13 +401,13 @@ static int ppnic_channel_request(struct ppnic_channel *ch)
 	/* Only a start: irqbalance or the user may do better. */
 	mask = cpumask_of(cpumask_local_spread(ch->index, NUMA_NO_NODE));
 	irq_set_affinity_and_hint(virq, mask);
-	netif_napi_set_irq(&ch->napi, virq);
+	compat_napi_set_irq(&ch->napi, virq);
 	return 0;
 }
 
 static void ppnic_channel_free(struct ppnic_channel *ch)
 {
-	netif_napi_set_irq(&ch->napi, -1);
+	compat_napi_set_irq(&ch->napi, -1);
 	irq_update_affinity_hint(ch->virq, NULL);
 	free_irq(ch->virq, ch);
 	irq_dispose_mapping(ch->virq);
@@ -427,7 +429,7 @@ static void ppnic_domain_remove(struct ppnic_parent *parent)
  *
  * They are off until ppnic_irq_enable().
  *
- * Context: process context, RTNL.
+ * Context: process context, ops lock.
  * Return: 0, or an error and nothing was requested.
  */
 int ppnic_irq_request(struct ppnic_port *port)
@@ -467,7 +469,7 @@ err_free:
  * ppnic_irq_free() - give back what ppnic_irq_request() got
  * @port: the port, going down; its channels are disabled
  *
- * Context: process context, RTNL. May sleep.
+ * Context: process context, ops lock. May sleep.
  */
 void ppnic_irq_free(struct ppnic_port *port)
 {

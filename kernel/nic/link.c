@@ -7,8 +7,8 @@
  */
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
-#include <net/rtnetlink.h>
 
+#include "../compat/rtnetlink.h"
 #include "../include/ppnic_link.h"
 #include "ppnic.h"
 
@@ -73,10 +73,11 @@ static int ppnic_validate(struct nlattr *tb[], struct nlattr *data[],
 	return 0;
 }
 
-static int ppnic_newlink(struct net *src_net, struct net_device *dev,
-			 struct nlattr *tb[], struct nlattr *data[],
+static int ppnic_newlink(struct net_device *dev,
+			 struct rtnl_newlink_params *params,
 			 struct netlink_ext_ack *extack)
 {
+	struct nlattr **tb = params->tb, **data = params->data;
 	struct nlattr *peer_tb[IFLA_MAX + 1], **ptb = tb;
 	unsigned char assign_type = NET_NAME_ENUM;
 	struct ppnic_port *port, *peer_port;
@@ -111,7 +112,7 @@ static int ppnic_newlink(struct net *src_net, struct net_device *dev,
 		}
 	}
 
-	net = rtnl_link_get_net(src_net, ptb);
+	net = compat_newlink_peer_net(params, ptb);
 	if (IS_ERR(net))
 		return PTR_ERR(net);
 
@@ -166,6 +167,8 @@ err_put_net:
 	return err;
 }
 
+COMPAT_NEWLINK(ppnic_newlink)
+
 static void ppnic_dellink(struct net_device *dev, struct list_head *head)
 {
 	struct ppnic_port *port = netdev_priv(dev);
@@ -205,7 +208,7 @@ struct rtnl_link_ops ppnic_link_ops = {
 	.priv_size = sizeof(struct ppnic_port),
 	.setup = ppnic_setup,
 	.validate = ppnic_validate,
-	.newlink = ppnic_newlink,
+	COMPAT_NEWLINK_OPS(ppnic_newlink, PPNIC_INFO_PEER),
 	.dellink = ppnic_dellink,
 	.policy = ppnic_policy,
 	.maxtype = PPNIC_INFO_MAX,

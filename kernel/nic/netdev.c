@@ -8,6 +8,7 @@
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
 
+#include "../compat/netdev.h"
 #include "ppnic.h"
 
 /* All rings of a port; between allocation and ppnic_port_start() ours. */
@@ -68,14 +69,14 @@ err_free:
  *
  * Begins with a poll, for what came in meanwhile.
  *
- * Context: process, RTNL held.
+ * Context: process, ops lock held.
  */
 void ppnic_channel_enable(struct ppnic_channel *ch)
 {
 	if (ch->enabled)
 		return;
 	ch->enabled = true;
-	napi_enable(&ch->napi);
+	compat_napi_enable(&ch->napi);
 	ppnic_irq_enable(ch);
 }
 
@@ -84,7 +85,7 @@ void ppnic_channel_enable(struct ppnic_channel *ch)
  * @ch: the channel; no matter if disabled already, as after a queue restart
  *	that failed twice
  *
- * Context: process, RTNL held.
+ * Context: process, ops lock held.
  */
 void ppnic_channel_disable(struct ppnic_channel *ch)
 {
@@ -92,7 +93,7 @@ void ppnic_channel_disable(struct ppnic_channel *ch)
 		return;
 	ch->enabled = false;
 	ppnic_irq_disable(ch);
-	napi_disable(&ch->napi);
+	compat_napi_disable(&ch->napi);
 }
 
 /* Put @r to work. @r's arrays stay the caller's, emptied. */
@@ -149,7 +150,7 @@ static int ppnic_rings_empty(struct ppnic_port *port, struct ppnic_rings *r,
  * ppnic_release_senders() - let senders that this port holds back try again
  * @port: the port; its queues may be gone, or have stopped to pause
  *
- * Context: process.
+ * Context: any but hard interrupt.
  */
 void ppnic_release_senders(struct ppnic_port *port)
 {
@@ -169,7 +170,7 @@ void ppnic_release_senders(struct ppnic_port *port)
  * @split: header/data split
  * @extack: for the reason of a refusal; may be NULL
  *
- * Context: process, RTNL held.
+ * Context: process, RTNL and ops lock held.
  * Return: 0, or a negative errno with the port as it was.
  */
 int ppnic_port_resize(struct ppnic_port *port, u32 rx_ring, u32 tx_ring,
@@ -209,7 +210,7 @@ int ppnic_port_resize(struct ppnic_port *port, u32 rx_ring, u32 tx_ring,
  *
  * The caller has checked that nothing refers to queues that go.
  *
- * Context: process, RTNL held.
+ * Context: process, RTNL and ops lock held.
  * Return: 0, or a negative errno with the port as it was.
  */
 int ppnic_port_set_channels(struct ppnic_port *port, u32 rx, u32 tx)
@@ -359,13 +360,6 @@ static void ppnic_tx_timeout(struct net_device *dev, unsigned int index)
 	netif_tx_wake_queue(netdev_get_tx_queue(dev, index));
 }
 
-/* RX mode and addresses: the link is point to point, all is received and
- * eth_type_trans() sorts it.
- */
-static void ppnic_set_rx_mode(struct net_device *dev)
-{
-}
-
 static int ppnic_get_iflink(const struct net_device *dev)
 {
 	struct ppnic_port *port = netdev_priv(dev), *peer;
@@ -384,6 +378,9 @@ static int ppnic_init(struct net_device *dev)
 	struct ppnic_port *port = netdev_priv(dev);
 	int err = -ENOMEM;
 	u32 i;
+
+	/* Before the first lock is taken, the ops lock for NAPI's sake. */
+	netdev_lockdep_set_classes(dev);
 
 	port->dev = dev;
 	port->nr_channels = max(dev->num_rx_queues, dev->num_tx_queues);
@@ -435,7 +432,6 @@ static int ppnic_init(struct net_device *dev)
 	if (err)
 		goto err_napi;
 
-	netdev_lockdep_set_classes(dev);
 	ppnic_fault_add_port(port);
 	return 0;
 
@@ -502,7 +498,8 @@ const struct net_device_ops ppnic_netdev_ops = {
 	.ndo_features_check = ppnic_features_check,
 	.ndo_change_mtu = ppnic_change_mtu,
 	.ndo_tx_timeout = ppnic_tx_timeout,
-	.ndo_set_rx_mode = ppnic_set_rx_mode,
+	/* Point to point: all is received, and eth_type_trans() sorts it. */
+	COMPAT_NDO_RX_MODE_NOTHING,
 	.ndo_set_mac_address = eth_mac_addr,
 	.ndo_validate_addr = eth_validate_addr,
 	.ndo_get_stats64 = ppnic_get_stats64,

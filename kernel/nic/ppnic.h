@@ -20,6 +20,10 @@
  * Lock order: TX queue lock (core) -> ppnic_txq.engine_lock -> ppnic_rxq.lock.
  * All three are taken with bottom halves off; none in hard interrupt context
  * (netpoll is refused by IFF_DISABLE_NETPOLL).
+ *
+ * "The ops lock" is the netdev's own where the kernel has one, otherwise the
+ * RTNL (compat/netdev.h). What is marked [1] is changed with both and read with
+ * either.
  */
 #ifndef PPNIC_H
 #define PPNIC_H
@@ -51,7 +55,7 @@ static_assert(PPNIC_MAX_QUEUES <= BITS_PER_LONG);
 #define PPNIC_MIN_RING      64
 #define PPNIC_MAX_RING      8192
 #define PPNIC_MAX_MTU       9600
-#define PPNIC_HDR_MAX       256 /* the parser and TSO look no further */
+#define PPNIC_HDR_MAX       256   /* the parser and TSO look no further */
 #define PPNIC_MAX_SG        (MAX_SKB_FRAGS + 1)
 #define PPNIC_RSS_INDIR     128
 #define PPNIC_RSS_KEY       40
@@ -91,7 +95,7 @@ struct ppnic_parent {
 	atomic_t nr_regions;
 	atomic64_t faults;             /* accesses refused */
 	struct dentry *debugfs;        /* owned by fault.c */
-	struct irq_domain *irq_domain; /* while the port is up; irq.c, RTNL */
+	struct irq_domain *irq_domain; /* while the port is up; irq.c */
 	u64 dma_mask;
 	struct device_dma_parameters dma_parms;
 };
@@ -135,7 +139,7 @@ struct ppnic_channel {
 	struct napi_struct napi;
 	struct ppnic_port *port;
 	u16 index;
-	bool enabled;       /* NAPI may run (RTNL) */
+	bool enabled;       /* NAPI may run (ops lock) */
 	int virq;           /* 0 while the port is down */
 	int cpu;            /* effective affinity, by irq_chip */
 	bool masked;        /* by irq_chip */
@@ -218,7 +222,7 @@ enum ppnic_rss_flow {
 	PPNIC_RSS_FLOWS
 };
 
-/* One context; replaced as a whole under RTNL, read by the engine under RCU. */
+/* One context; replaced as a whole, ops lock; the engine reads under RCU. */
 struct ppnic_rss_ctx {
 	struct rcu_head rcu;
 	u8 key[PPNIC_RSS_KEY];
@@ -255,7 +259,7 @@ enum ppnic_verdict {
 };
 
 struct ppnic_steer {
-	struct list_head rules; /* by location; RTNL writes, RCU reads */
+	struct list_head rules; /* by location; ops lock writes, RCU reads */
 	u32 count;
 };
 
@@ -466,8 +470,8 @@ struct ppnic_rxq {
 	u16 index;
 	spinlock_t lock;         /* device side: mem.*.cons, cq_prod, hw */
 	struct ppnic_rx_mem mem; /* exchanged with napi off and lock held */
-	struct ppiov_binding *binding; /* of ppiov, or NULL; RTNL */
-	bool restart;                  /* wants memory again; RTNL */
+	struct ppiov_binding *binding; /* of ppiov, or NULL; [1] */
+	bool restart;                  /* wants memory again; [1] */
 	bool started;                  /* under lock */
 	bool storm;                    /* pause ran out; drop until refilled */
 	bool pausing;                  /* under lock: senders are held back */
@@ -583,8 +587,8 @@ struct ppnic_port {
 	u32 nr_channels;
 	u32 rx_ring; /* descriptors, power of two */
 	u32 tx_ring;
-	bool split;    /* tcp-data-split is on (RTNL) */
-	bool up;       /* rings exist (RTNL) */
+	bool split;    /* tcp-data-split is on [1] */
+	bool up;       /* rings exist [1] */
 	bool rx_pause; /* ethtool -A: heed the peer's pause */
 	bool tx_pause; /* ethtool -A: pause the peer */
 	u32 pause_ms;  /* pfc-prevention-tout */

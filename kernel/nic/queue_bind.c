@@ -6,6 +6,7 @@
  * A queue keeps its binding while the port is down, and through changes of
  * rings and channels; whoever makes memory for it asks (rx_source.c).
  */
+#include "../compat/netdev.h"
 #include "../compat/page_pool.h"
 #include "../include/ppiov/binding.h"
 #include "ppnic.h"
@@ -22,9 +23,9 @@ static u32 ppnic_bind_nr_queues(struct net_device *dev)
 	return dev->real_num_rx_queues;
 }
 
-static int ppnic_bind(struct net_device *dev, u32 queue,
-		      struct ppiov_binding *binding,
-		      struct netlink_ext_ack *extack)
+static int ppnic_bind_locked(struct net_device *dev, u32 queue,
+			     struct ppiov_binding *binding,
+			     struct netlink_ext_ack *extack)
 {
 	struct ppnic_port *port = netdev_priv(dev);
 	struct ppnic_rxq *rxq = &port->rxqs[queue];
@@ -60,15 +61,29 @@ static int ppnic_bind(struct net_device *dev, u32 queue,
 	return err;
 }
 
+static int ppnic_bind(struct net_device *dev, u32 queue,
+		      struct ppiov_binding *binding,
+		      struct netlink_ext_ack *extack)
+{
+	int err;
+
+	compat_netdev_lock_ops(dev);
+	err = ppnic_bind_locked(dev, queue, binding, extack);
+	compat_netdev_unlock_ops(dev);
+	return err;
+}
+
 static void ppnic_unbind(struct net_device *dev, u32 queue)
 {
 	struct ppnic_port *port = netdev_priv(dev);
 	struct ppnic_rxq *rxq = &port->rxqs[queue];
 
 	ASSERT_RTNL();
+	compat_netdev_lock_ops(dev);
 	rxq->binding = NULL;
 	if (port->up && ppnic_queue_restart(rxq))
 		ppnic_queue_take_down(rxq);
+	compat_netdev_unlock_ops(dev);
 }
 
 static const struct ppiov_nic_ops ppnic_bind_ops = {

@@ -6,10 +6,12 @@
  * The core calls these when a memory provider is bound to or unbound from a
  * queue (net/core/netdev_rx_queue.c, netdev_rx_queue_restart()): mem_alloc for
  * the new memory, stop to get the old, start with the new, mem_free of the
- * old; on failure of start, start with the old one. The core of 6.12 does so
- * for a port that is down as well.
+ * old; on failure of start, start with the old one. The core of 6.12 does all
+ * of it for a port that is down as well, later ones only mem_alloc and
+ * mem_free. It has the ops lock, and not always the RTNL.
  */
 #include "../compat/netdev.h"
+#include "../compat/queue_mgmt.h"
 #include "ppnic.h"
 
 /* How long a queue that got no memory waits before it asks again. */
@@ -87,12 +89,13 @@ static int ppnic_queue_stop(struct net_device *dev, void *per_queue_mem,
 	return 0;
 }
 
+COMPAT_QUEUE_OPS(ppnic_queue_mem_alloc, ppnic_queue_start)
+
 const struct netdev_queue_mgmt_ops ppnic_queue_mgmt_ops = {
 	.ndo_queue_mem_size = sizeof(struct ppnic_queue_mem),
-	.ndo_queue_mem_alloc = ppnic_queue_mem_alloc,
 	.ndo_queue_mem_free = ppnic_queue_mem_free,
-	.ndo_queue_start = ppnic_queue_start,
 	.ndo_queue_stop = ppnic_queue_stop,
+	COMPAT_QUEUE_OPS_INIT,
 };
 
 /* A queue without memory, of a port that is up. */
@@ -108,7 +111,7 @@ static void ppnic_queue_later(struct ppnic_rxq *rxq)
  *
  * As the core's netdev_rx_queue_restart() does it, and with the same faults.
  *
- * Context: process, RTNL held.
+ * Context: process, RTNL and ops lock held.
  * Return: 0, or an error with the queue as it was. A queue that could be
  * started neither with the new nor with the old memory waits for more.
  */
@@ -119,11 +122,11 @@ int ppnic_queue_restart(struct ppnic_rxq *rxq)
 	int err;
 
 	ASSERT_RTNL();
-	compat_netdev_lock_ops(dev);
+	compat_netdev_assert_ops_locked(dev);
 
 	err = ppnic_queue_mem_alloc(dev, &new, rxq->index);
 	if (err)
-		goto out;
+		return err;
 	err = ppnic_queue_stop(dev, &old, rxq->index);
 	if (err)
 		goto free_new;
@@ -138,8 +141,6 @@ int ppnic_queue_restart(struct ppnic_rxq *rxq)
 	}
 free_new:
 	ppnic_queue_mem_free(dev, &new);
-out:
-	compat_netdev_unlock_ops(dev);
 	return err;
 }
 
@@ -150,7 +151,7 @@ out:
  * It is started as soon as there is memory for it. Meanwhile frames for it
  * wait or are dropped, as during any restart; the queue pair's TX goes on.
  *
- * Context: process, RTNL held.
+ * Context: process, RTNL and ops lock held.
  */
 void ppnic_queue_take_down(struct ppnic_rxq *rxq)
 {
@@ -159,14 +160,13 @@ void ppnic_queue_take_down(struct ppnic_rxq *rxq)
 	struct ppnic_rx_mem old;
 
 	ASSERT_RTNL();
+	compat_netdev_assert_ops_locked(port->dev);
 	if (!port->up)
 		return;
 
-	compat_netdev_lock_ops(port->dev);
 	ppnic_channel_disable(ch);
 	ppnic_rx_stop(rxq, &old);
 	ppnic_channel_enable(ch);
-	compat_netdev_unlock_ops(port->dev);
 
 	ppnic_rx_mem_free(rxq, &old);
 	ppnic_queue_later(rxq);

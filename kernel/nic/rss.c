@@ -3,13 +3,13 @@
  * ppnic: receive side scaling, the device's half.
  *
  * A context is a key, a table and the choice of hashed fields. Writers hold
- * RTNL and swap a context for a changed copy; the engine reads under RCU and
- * so never sees half a change.
+ * the ops lock and swap a context for a changed copy; the engine reads under
+ * RCU and so never sees half a change.
  */
-#include <linux/rtnetlink.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 
+#include "../compat/netdev.h"
 #include "ppnic.h"
 
 #define PPNIC_RSS_IP (RXH_IP_SRC | RXH_IP_DST)
@@ -162,21 +162,22 @@ u16 ppnic_rss_lookup(struct ppnic_port *port, u32 id,
  * @port: port
  * @id: context, 0 for the default one
  *
- * Context: RTNL, which also keeps what is returned alive.
+ * Context: ops lock, which also keeps what is returned alive.
  * Return: the context, or NULL if there is none of that number.
  */
 struct ppnic_rss_ctx *ppnic_rss_ctx_get(struct ppnic_port *port, u32 id)
 {
 	if (id >= PPNIC_RSS_CONTEXTS)
 		return NULL;
-	return rtnl_dereference(port->rss.ctx[id]);
+	return rcu_dereference_protected(port->rss.ctx[id],
+					 compat_netdev_ops_locked(port->dev));
 }
 
 /**
  * ppnic_rss_ctx_new - a context with the defaults
  * @port: port
  *
- * Context: RTNL, may sleep.
+ * Context: ops lock, may sleep.
  * Return: a context that belongs to the caller until ppnic_rss_ctx_set() or
  * kfree(); NULL without memory.
  */
@@ -201,7 +202,7 @@ struct ppnic_rss_ctx *ppnic_rss_ctx_new(struct ppnic_port *port)
  * @port: port
  * @id: an existing context
  *
- * Context: RTNL, may sleep.
+ * Context: ops lock, may sleep.
  * Return: as ppnic_rss_ctx_new().
  */
 struct ppnic_rss_ctx *ppnic_rss_ctx_dup(struct ppnic_port *port, u32 id)
@@ -216,13 +217,13 @@ struct ppnic_rss_ctx *ppnic_rss_ctx_dup(struct ppnic_port *port, u32 id)
  * @id: which
  * @ctx: from ppnic_rss_ctx_new() or _dup(), now the port's; NULL: take away
  *
- * Context: RTNL.
+ * Context: ops lock.
  */
 void ppnic_rss_ctx_set(struct ppnic_port *port, u32 id,
 		       struct ppnic_rss_ctx *ctx)
 {
 	ctx = rcu_replace_pointer(port->rss.ctx[id], ctx,
-				  lockdep_rtnl_is_held());
+				  compat_netdev_ops_locked(port->dev));
 	if (ctx)
 		kfree_rcu(ctx, rcu);
 }
@@ -245,7 +246,7 @@ static bool rss_reaches(const struct ppnic_rss_ctx *ctx, u32 first_gone)
  * The default context counts only if its table was set by the user: else
  * ppnic_rss_spread() makes a new one.
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: true if a table points to a queue from @first_gone on.
  */
 bool ppnic_rss_in_use(struct ppnic_port *port, u32 first_gone)
@@ -269,7 +270,7 @@ bool ppnic_rss_in_use(struct ppnic_port *port, u32 first_gone)
  * A table that the user set stays. To be called before queues go and after
  * they came.
  *
- * Context: RTNL, may sleep.
+ * Context: ops lock, may sleep.
  * Return: 0, -EBUSY if a table would lose queues, -ENOMEM. Nothing changes
  * then.
  */
@@ -296,7 +297,7 @@ int ppnic_rss_spread(struct ppnic_port *port, u32 nr_queues)
  * ppnic_rss_init - make the default context
  * @port: port, with its number of RX queues known
  *
- * Context: RTNL, may sleep.
+ * Context: ops lock, may sleep.
  * Return: 0 or -ENOMEM.
  */
 int ppnic_rss_init(struct ppnic_port *port)

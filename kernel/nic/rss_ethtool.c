@@ -2,7 +2,7 @@
 /*
  * ppnic: receive side scaling, the user's half: ethtool -x, -X, -n, -N.
  *
- * All ops run under RTNL. The core keeps its own copy of each context other
+ * All ops run under the ops lock. The core keeps its copy of each context other
  * than 0 (struct ethtool_rxfh_context) and answers reads from it; the driver
  * has to fill in what the user left open when a context is created.
  */
@@ -18,7 +18,7 @@
  * ppnic_get_rxfh_key_size - ethtool op
  * @dev: netdev
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: bytes of a hash key.
  */
 u32 ppnic_get_rxfh_key_size(struct net_device *dev)
@@ -30,7 +30,7 @@ u32 ppnic_get_rxfh_key_size(struct net_device *dev)
  * ppnic_get_rxfh_indir_size - ethtool op
  * @dev: netdev
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: entries of an indirection table.
  */
 u32 ppnic_get_rxfh_indir_size(struct net_device *dev)
@@ -43,7 +43,7 @@ u32 ppnic_get_rxfh_indir_size(struct net_device *dev)
  * @dev: netdev
  * @rxfh: asks with rss_context; only what it has room for is filled in
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: 0, or -ENOENT if there is no such context.
  */
 int ppnic_get_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh)
@@ -152,7 +152,7 @@ err_free:
  * @rxfh: what to change
  * @extack: says what was refused
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: 0; -EOPNOTSUPP for another hash or transformation, -EINVAL for a
  * queue not in use, -ENOMEM.
  */
@@ -169,7 +169,7 @@ int ppnic_set_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh,
  * @rxfh: what the user asks for; the core has chosen the number
  * @extack: says what was refused
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: as ppnic_set_rxfh().
  */
 int ppnic_create_rxfh_context(struct net_device *dev,
@@ -216,7 +216,7 @@ err_free:
  * @rxfh: what to change
  * @extack: says what was refused
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: as ppnic_set_rxfh(), or -ENOENT if there is no such context.
  */
 int ppnic_modify_rxfh_context(struct net_device *dev,
@@ -237,7 +237,7 @@ int ppnic_modify_rxfh_context(struct net_device *dev,
  * The core also calls this for each context left when the netdev goes, and
  * then takes no answer: what stays is freed by ppnic_rss_free().
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: 0; -EBUSY while an ntuple rule points to the context.
  */
 int ppnic_remove_rxfh_context(struct net_device *dev,
@@ -259,7 +259,7 @@ int ppnic_remove_rxfh_context(struct net_device *dev,
  * ppnic_get_rx_ring_count - ethtool op: how far a table or a rule may point
  * @dev: netdev
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: number of RX queues in use.
  */
 u32 ppnic_get_rx_ring_count(struct net_device *dev)
@@ -294,7 +294,7 @@ static bool rss_flow_fixed(u32 flow_type)
  * @dev: netdev
  * @fields: flow type and context; receives RXH_*
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: 0; -EOPNOTSUPP for a flow the device doesn't hash on its own,
  * -ENOENT if there is no such context.
  */
@@ -325,7 +325,7 @@ int ppnic_get_rxfh_fields(struct net_device *dev,
  * @fields: flow type, context and any of the two addresses and two ports
  * @extack: says what was refused
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: 0; -EOPNOTSUPP for a flow or field the device can't hash, -EINVAL
  * for half a pair under symmetric-xor, -ENOENT if there is no such context,
  * -ENOMEM.
@@ -383,7 +383,7 @@ int ppnic_set_rxfh_fields(struct net_device *dev,
  * @cmd: the question, receives the answer
  * @locs: room for the locations of all rules, with ETHTOOL_GRXCLSRLALL
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: 0 or an errno, as ppnic_steer_get_rxnfc().
  */
 int ppnic_get_rxnfc(struct net_device *dev, struct ethtool_rxnfc *cmd,
@@ -401,7 +401,7 @@ int ppnic_get_rxnfc(struct net_device *dev, struct ethtool_rxnfc *cmd,
  * @dev: netdev
  * @cmd: the rule; receives the location that was taken
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: 0 or an errno, as ppnic_steer_set_rxnfc().
  */
 int ppnic_set_rxnfc(struct net_device *dev, struct ethtool_rxnfc *cmd)

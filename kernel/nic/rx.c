@@ -12,6 +12,7 @@
 #include <linux/skbuff.h>
 #include <net/gro.h>
 
+#include "../compat/netdev.h"
 #include "../compat/page_pool.h"
 #include "ppnic.h"
 
@@ -142,11 +143,11 @@ static void ppnic_ring_free(struct ppnic_rx_ring *ring)
  * @port: the port
  * @index: RX queue, below dev->num_rx_queues
  *
- * Context: process, RTNL held.
+ * Context: process, ops lock held.
  */
 bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index)
 {
-	ASSERT_RTNL();
+	compat_netdev_assert_ops_locked(port->dev);
 	return port->rxqs[index].binding ||
 	       compat_rxq_has_provider(port->dev, index);
 }
@@ -162,7 +163,7 @@ bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index)
  * whose buffers the socket still has): that is no error, the refill timer
  * tries again. Host pages are another matter.
  *
- * Context: process, RTNL held (page_pool reads the queue's provider).
+ * Context: process, ops lock held (page_pool reads the queue's provider).
  * Return: 0, -EINVAL for a provider without split, -EBUSY for two providers,
  * -ENOMEM, or what the making of a pool says.
  */
@@ -234,7 +235,7 @@ void ppnic_rx_mem_free(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
  * @rxq: stopped queue
  * @mem: moved into the queue, zero afterwards
  *
- * Context: process, RTNL held, the channel's NAPI disabled.
+ * Context: process, ops lock held, the channel's NAPI disabled.
  */
 void ppnic_rx_start(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 {
@@ -274,7 +275,7 @@ void ppnic_rx_start(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
  * Frames that were received and not yet polled are dropped with the memory,
  * and counted as those that come while it is down.
  *
- * Context: process, RTNL held, the channel's NAPI disabled.
+ * Context: process, ops lock held, the channel's NAPI disabled.
  */
 void ppnic_rx_stop(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 {
@@ -482,7 +483,7 @@ int ppnic_rx_poll(struct ppnic_rxq *rxq, int budget)
 /* A refill that fell short, or a fault that held buffers: poll again. */
 static void ppnic_refill_timer(struct timer_list *t)
 {
-	struct ppnic_rxq *rxq = from_timer(rxq, t, refill_timer);
+	struct ppnic_rxq *rxq = container_of(t, struct ppnic_rxq, refill_timer);
 
 	napi_schedule(&rxq->port->channels[rxq->index].napi);
 }
@@ -490,7 +491,7 @@ static void ppnic_refill_timer(struct timer_list *t)
 /* Senders were held back for as long as they put up with? */
 static void ppnic_pause_timer(struct timer_list *t)
 {
-	struct ppnic_rxq *rxq = from_timer(rxq, t, pause_timer);
+	struct ppnic_rxq *rxq = container_of(t, struct ppnic_rxq, pause_timer);
 	unsigned long end;
 	bool over = false;
 

@@ -251,7 +251,7 @@ static_assert(PPIOV_CARRIER_MAX_PAGES <= PPIOV_CARRIER_MAX_IOVS);
  * @ring: without a source; @mask and @room are set
  * @offset: of what the device writes, in a buffer
  *
- * Context: process, RTNL held.
+ * Context: process, ops lock held.
  * Return: 0 or what page_pool_create() says.
  */
 int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
@@ -267,7 +267,7 @@ int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
  * @rxq: the queue
  * @ring: without a source; @mask is set, @room is filled in
  *
- * Context: process, RTNL held.
+ * Context: process, ops lock held.
  * Return: 0, -EBUSY if core and ppiov have both bound the queue, -ENOMEM, or
  * what the provider says.
  */

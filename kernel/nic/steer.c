@@ -357,7 +357,7 @@ err_free:
 	return ERR_PTR(err);
 }
 
-/* -------------------------------------------------- the list, under RTNL */
+/* -------------------------------------------------- the list, ops lock */
 
 static struct steer_rule *rule_find(struct ppnic_port *port, u32 location)
 {
@@ -449,7 +449,7 @@ static void rule_del(struct ppnic_port *port, struct steer_rule *rule)
  *	use replaces its rule, and RX_CLS_LOC_* is overwritten with the
  *	location taken
  *
- * Context: RTNL, may sleep.
+ * Context: ops lock, may sleep.
  * Return: 0; -EOPNOTSUPP for an unknown command, flow type or field, or with
  * ntuple off; -EINVAL for a queue not in use, a virtual function, an unknown
  * RSS context or a location out of range; -ENOSPC if all are taken; -ENOENT
@@ -479,7 +479,7 @@ int ppnic_steer_set_rxnfc(struct ppnic_port *port, struct ethtool_rxnfc *cmd)
  * @cmd: ETHTOOL_GRXCLSRLCNT, _GRXCLSRULE or _GRXCLSRLALL; receives the answer
  * @locs: room for cmd->rule_cnt locations, with _GRXCLSRLALL
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: 0; -EOPNOTSUPP for another command, -ENOENT if there is no such
  * rule, -EMSGSIZE if @locs is too small.
  */
@@ -519,7 +519,7 @@ int ppnic_steer_get_rxnfc(struct ppnic_port *port, struct ethtool_rxnfc *cmd,
  * @port: port
  * @first_gone: lowest RX queue that would go
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: true if a rule points to a queue from @first_gone on.
  */
 bool ppnic_steer_in_use(struct ppnic_port *port, u32 first_gone)
@@ -537,7 +537,7 @@ bool ppnic_steer_in_use(struct ppnic_port *port, u32 first_gone)
  * @port: port
  * @ctx: the context
  *
- * Context: RTNL.
+ * Context: ops lock.
  * Return: true if so.
  */
 bool ppnic_steer_uses_context(struct ppnic_port *port, u32 ctx)
@@ -566,7 +566,7 @@ void ppnic_steer_init(struct ppnic_port *port)
  * ppnic_steer_free - drop all rules
  * @port: port
  *
- * Context: RTNL, or nobody else is left. The engine may still be reading.
+ * Context: ops lock, or nobody else is left. The engine may still be reading.
  */
 void ppnic_steer_free(struct ppnic_port *port)
 {

@@ -335,7 +335,7 @@ void ppnic_tx_mem_free(struct ppnic_tx_mem *mem)
  * @txq: stopped queue
  * @mem: moved into the queue, zero afterwards
  *
- * Context: process, RTNL held, the channel's NAPI disabled.
+ * Context: process, ops lock held, the channel's NAPI disabled.
  */
 void ppnic_tx_start(struct ppnic_txq *txq, struct ppnic_tx_mem *mem)
 {
@@ -365,7 +365,7 @@ void ppnic_tx_start(struct ppnic_txq *txq, struct ppnic_tx_mem *mem)
  *
  * What was not sent yet is dropped with SKB_DROP_REASON_QUEUE_PURGE.
  *
- * Context: process, RTNL held, no xmit running, the channel's NAPI disabled.
+ * Context: process, ops lock held, no xmit, the channel's NAPI disabled.
  */
 void ppnic_tx_stop(struct ppnic_txq *txq, struct ppnic_tx_mem *mem)
 {
