@@ -107,4 +107,14 @@ static inline void compat_rx_mode_nothing(struct net_device *dev)
 }
 #endif
 
+/* The device can send from memory that the CPU can't read. */
+static inline void compat_netdev_set_netmem_tx(struct net_device *dev)
+{
+#ifdef HAVE_NETMEM_TX_DMA
+	dev->netmem_tx = NETMEM_TX_DMA;
+#elif defined(HAVE_NETMEM_TX)
+	dev->netmem_tx = true;
+#endif
+}
+
 #endif /* PPIOV_COMPAT_NETDEV_H */

@@ -8,6 +8,7 @@
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
 
+#include "../compat/netdev.h"
 #include "../compat/rtnetlink.h"
 #include "../include/ppnic_link.h"
 #include "ppnic.h"
@@ -41,6 +42,10 @@ static void ppnic_setup(struct net_device *dev)
 	dev->vlan_features = PPNIC_FEATURES &
 			     ~(NETIF_F_NTUPLE | NETIF_F_GRO_HW);
 	netif_set_tso_max_size(dev, GSO_LEGACY_MAX_SIZE);
+	/* The engine reads memory by DMA address only: device memory is none
+	 * other.
+	 */
+	compat_netdev_set_netmem_tx(dev);
 }
 
 static int ppnic_validate(struct nlattr *tb[], struct nlattr *data[],

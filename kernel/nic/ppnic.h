@@ -499,10 +499,17 @@ struct ppnic_txd {
 #define PPNIC_TXD_CSUM BIT(0)
 #define PPNIC_TXD_GSO  BIT(1)
 
+/* Who mapped what a TX descriptor points at, and so how to unmap it. */
+enum ppnic_tx_map {
+	PPNIC_TX_SINGLE,
+	PPNIC_TX_PAGE,
+	PPNIC_TX_BOUND, /* device memory: whoever bound it to the port */
+};
+
 /* The driver's shadow of a TX descriptor. */
 struct ppnic_tx_buf {
 	struct sk_buff *skb; /* first descriptor only */
-	bool is_page;        /* unmap with dma_unmap_page() */
+	enum ppnic_tx_map map;
 };
 
 /* What a TX queue has while it is up; moved by assignment. */

@@ -31,10 +31,16 @@ static void ppnic_tx_unmap(struct ppnic_txq *txq, u32 slot)
 	struct device *dev = &txq->port->parent->dev;
 	struct ppnic_txd *txd = &txq->mem.desc[slot];
 
-	if (txq->mem.buf[slot].is_page)
-		dma_unmap_page(dev, txd->addr, txd->len, DMA_TO_DEVICE);
-	else
+	switch (txq->mem.buf[slot].map) {
+	case PPNIC_TX_SINGLE:
 		dma_unmap_single(dev, txd->addr, txd->len, DMA_TO_DEVICE);
+		break;
+	case PPNIC_TX_PAGE:
+		dma_unmap_page(dev, txd->addr, txd->len, DMA_TO_DEVICE);
+		break;
+	case PPNIC_TX_BOUND:
+		break;
+	}
 }
 
 /* Map the linear part and each frag. Returns descriptors used, or -errno. */
@@ -51,7 +57,7 @@ static int ppnic_tx_map(struct ppnic_txq *txq, struct sk_buff *skb)
 					   DMA_TO_DEVICE);
 		if (dma_mapping_error(dev, txd->addr))
 			return -ENOMEM;
-		txq->mem.buf[txq->prod & mask].is_page = false;
+		txq->mem.buf[txq->prod & mask].map = PPNIC_TX_SINGLE;
 		n++;
 	}
 
@@ -60,12 +66,17 @@ static int ppnic_tx_map(struct ppnic_txq *txq, struct sk_buff *skb)
 		u32 slot = (txq->prod + n) & mask;
 		struct ppnic_txd *txd = &txq->mem.desc[slot];
 
+		/* Device memory was mapped for the port when it was bound to
+		 * it; the core has seen to it that it is this one.
+		 */
 		txd->len = skb_frag_size(frag);
 		txd->addr = skb_frag_dma_map(dev, frag, 0, txd->len,
 					     DMA_TO_DEVICE);
 		if (dma_mapping_error(dev, txd->addr))
 			goto err_unmap;
-		txq->mem.buf[slot].is_page = true;
+		txq->mem.buf[slot].map = skb_frag_is_net_iov(frag) ?
+						 PPNIC_TX_BOUND :
+						 PPNIC_TX_PAGE;
 		n++;
 	}
 	return n;
