@@ -28,7 +28,35 @@
 #define COMPAT_ETHTOOL_RXNFC_OPS(rxnfc, ring_count) \
 	.get_rxnfc = rxnfc, .get_rx_ring_count = ring_count
 #else
-#define COMPAT_ETHTOOL_RXNFC_OPS(rxnfc, ring_count) .get_rxnfc = rxnfc
+#define COMPAT_ETHTOOL_RXNFC_OPS(rxnfc, ...) .get_rxnfc = rxnfc
 #endif
+
+/* hds-thresh: frames longer than this are split, if any. */
+#ifdef HAVE_HDS_THRESH
+#define COMPAT_RING_USE_HDS_THRS ETHTOOL_RING_USE_HDS_THRS
+#else
+#define COMPAT_RING_USE_HDS_THRS 0
+#endif
+
+static inline void
+compat_hds_thresh_report(struct kernel_ethtool_ringparam *kring, u32 thresh,
+			 u32 max)
+{
+#ifdef HAVE_HDS_THRESH
+	kring->hds_thresh = thresh;
+	kring->hds_thresh_max = max;
+#endif
+}
+
+/* Returns what the user asks for, which the core has checked. */
+static inline u32
+compat_hds_thresh(const struct kernel_ethtool_ringparam *kring)
+{
+#ifdef HAVE_HDS_THRESH
+	return kring->hds_thresh;
+#else
+	return 0;
+#endif
+}
 
 #endif /* PPIOV_COMPAT_ETHTOOL_H */

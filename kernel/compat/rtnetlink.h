@@ -37,10 +37,9 @@ struct rtnl_newlink_params {
 			.tb = tb,                                             \
 			.data = data,                                         \
 		};                                                            \
-                                                                              \
 		return name(dev, &params, extack);                            \
 	}
-#define COMPAT_NEWLINK_OPS(name, peer) .newlink = name##_compat
+#define COMPAT_NEWLINK_OPS(name, ...) .newlink = name##_compat
 #endif
 
 /* The peer's netns, with a reference. @tb: the peer's attributes. */

@@ -317,7 +317,7 @@ static unsigned long ppnic_op_merge_boundary(struct device *dev)
 
 /* No alloc: the rings are the device's own memory and need no address. */
 static const struct dma_map_ops ppnic_dma_ops = {
-	COMPAT_DMA_OPS_INIT,
+	COMPAT_DMA_OPS_INIT(ppnic_map_phys, ppnic_unmap),
 	.map_sg = ppnic_map_sg,
 	.unmap_sg = ppnic_unmap_sg,
 	.sync_single_for_cpu = ppnic_sync_single,

@@ -4,6 +4,8 @@
  *
  *  - addresses come from a running counter, so an old one stays invalid for
  *    as long as the address space allows;
+ *  - a large region begins at a multiple of its size, or of 2 MiB, so that
+ *    large buffers can be cut from it;
  *  - an unmapped page follows each region, so an overrun hits nothing;
  *  - addresses start above what RAM has, so a physical address hits nothing;
  *  - the direction of the mapping is the permission.
@@ -12,6 +14,7 @@
  * softirq context, hence the _bh lock and GFP_ATOMIC; lookups are under RCU
  * only.
  */
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/seq_file.h>
@@ -21,6 +24,7 @@
 
 #define PPNIC_IOVA_BASE  SZ_1T /* above the RAM of any test machine */
 #define PPNIC_IOVA_TRIES 4096  /* live ranges skipped before giving up */
+#define PPNIC_IOVA_ALIGN (SZ_2M >> PAGE_SHIFT)
 
 /**
  * ppnic_iova_base() - the first page number given out
@@ -77,26 +81,31 @@ static int ppnic_region_enter(struct ppnic_parent *p, struct ppnic_region *r,
 int ppnic_region_add(struct ppnic_parent *p, struct ppnic_region *r)
 {
 	u64 end = min_t(u64, p->dma_mask >> PAGE_SHIFT, ULONG_MAX - 1);
-	unsigned long nr = ppnic_region_nr_pages(r);
+	unsigned long nr = ppnic_region_nr_pages(r), align, take;
 	unsigned long offset = offset_in_page(r->start);
 	unsigned int tries;
 	int err = -ENOSPC;
 	u64 first;
 
-	if (nr >= end - ppnic_iova_base(p))
+	align = min_t(unsigned long, roundup_pow_of_two(nr), PPNIC_IOVA_ALIGN);
+	if (nr + align >= end - ppnic_iova_base(p))
+		align = 1; /* in a narrow address space */
+	take = nr + align; /* 1 for the guard, the rest to choose from */
+	if (take > end - ppnic_iova_base(p))
 		return -ENOSPC;
 
 	for (tries = 0; tries < PPNIC_IOVA_TRIES; tries++) {
-		first = atomic64_fetch_add(nr + 1, &p->next_iova);
-		if (first + nr >= end) {
+		first = atomic64_fetch_add(take, &p->next_iova);
+		if (first + take > end) {
 			/* If this fails, another caller went past the end as
 			 * well, and the last one to do so succeeds.
 			 */
-			atomic64_cmpxchg(&p->next_iova, first + nr + 1,
+			atomic64_cmpxchg(&p->next_iova, first + take,
 					 ppnic_iova_base(p));
 			continue;
 		}
 
+		first = round_up(first, align);
 		r->start = (first << PAGE_SHIFT) + offset;
 		err = ppnic_region_enter(p, r, first, nr);
 		if (!err) {

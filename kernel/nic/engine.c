@@ -104,9 +104,10 @@ struct ppnic_need {
 	u32 data;
 };
 
-static bool ppnic_need(const struct ppnic_rx_mem *mem,
-		       const struct ppnic_frame *f, struct ppnic_need *need)
+static bool ppnic_need(const struct ppnic_rxq *rxq, const struct ppnic_frame *f,
+		       struct ppnic_need *need)
 {
+	const struct ppnic_rx_mem *mem = &rxq->mem;
 	u32 len = f->hdr_len + f->data_len;
 
 	/* Only TCP is split; what is not goes to host buffers as a whole,
@@ -114,7 +115,8 @@ static bool ppnic_need(const struct ppnic_rx_mem *mem,
 	 */
 	if (ppnic_ring_exists(&mem->data) && f->h.l4 == PPNIC_L4_TCP &&
 	    f->h.hdr_len && !f->h.is_frag && f->data_len &&
-	    f->h.frame_len == len && !ppnic_is_urgent(f)) {
+	    f->h.frame_len == len && !ppnic_is_urgent(f) &&
+	    len > READ_ONCE(rxq->port->hds_thresh)) {
 		need->host = 1;
 		need->data = DIV_ROUND_UP(f->data_len, mem->data.room);
 		return need->data <= mem->data.max_bufs;
@@ -291,7 +293,7 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 		goto out;
 	}
 
-	if (!ppnic_need(&rxq->mem, f, &need)) {
+	if (!ppnic_need(rxq, f, &need)) {
 		hw_inc(rxq, too_long);
 		reason = SKB_DROP_REASON_PKT_TOO_BIG;
 		goto out;

@@ -48,10 +48,13 @@ static void ppnic_get_ringparam(struct net_device *dev,
 
 	ring->rx_max_pending = PPNIC_MAX_RING;
 	ring->tx_max_pending = PPNIC_MAX_RING;
-	ring->rx_pending = port->rx_ring;
-	ring->tx_pending = port->tx_ring;
-	kring->tcp_data_split = port->split ? ETHTOOL_TCP_DATA_SPLIT_ENABLED :
-					      ETHTOOL_TCP_DATA_SPLIT_DISABLED;
+	ring->rx_pending = port->cfg.rx;
+	ring->tx_pending = port->cfg.tx;
+	kring->rx_buf_len = port->cfg.buf_len;
+	kring->tcp_data_split = port->cfg.split ?
+					ETHTOOL_TCP_DATA_SPLIT_ENABLED :
+					ETHTOOL_TCP_DATA_SPLIT_DISABLED;
+	compat_hds_thresh_report(kring, port->hds_thresh, PPNIC_MAX_HDS);
 }
 
 static bool port_has_provider(struct ppnic_port *port, u32 first)
@@ -70,33 +73,59 @@ static u32 ring_size(u32 wanted)
 					  PPNIC_MAX_RING));
 }
 
+static bool ring_cfg_equal(const struct ppnic_ring_cfg *a,
+			   const struct ppnic_ring_cfg *b)
+{
+	return a->rx == b->rx && a->tx == b->tx && a->buf_len == b->buf_len &&
+	       a->split == b->split;
+}
+
 /* Split is off unless asked for, so "auto" is off. */
 static int ppnic_set_ringparam(struct net_device *dev,
 			       struct ethtool_ringparam *ring,
 			       struct kernel_ethtool_ringparam *kring,
 			       struct netlink_ext_ack *extack)
 {
-	bool split = kring->tcp_data_split == ETHTOOL_TCP_DATA_SPLIT_ENABLED;
-	u32 rx = ring_size(ring->rx_pending), tx = ring_size(ring->tx_pending);
+	struct ppnic_ring_cfg cfg = {
+		.rx = ring_size(ring->rx_pending),
+		.tx = ring_size(ring->tx_pending),
+		.buf_len = kring->rx_buf_len,
+		.split = kring->tcp_data_split ==
+			 ETHTOOL_TCP_DATA_SPLIT_ENABLED,
+	};
 	struct ppnic_port *port = netdev_priv(dev);
+	u32 thresh = compat_hds_thresh(kring);
 	int err;
 
 	if (ring->rx_mini_pending || ring->rx_jumbo_pending) {
 		NL_SET_ERR_MSG(extack, "there are no mini and jumbo rings");
 		return -EINVAL;
 	}
-	if (port->split && !split && port_has_provider(port, 0)) {
+	if (!is_power_of_2(cfg.buf_len) || cfg.buf_len < PAGE_SIZE ||
+	    cfg.buf_len > PPNIC_MAX_BUF_LEN) {
+		NL_SET_ERR_MSG_FMT(extack,
+				   "rx-buf-len is a power of two from %lu to %u",
+				   PAGE_SIZE, PPNIC_MAX_BUF_LEN);
+		return -EINVAL;
+	}
+	if ((!cfg.split || thresh) && port_has_provider(port, 0)) {
 		NL_SET_ERR_MSG(extack,
-			       "tcp-data-split stays on while a memory provider is bound");
+			       "tcp-data-split stays on, and hds-thresh zero, while a memory provider is bound");
 		return -EBUSY;
 	}
-	if (rx == port->rx_ring && tx == port->tx_ring && split == port->split)
-		return 0;
 
-	err = ppnic_port_resize(port, rx, tx, split, extack);
-	if (!err && (rx != ring->rx_pending || tx != ring->tx_pending))
-		NL_SET_ERR_MSG_FMT(extack, "rounded to rx %u tx %u", rx, tx);
-	return err;
+	if (!ring_cfg_equal(&cfg, &port->cfg)) {
+		err = ppnic_port_resize(port, &cfg, extack);
+		if (err)
+			return err;
+	}
+	/* The device looks at it frame by frame. */
+	WRITE_ONCE(port->hds_thresh, thresh);
+
+	if (cfg.rx != ring->rx_pending || cfg.tx != ring->tx_pending)
+		NL_SET_ERR_MSG_FMT(extack, "rounded to rx %u tx %u", cfg.rx,
+				   cfg.tx);
+	return 0;
 }
 
 /* ---------------------------------------------------------------- -l, -L */
@@ -359,7 +388,9 @@ static int ppnic_set_tunable(struct net_device *dev,
 const struct ethtool_ops ppnic_ethtool_ops = {
 	.supported_coalesce_params = ETHTOOL_COALESCE_USECS |
 				     ETHTOOL_COALESCE_MAX_FRAMES,
-	.supported_ring_params = ETHTOOL_RING_USE_TCP_DATA_SPLIT,
+	.supported_ring_params = ETHTOOL_RING_USE_TCP_DATA_SPLIT |
+				 ETHTOOL_RING_USE_RX_BUF_LEN |
+				 COMPAT_RING_USE_HDS_THRS,
 	.supported_input_xfrm = RXH_XFRM_SYM_XOR,
 	.rxfh_per_ctx_fields = true,
 	.rxfh_per_ctx_key = true,

@@ -32,8 +32,8 @@ static void ppnic_rings_free(struct ppnic_port *port, struct ppnic_rings *r)
 }
 
 static int ppnic_rings_alloc(struct ppnic_port *port, struct ppnic_rings *r,
-			     u32 nr_rx, u32 nr_tx, u32 rx_ring, u32 tx_ring,
-			     bool split)
+			     u32 nr_rx, u32 nr_tx,
+			     const struct ppnic_ring_cfg *cfg)
 {
 	int err = -ENOMEM;
 	u32 i;
@@ -46,13 +46,12 @@ static int ppnic_rings_alloc(struct ppnic_port *port, struct ppnic_rings *r,
 		goto err_free;
 
 	for (i = 0; i < nr_tx; i++) {
-		err = ppnic_tx_mem_alloc(&r->tx[i], tx_ring);
+		err = ppnic_tx_mem_alloc(&r->tx[i], cfg->tx);
 		if (err)
 			goto err_free;
 	}
 	for (i = 0; i < nr_rx; i++) {
-		err = ppnic_rx_mem_alloc(&port->rxqs[i], &r->rx[i], rx_ring,
-					 split);
+		err = ppnic_rx_mem_alloc(&port->rxqs[i], &r->rx[i], cfg);
 		if (err)
 			goto err_free;
 	}
@@ -163,18 +162,16 @@ void ppnic_release_senders(struct ppnic_port *port)
 }
 
 /**
- * ppnic_port_resize() - change ring sizes and header split
+ * ppnic_port_resize() - change sizes of rings and buffers, and header split
  * @port: the port, up or down
- * @rx_ring: descriptors, a power of two
- * @tx_ring: descriptors, a power of two
- * @split: header/data split
+ * @cfg: to be
  * @extack: for the reason of a refusal; may be NULL
  *
  * Context: process, RTNL and ops lock held.
  * Return: 0, or a negative errno with the port as it was.
  */
-int ppnic_port_resize(struct ppnic_port *port, u32 rx_ring, u32 tx_ring,
-		      bool split, struct netlink_ext_ack *extack)
+int ppnic_port_resize(struct ppnic_port *port, const struct ppnic_ring_cfg *cfg,
+		      struct netlink_ext_ack *extack)
 {
 	struct ppnic_rings new, old;
 	int err;
@@ -183,8 +180,7 @@ int ppnic_port_resize(struct ppnic_port *port, u32 rx_ring, u32 tx_ring,
 		err = ppnic_rings_empty(port, &old, GFP_KERNEL);
 		if (err)
 			return err;
-		err = ppnic_rings_alloc(port, &new, old.nr_rx, old.nr_tx,
-					rx_ring, tx_ring, split);
+		err = ppnic_rings_alloc(port, &new, old.nr_rx, old.nr_tx, cfg);
 		if (err) {
 			NL_SET_ERR_MSG(extack, "no memory for the new rings");
 			ppnic_rings_free(port, &old);
@@ -196,9 +192,7 @@ int ppnic_port_resize(struct ppnic_port *port, u32 rx_ring, u32 tx_ring,
 		ppnic_rings_free(port, &new);
 		ppnic_rings_free(port, &old);
 	}
-	port->rx_ring = rx_ring;
-	port->tx_ring = tx_ring;
-	port->split = split;
+	port->cfg = *cfg;
 	return 0;
 }
 
@@ -226,8 +220,7 @@ int ppnic_port_set_channels(struct ppnic_port *port, u32 rx, u32 tx)
 	err = ppnic_rings_empty(port, &old, GFP_KERNEL);
 	if (err)
 		return err;
-	err = ppnic_rings_alloc(port, &new, rx, tx, port->rx_ring,
-				port->tx_ring, port->split);
+	err = ppnic_rings_alloc(port, &new, rx, tx, &port->cfg);
 	if (err)
 		goto err_old;
 
@@ -278,8 +271,7 @@ static int ppnic_open(struct net_device *dev)
 	int err;
 
 	err = ppnic_rings_alloc(port, &r, dev->real_num_rx_queues,
-				dev->real_num_tx_queues, port->rx_ring,
-				port->tx_ring, port->split);
+				dev->real_num_tx_queues, &port->cfg);
 	if (err)
 		return err;
 
@@ -384,8 +376,9 @@ static int ppnic_init(struct net_device *dev)
 
 	port->dev = dev;
 	port->nr_channels = max(dev->num_rx_queues, dev->num_tx_queues);
-	port->rx_ring = PPNIC_DEF_RING;
-	port->tx_ring = PPNIC_DEF_RING;
+	port->cfg.rx = PPNIC_DEF_RING;
+	port->cfg.tx = PPNIC_DEF_RING;
+	port->cfg.buf_len = PAGE_SIZE;
 	port->rx_pause = true;
 	port->tx_pause = true;
 	port->pause_ms = PPNIC_DEF_PAUSE_MS;

@@ -34,6 +34,7 @@
 #include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/netdevice.h>
+#include <linux/sizes.h>
 #include <linux/smp.h>
 #include <linux/rtnetlink.h>
 #include <linux/timer.h>
@@ -55,7 +56,10 @@ static_assert(PPNIC_MAX_QUEUES <= BITS_PER_LONG);
 #define PPNIC_MIN_RING      64
 #define PPNIC_MAX_RING      8192
 #define PPNIC_MAX_MTU       9600
-#define PPNIC_HDR_MAX       256   /* the parser and TSO look no further */
+#define PPNIC_MAX_RX_BUF    SZ_2M  /* of a provider */
+#define PPNIC_MAX_BUF_LEN   SZ_64K /* rx-buf-len */
+#define PPNIC_MAX_HDS       PPNIC_MAX_MTU
+#define PPNIC_HDR_MAX       256 /* the parser and TSO look no further */
 #define PPNIC_MAX_SG        (MAX_SKB_FRAGS + 1)
 #define PPNIC_RSS_INDIR     128
 #define PPNIC_RSS_KEY       40
@@ -74,6 +78,7 @@ struct seq_file;
 struct ppiov_binding;
 struct ppnic_held;
 struct ppnic_rx_ring;
+struct ppnic_ring_cfg;
 struct ppnic_rxq;
 struct ppnic_source_ops;
 
@@ -343,7 +348,8 @@ struct ppnic_source {
 
 int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 		      u32 offset);
-int ppnic_source_data(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring);
+int ppnic_source_data(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
+		      u32 buf_len);
 void ppnic_source_destroy(const struct ppnic_source *src);
 void ppnic_source_start(const struct ppnic_source *src,
 			struct napi_struct *napi);
@@ -578,6 +584,14 @@ struct ppnic_txq {
 
 /* ------------------------------------------------------------------- port */
 
+/* What rings are made by; ethtool -G. */
+struct ppnic_ring_cfg {
+	u32 rx; /* descriptors, power of two */
+	u32 tx;
+	u32 buf_len; /* of data buffers without a provider, power of two */
+	bool split;  /* tcp-data-split */
+};
+
 /**
  * struct ppnic_port - one end of a link; netdev_priv()
  *
@@ -592,13 +606,12 @@ struct ppnic_port {
 	struct ppnic_rxq *rxqs;         /* dev->num_rx_queues */
 	struct ppnic_txq *txqs;         /* dev->num_tx_queues */
 	u32 nr_channels;
-	u32 rx_ring; /* descriptors, power of two */
-	u32 tx_ring;
-	bool split;    /* tcp-data-split is on [1] */
-	bool up;       /* rings exist [1] */
-	bool rx_pause; /* ethtool -A: heed the peer's pause */
-	bool tx_pause; /* ethtool -A: pause the peer */
-	u32 pause_ms;  /* pfc-prevention-tout */
+	struct ppnic_ring_cfg cfg; /* [1] */
+	u32 hds_thresh; /* frames no longer than this are not split */
+	bool up;        /* rings exist [1] */
+	bool rx_pause;  /* ethtool -A: heed the peer's pause */
+	bool tx_pause;  /* ethtool -A: pause the peer */
+	u32 pause_ms;   /* pfc-prevention-tout */
 	struct delayed_work restart_work; /* tries queues with @restart */
 	struct ppnic_rss rss;
 	struct ppnic_steer steer;
@@ -615,8 +628,8 @@ extern const struct net_device_ops ppnic_netdev_ops;
 void ppnic_priv_destructor(struct net_device *dev);
 void ppnic_channel_enable(struct ppnic_channel *ch);
 void ppnic_channel_disable(struct ppnic_channel *ch);
-int ppnic_port_resize(struct ppnic_port *port, u32 rx_ring, u32 tx_ring,
-		      bool split, struct netlink_ext_ack *extack);
+int ppnic_port_resize(struct ppnic_port *port, const struct ppnic_ring_cfg *cfg,
+		      struct netlink_ext_ack *extack);
 int ppnic_port_set_channels(struct ppnic_port *port, u32 rx, u32 tx);
 void ppnic_carrier_update(struct ppnic_port *port);
 void ppnic_release_senders(struct ppnic_port *port);
@@ -626,7 +639,7 @@ extern struct rtnl_link_ops ppnic_link_ops;
 
 /* rx.c */
 int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
-		       u32 ring, bool split);
+		       const struct ppnic_ring_cfg *cfg);
 void ppnic_rx_mem_free(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem);
 void ppnic_rx_start(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem);
 void ppnic_rx_stop(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem);

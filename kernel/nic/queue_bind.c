@@ -32,9 +32,14 @@ static int ppnic_bind_locked(struct net_device *dev, u32 queue,
 	int err;
 
 	ASSERT_RTNL();
-	if (!port->split) {
+	if (!port->cfg.split) {
 		NL_SET_ERR_MSG(extack,
 			       "a provider needs header split: tcp-data-split is off");
+		return -EINVAL;
+	}
+	if (port->hds_thresh) {
+		NL_SET_ERR_MSG(extack,
+			       "a provider needs all payload split: hds-thresh is not zero");
 		return -EINVAL;
 	}
 	if (compat_rxq_has_provider(dev, queue)) {

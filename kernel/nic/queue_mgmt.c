@@ -33,8 +33,7 @@ static int ppnic_queue_mem_alloc(struct net_device *dev, void *per_queue_mem,
 	if (ppnic_fault_next(&port->faults.queue_mem_alloc))
 		return -ENOMEM;
 
-	err = ppnic_rx_mem_alloc(&port->rxqs[idx], &qm->mem, port->rx_ring,
-				 port->split);
+	err = ppnic_rx_mem_alloc(&port->rxqs[idx], &qm->mem, &port->cfg);
 	if (err)
 		return err;
 	qm->rxq = &port->rxqs[idx];
@@ -89,13 +88,27 @@ static int ppnic_queue_stop(struct net_device *dev, void *per_queue_mem,
 	return 0;
 }
 
-COMPAT_QUEUE_OPS(ppnic_queue_mem_alloc, ppnic_queue_start)
+/* What buffers of a provider may be: powers of two, and no frame needs more. */
+static int __maybe_unused ppnic_queue_validate(u32 rx_page_size,
+					       struct netlink_ext_ack *extack)
+{
+	if (is_power_of_2(rx_page_size) && rx_page_size >= PAGE_SIZE &&
+	    rx_page_size <= PPNIC_MAX_RX_BUF)
+		return 0;
+	NL_SET_ERR_MSG_FMT(extack,
+			   "buffers are powers of two from %lu to %u bytes",
+			   PAGE_SIZE, PPNIC_MAX_RX_BUF);
+	return -ERANGE;
+}
+
+COMPAT_QUEUE_OPS(ppnic_queue_mem_alloc, ppnic_queue_start, ppnic_queue_validate)
 
 const struct netdev_queue_mgmt_ops ppnic_queue_mgmt_ops = {
 	.ndo_queue_mem_size = sizeof(struct ppnic_queue_mem),
 	.ndo_queue_mem_free = ppnic_queue_mem_free,
 	.ndo_queue_stop = ppnic_queue_stop,
-	COMPAT_QUEUE_OPS_INIT,
+	COMPAT_QUEUE_OPS_INIT(ppnic_queue_mem_alloc, ppnic_queue_start,
+			      ppnic_queue_validate),
 };
 
 /* A queue without memory, of a port that is up. */
@@ -184,7 +197,7 @@ static bool ppnic_queue_try(struct ppnic_rxq *rxq)
 		rxq->restart = false;
 		return true;
 	}
-	if (ppnic_rx_mem_alloc(rxq, &mem, port->rx_ring, port->split))
+	if (ppnic_rx_mem_alloc(rxq, &mem, &port->cfg))
 		return false;
 
 	ppnic_channel_disable(ch);

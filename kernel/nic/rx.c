@@ -87,8 +87,9 @@ static bool ppnic_first_fill(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 	return full || mem->data.src.scarce;
 }
 
+/* @buf_len: of data buffers, or 0 for a host ring. */
 static int ppnic_ring_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
-			    u32 size, bool data)
+			    u32 size, u32 buf_len)
 {
 	int err;
 
@@ -105,8 +106,8 @@ static int ppnic_ring_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 		goto err_desc;
 	}
 
-	if (data) {
-		err = ppnic_source_data(rxq, ring);
+	if (buf_len) {
+		err = ppnic_source_data(rxq, ring, buf_len);
 	} else {
 		ring->room = PPNIC_HOST_ROOM;
 		err = ppnic_source_host(rxq, ring, PPNIC_HEADROOM);
@@ -156,8 +157,7 @@ bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index)
  * ppnic_rx_mem_alloc() - all that an RX queue needs before it can be started
  * @rxq: the queue it will serve
  * @mem: filled in; contents on entry don't matter, zero on error
- * @ring: descriptors per ring, a power of two
- * @split: with a ring of data buffers
+ * @cfg: of the rings
  *
  * A provider may have less to give than a ring holds (a small dma-buf, or one
  * whose buffers the socket still has): that is no error, the refill timer
@@ -168,31 +168,31 @@ bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index)
  * -ENOMEM, or what the making of a pool says.
  */
 int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
-		       u32 ring, bool split)
+		       const struct ppnic_ring_cfg *cfg)
 {
 	int err;
 
 	memset(mem, 0, sizeof(*mem));
 
 	/* The core of 6.12 does not look at header split when it binds. */
-	if (!split && ppnic_rxq_has_provider(rxq->port, rxq->index)) {
+	if (!cfg->split && ppnic_rxq_has_provider(rxq->port, rxq->index)) {
 		netdev_err(rxq->port->dev,
 			   "queue %u: a memory provider needs header split; turn tcp-data-split on first\n",
 			   rxq->index);
 		return -EINVAL;
 	}
 
-	mem->cq_mask = ring - 1;
-	mem->cq = kvcalloc(ring, sizeof(*mem->cq), GFP_KERNEL);
+	mem->cq_mask = cfg->rx - 1;
+	mem->cq = kvcalloc(cfg->rx, sizeof(*mem->cq), GFP_KERNEL);
 	if (!mem->cq)
 		return -ENOMEM;
 
-	err = ppnic_ring_alloc(rxq, &mem->host, ring, false);
+	err = ppnic_ring_alloc(rxq, &mem->host, cfg->rx, 0);
 	if (err)
 		goto err_cq;
 
-	if (split) {
-		err = ppnic_ring_alloc(rxq, &mem->data, ring, true);
+	if (cfg->split) {
+		err = ppnic_ring_alloc(rxq, &mem->data, cfg->rx, cfg->buf_len);
 		if (err)
 			goto err_host;
 	}

@@ -13,6 +13,7 @@
 #include <linux/skbuff.h>
 
 #include "../compat/page_pool.h"
+#include "../compat/queue_mgmt.h"
 #include "../include/ppiov/binding.h"
 #include "../include/ppiov/carrier.h"
 #include "../include/ppiov/pool.h"
@@ -71,7 +72,8 @@ static int ppnic_core_attach(struct ppnic_rx_ring *ring, struct sk_buff *skb,
 		page_pool_dma_sync_netmem_for_cpu(ring->src.core, netmem, 0,
 						  len);
 		skb_add_rx_frag_netmem(skb, skb_shinfo(skb)->nr_frags, netmem,
-				       offset, len, PAGE_SIZE);
+				       offset, len,
+				       PAGE_SIZE << ring->src.core->p.order);
 		left -= len;
 	}
 	return 0;
@@ -104,10 +106,11 @@ static const struct ppnic_source_ops ppnic_core_ops = {
 };
 
 static int ppnic_core_create(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
-			     u32 offset, unsigned int flags)
+			     u32 buf_len, u32 offset, unsigned int flags)
 {
 	struct page_pool_params params = {
 		.flags = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV | flags,
+		.order = get_order(buf_len),
 		.pool_size = ring->mask + 1,
 		.nid = NUMA_NO_NODE,
 		.dev = &rxq->port->parent->dev,
@@ -259,24 +262,27 @@ int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 {
 	/* One more than frags: the head. */
 	ring->max_bufs = MAX_SKB_FRAGS + 1;
-	return ppnic_core_create(rxq, ring, offset, 0);
+	return ppnic_core_create(rxq, ring, PAGE_SIZE, offset, 0);
 }
 
 /**
  * ppnic_source_data() - make a data ring's pool, of the kind the queue is for
  * @rxq: the queue
  * @ring: without a source; @mask is set, @room is filled in
+ * @buf_len: of buffers, if no provider says otherwise; a power of two
  *
  * Context: process, ops lock held.
  * Return: 0, -EBUSY if core and ppiov have both bound the queue, -ENOMEM, or
  * what the provider says.
  */
-int ppnic_source_data(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring)
+int ppnic_source_data(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
+		      u32 buf_len)
 {
 	struct net_device *dev = rxq->port->dev;
+	bool bound = compat_rxq_has_provider(dev, rxq->index);
 	int err;
 
-	if (rxq->binding && compat_rxq_has_provider(dev, rxq->index)) {
+	if (rxq->binding && bound) {
 		netdev_err(dev,
 			   "queue %u: ppiov binding %u feeds it, so the core's memory provider can't\n",
 			   rxq->index, rxq->binding->id);
@@ -285,13 +291,16 @@ int ppnic_source_data(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring)
 	if (rxq->binding)
 		return ppnic_ppiov_create(rxq, ring);
 
-	ring->room = PAGE_SIZE;
+	if (bound)
+		buf_len = compat_rxq_page_size(dev, rxq->index);
+	ring->room = buf_len;
 	ring->max_bufs = MAX_SKB_FRAGS;
-	err = ppnic_core_create(rxq, ring, 0, PP_FLAG_ALLOW_UNREADABLE_NETMEM);
+	err = ppnic_core_create(rxq, ring, buf_len, 0,
+				PP_FLAG_ALLOW_UNREADABLE_NETMEM);
 	if (err)
 		return err;
-	ring->src.unreadable = compat_rxq_has_provider(dev, rxq->index);
-	ring->src.scarce = ring->src.unreadable;
+	ring->src.unreadable = bound;
+	ring->src.scarce = bound;
 	return 0;
 }
 
