@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from lib import netdev, ppiov
 from lib.dmabuf import Dmabuf
@@ -54,7 +54,7 @@ class Refusals:
     """Why a bind is refused: the errno, and a part of the extack message."""
 
     bound: tuple[int, str]  # the queue is
-    no_queue: tuple[int, str]  # of that number
+    no_queue: tuple[Any, ...]  # of that number; as for lib.netlink.refusal()
 
 
 class Backend(ABC):
@@ -110,7 +110,8 @@ class Core(Backend):
     )
     refusals = Refusals(
         bound=(errno.EEXIST, "designated queue already memory provider bound"),
-        no_queue=(errno.ERANGE, "rx queue index out of range"),
+        # By the core, or from 7.x on by who reads the attribute, without a message
+        no_queue=(errno.ERANGE, "rx queue index out of range", (errno.EINVAL, "")),
     )
 
     @property

@@ -93,7 +93,7 @@ class Netlink:
 
 
 class Genl(Netlink):
-    """A socket to one generic netlink family.
+    """A socket to one generic netlink family, which has `commands`.
 
     :raises RefusedError: ENOENT, where the kernel has no such family
     """
@@ -107,6 +107,7 @@ class Genl(Netlink):
             self.close()
             raise
         self._family = about.get_attr("CTRL_ATTR_FAMILY_ID")
+        self.commands = {op.get_attr("CTRL_ATTR_OP_ID") for op in about.get_attr("CTRL_ATTR_OPS") or ()}
 
     def request(self, message: type[Any], command: int, attrs: list[Any], dump: bool = False) -> list[Any]:
         """Send one request and return the decoded answers.
@@ -135,13 +136,19 @@ def _check(data: bytes, offset: int, kind: int) -> None:
 
 
 @contextlib.contextmanager
-def refusal(errno: int, extack: str | None = None) -> Iterator[None]:
-    """Assert that the block is refused with this errno and, if given, with this text in the extack message."""
-    wanted = f"{os.strerror(errno)}" + (f" and «{extack}»" if extack else "")
+def refusal(errno: int, extack: str = "", *others: tuple[int, str]) -> Iterator[None]:
+    """Assert that the block is refused with this errno and, if given, with this text in the extack message.
+
+    :param others: what other kernels say instead
+    """
+    ways = ((errno, extack), *others)
+    wanted = " or ".join(os.strerror(number) + (f" and «{text}»" if text else "") for number, text in ways)
     try:
         yield
     except RefusedError as refused:
-        assert refused.errno == errno, f"refused with {os.strerror(refused.errno or 0)} ({refused}), not with {wanted}"
-        assert extack is None or extack in refused.extack, f"extack says «{refused.extack}», not «{extack}»"
+        said = f"{os.strerror(refused.errno or 0)} and «{refused.extack}»"
+        assert any(refused.errno == number and text in refused.extack for number, text in ways), (
+            f"refused with {said}, not with {wanted}"
+        )
     else:
         raise AssertionError(f"the kernel accepted what it had to refuse with {wanted}")

@@ -198,7 +198,7 @@ def test_refused(
     """What can't be is refused with a reason, and no half of a link stays."""
     _, ns = pair
     before = parents()
-    with refusal(number, extack or None):
+    with refusal(number, extack):
         add(ns, mine, peer)
     assert names(ns) == {"lo"}
     until("the parents go", lambda: parents() == before)

@@ -86,7 +86,8 @@ def test_rings_and_channels(link: Link, bind: Bind, defer: Defer) -> None:
         check(link, binding, defer)
     with pytest.raises(RefusedError) as refused:
         link.rx.ethtool.set_split("off")
-    assert refused.value.errno == errno.EBUSY
+    # The driver, or a core that looks itself, for its own providers
+    assert refused.value.errno in (errno.EBUSY, errno.EINVAL) and "tcp-data-split" in refused.value.extack
     with pytest.raises(AssertionError, match="ethtool"):
         link.rx.ethtool.run("-L", "combined", 2)
     check(link, binding, defer)
