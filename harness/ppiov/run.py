@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TypeVar
 
-from ppiov import baseline, prepare, report, splats, suites
+from ppiov import baseline, prepare, report, reproducers, splats, suites
 from ppiov.blame import not_run
 from ppiov.environment import describe
 from ppiov.errors import BadRequest, DiskFull, Interrupted, NoGuest, PpiovError, UnfitKernel, UnknownName
@@ -114,11 +114,15 @@ class _Story:
             modules=self.ready.modules if self.ready else (),
             boots=tuple(self.boots),
             tests=tuple(
-                self.known.judged(by_name[test.name]) if test.name in by_name else not_run(test, why)
-                for test in self.plan
+                self.judged(by_name[test.name]) if test.name in by_name else not_run(test, why) for test in self.plan
             ),
             boot_splats=self.known.marked(self.stray_splats),
         )
+
+    def judged(self, result: TestResult) -> TestResult:
+        """What becomes of a test as it was heard: its splats are weighed, and a reproducer has to show its bug."""
+        reproducer = next((test.reproducer for test in self.plan if test.name == result.name), None)
+        return reproducers.judge(self.known.judged(result), reproducer, self.kernel.release)
 
     def unexplained(self) -> bool:
         """Whether there is a complaint that could be the kernel's own, and isn't known to be."""
@@ -204,7 +208,7 @@ def _work(
         boots=story.boots,
         results=story.results,
         stray_splats=story.stray_splats,
-        judged=story.known.judged,
+        judged=story.judged,
     )
     with ExitStack() as stack:
         lanes = []

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ppiov.errors import BadRequest, UnknownName
+from ppiov.reproducers import Reproducer
 from ppiov.upstream import Programs
 
 SUITES = {
@@ -26,12 +27,13 @@ SUITES = {
     "upstream": "upstream",
     "baseline": "baseline",  # what the kernel does by itself: nothing of ours is loaded (baseline.py)
     "planted": "planted",  # faults on purpose: what proves that the harness sees them, so never part of "all"
+    "reproducers": "reproducers",  # bugs of stock kernels, which take the guest with them
 }
 UPSTREAM = "upstream"
 ALL = "all"
 BACKENDS = ("core", "ppiov", "both")  # what selftests/lib/backend.py takes from PPIOV_BACKEND
 HAND_OVER_KTAP = frozenset({"planted", "upstream"})  # suites whose results only the kernel's parser can read
-_NOT_IN_ALL = frozenset({"baseline", "planted"})
+_NOT_IN_ALL = frozenset({"baseline", "planted", "reproducers"})
 _NOT_BY_DEFAULT = _NOT_IN_ALL | {"upstream"}  # a first run does not fetch another 150 MB of kernel source
 
 
@@ -45,6 +47,7 @@ class PlannedTest:
     memory_mib: int = 0
     cases: tuple[str, ...] = ()  # of what it hands over in KTAP, in their order, where that is known before
     config: tuple[str, ...] = ()  # kernel options that it needs, without CONFIG_
+    reproducer: Reproducer | None = None  # for a test of a bug that a stock kernel has
 
 
 def find_source(source: Path | None = None) -> Path:
@@ -205,6 +208,7 @@ def _ask_pytest(
         tests = json.loads(answer.read_text())
     for test in tests:
         test["config"] = tuple(test["config"])
+        test["reproducer"] = Reproducer.of(test["reproducer"]) if test["reproducer"] else None
     return [PlannedTest(suite=folder_of[test["name"].partition("/")[0] + "/"], **test) for test in tests]
 
 

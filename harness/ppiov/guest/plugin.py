@@ -88,6 +88,7 @@ class Collector:
                 "doc": first_line(i),
                 "timeout_s": timeout(i),
                 "config": needs_config(i),
+                "reproducer": mark.kwargs if (mark := i.get_closest_marker("reproducer")) else None,
                 **guest(i),
             }
             for i in session.items

@@ -46,11 +46,11 @@ def test_lines(event: events.TestEnded) -> Iterator[str]:
 
 
 def why(test: TestResult) -> Iterator[str]:
-    """Reason, kernel complaints and leaks of a test that isn't a pass."""
-    if test.outcome is Outcome.PASS:
-        return
+    """Reason, kernel complaints and leaks of a test that isn't a pass; of a reproducer that is one, what it showed."""
     if test.reason:
         yield summary.one_line(test.reason)
+    if test.outcome is Outcome.PASS:
+        return
     for case in summary.bad_cases(test):
         reason = f": {case.reason}" if case.reason else ""
         yield summary.one_line(f"{case.outcome.value} {summary.case_name(case)}{reason}")
