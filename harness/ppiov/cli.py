@@ -203,6 +203,10 @@ def run(
     backend: Annotated[
         Backend, typer.Option(help="What feeds the receive queues, in the traffic suite.")
     ] = Backend.CORE,
+    repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds, each in new guests.")] = 1,
+    until_fail: Annotated[
+        bool, typer.Option("--until-fail", help="No further round after one that failed; without --repeat, no limit.")
+    ] = False,
     cpus: CpusOption = 2,
     memory: MemoryOption = 2048,
     baselines: Annotated[
@@ -225,6 +229,8 @@ def run(
             expression=expression,
             tests=tuple(tests or ()),
             jobs=jobs,
+            repeat=repeat,
+            until_fail=until_fail,
             accel=accel.value,
             backend=backend.value,
             cpus=cpus,

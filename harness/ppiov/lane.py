@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from ppiov.blame import Death, Ledger
@@ -245,7 +246,7 @@ class Lane:
         """Move what the tests left to the run's own folder; what only the machinery needed goes."""
         with _room(self._share):
             for path in sorted((self._share / "artifacts").iterdir()):
-                path.rename(self._common.folder / "artifacts" / path.name)
+                path.rename(_free(self._common.folder / "artifacts" / path.name))
             (self._share / "artifacts").rmdir()
             for name in ("boot.env", "tests.json", DEVICE_MEMORY):
                 (self._share / name).unlink(missing_ok=True)
@@ -259,6 +260,12 @@ def next_batch(tests: Sequence[PlannedTest]) -> tuple[list[PlannedTest], list[Pl
 
     batch = [test for test in tests if size(test) == size(tests[0])]
     return batch, [test for test in tests if size(test) != size(tests[0])]
+
+
+def _free(path: Path) -> Path:
+    """The path, or where an earlier round has left the same, the next that is free: NAME.2, NAME.3."""
+    names = chain([path], (path.with_name(f"{path.name}.{number}") for number in count(2)))
+    return next(name for name in names if not name.exists())
 
 
 @contextmanager

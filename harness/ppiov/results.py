@@ -18,6 +18,7 @@ class Outcome(StrEnum):
     """The verdict on one test. A verdict is never inferred from an exit code, nor from silence."""
 
     PASS = "pass"
+    FLAKY = "flaky"  # of several rounds, some went well and some did not
     FAIL = "fail"  # an assertion failed, or a leak question was answered wrongly
     SKIP = "skip"  # with its reason
     XFAIL = "xfail"  # it failed, and says itself that it does so today
@@ -72,6 +73,16 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """One of several times that a test was run (ppiov run --repeat)."""
+
+    outcome: Outcome
+    seconds: float
+    boot: int  # index into Run.boots
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TestResult:
     name: str  # pytest node id relative to selftests/, e.g. "traffic/test_bind.py::test_rebind[ipv6]"
     suite: str
@@ -85,6 +96,7 @@ class TestResult:
     boot: int = 0  # index into Run.boots of the guest it ran in
     doc: str = ""  # first line of the test's docstring: what it proves
     cases: tuple[Case, ...] = ()  # what it reported in KTAP, in order
+    rounds: tuple[Round, ...] = ()  # where it was run more than once; `seconds` is their mean then
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import itertools
 import json
 import selectors
 import shlex
@@ -30,6 +31,7 @@ from ppiov.folder import find as folder_of
 from ppiov.kernels import KernelTree, read_config
 from ppiov.lane import Common, Lane
 from ppiov.prepare import Ready
+from ppiov.repeat import merged
 from ppiov.results import Boot, Kernel, Run, RunState, Splat, TestResult, Vm
 from ppiov.spec import KernelSpec
 from ppiov.splats import Known
@@ -56,6 +58,8 @@ class RunRequest:
     memory_mib: int = 2048
     jobs: int = 1  # guests at a time
     baselines: tuple[str, ...] = ()  # earlier runs, by name or path, whose complaints are not held against this one
+    repeat: int = 1  # rounds, each in guests of its own
+    until_fail: bool = False  # no further round after one that went wrong; without `repeat`, rounds without end
     results_dir: Path = Path("results")
     source: Path | None = None  # the checkout; None: the one around this file or the current folder
     deadlines: Deadlines | None = None  # None: by the accelerator
@@ -65,6 +69,8 @@ class RunRequest:
         words = ["ppiov", "run", *self.suites, "--kernel", str(self.kernel)]
         words += ["-k", self.expression] if self.expression else []
         words += [word for name in self.tests for word in ("--test", name)]
+        words += ["--repeat", str(self.repeat)] if self.repeat != 1 else []
+        words += ["--until-fail"] if self.until_fail else []
         words += ["-j", str(self.jobs)] if self.jobs != 1 else []
         words += ["--backend", self.backend] if self.backend != "core" else []
         words += [word for name in self.baselines for word in ("--baseline", name)]
@@ -91,7 +97,9 @@ class _Story:
 
     def told(self, state: RunState, reason: str = "") -> Run:
         """The run as it stands; tests without a verdict are «not run»."""
-        by_name = {result.name: result for result in self.results}
+        by_name: dict[str, list[TestResult]] = {}
+        for result in self.results:
+            by_name.setdefault(result.name, []).append(result)
         why = reason or "the run ended before"
         accel = self.ready.accel if self.ready else None
         request = self.request
@@ -114,7 +122,10 @@ class _Story:
             modules=self.ready.modules if self.ready else (),
             boots=tuple(self.boots),
             tests=tuple(
-                self.judged(by_name[test.name]) if test.name in by_name else not_run(test, why) for test in self.plan
+                merged([self.judged(result) for result in by_name[test.name]])
+                if test.name in by_name
+                else not_run(test, why)
+                for test in self.plan
             ),
             boot_splats=self.known.marked(self.stray_splats),
         )
@@ -137,6 +148,8 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
     and the run is saved as interrupted. Raises UnknownName and BadRequest before anything was made; later errors are
     raised after the run was saved as aborted.
     """
+    if request.repeat < 1:
+        raise BadRequest("a run has at least one round")
     if request.jobs < 1 or request.cpus < 1 or request.memory_mib < 256:
         raise BadRequest("a run needs at least one guest at a time, one CPU and 256 MiB")
     if request.backend not in suites.BACKENDS:
@@ -210,12 +223,15 @@ def _work(
         stray_splats=story.stray_splats,
         judged=story.judged,
     )
-    with ExitStack() as stack:
-        lanes = []
-        for number, share in enumerate(split(story.plan, request.jobs)):
-            log = folder.console_log if number == 0 else folder.path / f"console-{number}.log"
-            lanes.append(stack.enter_context(Lane(common, share, log)))
-        yield from _pump(lanes)
+    endless = request.until_fail and request.repeat == 1
+    for number in itertools.count(1):
+        if request.repeat > 1 or endless:
+            yield Note(f"round {number}" if endless else f"round {number} of {request.repeat}")
+        before = len(story.results)
+        yield from _round(request, common, story.plan, folder)
+        went_wrong = any(not story.judged(result).outcome.ok for result in story.results[before:])
+        if (request.until_fail and went_wrong) or (number == request.repeat and not endless):
+            break
     for entry in ready.expected.unmet() if ready.expected else ():
         yield Note(f"expected.toml: nothing was met of {entry}", "warning")
     if own is None and story.unexplained():
@@ -226,6 +242,18 @@ def _work(
             yield Note(f"what the kernel complains about by itself is not known: {error}", "warning")
         else:
             story.known = dataclasses.replace(story.known, by_itself=own)
+
+
+def _round(
+    request: RunRequest, common: Common, plan: list[PlannedTest], folder: RunFolder
+) -> Generator[Event, None, None]:
+    """All tests of the plan once."""
+    with ExitStack() as stack:
+        lanes = []
+        for number, share in enumerate(split(plan, request.jobs)):
+            log = folder.console_log if number == 0 else folder.path / f"console-{number}.log"
+            lanes.append(stack.enter_context(Lane(common, share, log)))
+        yield from _pump(lanes)
 
 
 def _drop_unfit(story: _Story, tree: KernelTree) -> Iterator[Event]:

@@ -16,6 +16,7 @@ from ppiov.results import Case, Figure, Outcome, Run, RunState, Splat, TestResul
 
 EXPLAIN: Final[dict[Outcome, str]] = {
     Outcome.PASS: "every assertion held, nothing leaked, the kernel had nothing new to complain about",
+    Outcome.FLAKY: "passed in some rounds and not in others",
     Outcome.FAIL: "an assertion failed, or something leaked",
     Outcome.SKIP: "not possible here; the reason is given",
     Outcome.XFAIL: "failed, and says itself that it is expected to",
@@ -108,7 +109,7 @@ def headline(run: Run) -> str:
         why = f": {run.reason}" if run.reason not in ("", run.state.value) else ""
         return f"{verdict(run)} after {ran} of {_tests(total)}{why}"
     if run.passed:
-        return f"PASSED: {_tests(counts[Outcome.PASS])} passed{_cases(run)}" + _others(counts)
+        return f"PASSED: {_tests(counts[Outcome.PASS])} passed{_cases(run)}{_rounds(run)}" + _others(counts)
     bad = sum(1 for t in run.tests if is_bad(t))
     if bad:
         return f"FAILED: {bad} of {_tests(total)}" + _others(counts)
@@ -170,6 +171,12 @@ def _cases(run: Run) -> str:
     """ " with 807 cases"; cases that were skipped are not among them."""
     n = sum(1 for test in run.tests for case in test.cases if case.outcome is Outcome.PASS)
     return f" with {n} cases" if n else ""
+
+
+def _rounds(run: Run) -> str:
+    """ " in 10 rounds", where there was more than one."""
+    n = max((len(test.rounds) for test in run.tests), default=0)
+    return f" in {n} rounds" if n else ""
 
 
 def _others(counts: Counter[Outcome]) -> str:

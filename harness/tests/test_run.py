@@ -55,7 +55,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., engin
     monkeypatch.setattr(prepare, "ready", ready)
     monkeypatch.setattr(prepare, "python_zip", lambda: blank)
     plan = [suites.PlannedTest(name, "traffic", f"proves {name}", 1.0) for name in NAMES]
-    monkeypatch.setattr(suites, "collect", lambda *_: plan)
+    monkeypatch.setattr(suites, "collect", lambda *_, **__: plan)
     return make
 
 
@@ -122,6 +122,47 @@ def test_the_guilty_is_blamed_and_the_rest_goes_on(
     assert run.state is RunState.COMPLETE and not run.passed
     if does in ("panic", "exit", "silence"):
         assert "ppiov: begin" in run.tests[1].detail  # the console's last lines
+
+
+def test_a_flake_is_one_and_says_how_often_it_passed(fake: Callable[..., engine.RunRequest]) -> None:
+    _, run = play(fake({TWO: "fail@1,3", THREE: "fail"}, repeat=4))
+    assert verdicts(run) == {ONE: Outcome.PASS, TWO: Outcome.FLAKY, THREE: Outcome.FAIL}
+    assert run.tests[1].reason == "passed 2 of 4 rounds; first, in round 2, fail: assert 1 == 2"
+    assert run.tests[2].reason == "in all 4 rounds; first: assert 1 == 2"
+    assert [(r.outcome, r.boot) for r in run.tests[1].rounds] == [
+        (Outcome.PASS, 0),
+        (Outcome.FAIL, 1),
+        (Outcome.PASS, 2),
+        (Outcome.FAIL, 3),
+    ]
+    assert [boot.ended for boot in run.boots] == ["done"] * 4
+    assert not run.passed
+    assert "--repeat 4" in run.command
+
+
+def test_until_fail_ends_with_the_round_that_went_wrong(fake: Callable[..., engine.RunRequest]) -> None:
+    _, run = play(fake({TWO: "fail@2"}, until_fail=True))
+    assert [len(test.rounds) for test in run.tests] == [3, 3, 3]
+    assert run.tests[1].reason.startswith("passed 2 of 3 rounds; first, in round 3")
+
+
+def test_until_fail_has_no_more_rounds_than_were_asked_for(fake: Callable[..., engine.RunRequest]) -> None:
+    _, run = play(fake({}, until_fail=True, repeat=2))
+    assert run.passed and [len(test.rounds) for test in run.tests] == [2, 2, 2]
+
+
+def test_interrupted_in_the_second_round(fake: Callable[..., engine.RunRequest]) -> None:
+    """What the first round found is kept."""
+    events = engine.run(fake({ONE: "beats@1"}, repeat=3))
+    for event in events:
+        if isinstance(event, ev.StageBegun) and event.key == "boot-1":
+            break
+    with pytest.raises(StopIteration):
+        events.throw(KeyboardInterrupt())
+        next(events)
+    run = RunFolder.load(next(p for p in (fake().results_dir).iterdir() if p.name == "latest").resolve())
+    assert run.state is RunState.INTERRUPTED
+    assert {test.outcome for test in run.tests} == {Outcome.PASS}
 
 
 def test_the_total_deadline(fake: Callable[..., engine.RunRequest]) -> None:
@@ -227,7 +268,7 @@ def test_bad_requests_make_no_folder(
     with pytest.raises(UnknownName, match="unknown backend 'ppio'"):
         next(engine.run(fake(backend="ppio")))
 
-    def unknown(*_: Any) -> list[suites.PlannedTest]:
+    def unknown(*_: Any, **__: Any) -> list[suites.PlannedTest]:
         raise UnknownName("suite", "trafic", ["traffic"])
 
     monkeypatch.setattr(suites, "collect", unknown)

@@ -29,6 +29,7 @@ STYLES: Final[dict[str, str]] = {
     "pass": "green",
     "skip": "bright_black",
     "xfail": "bright_black",
+    "flaky": "bold yellow",
     "fail": "bold red",
     "splat": "bold yellow",
     "crash": "bold magenta",

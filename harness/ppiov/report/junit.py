@@ -18,6 +18,7 @@ from ppiov import summary
 from ppiov.results import Case, Outcome, Run, RunState, Splat, TestResult
 
 _KINDS: Final[dict[Outcome, type[Failure | Error | Skipped]]] = {
+    Outcome.FLAKY: Failure,
     Outcome.FAIL: Failure,
     Outcome.SPLAT: Failure,
     Outcome.SKIP: Skipped,
