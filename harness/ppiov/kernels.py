@@ -6,6 +6,7 @@ Each kind of spec has a file of its own: packages (deb.py), builds (lab.py), ima
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ class StoredKernel:
     path: Path
     cpu_s: float | None = None  # what its build took; None: it came as a package
     version: str = ""  # of the package, or the commit
+    outdated: bool = False  # a build that would be made anew, since a fragment or this program has changed
 
 
 def get(spec: KernelSpec, *, store: Store, refresh: bool = False) -> Generator[Event, None, KernelTree]:
@@ -64,7 +66,11 @@ def already_there(spec: KernelSpec, *, store: Store) -> KernelTree | None:
 def available(store: Store) -> list[StoredKernel]:
     """The kernels in the store: packages, the oldest version first, then builds, the oldest first."""
     packaged = [_listed(entry, deb.exact_spec(entry)) for entry in deb.entries(store)]
-    return packaged + [_listed(entry, lab.exact_spec(entry)) for entry in lab.entries(store)]
+    built = [
+        dataclasses.replace(_listed(entry, lab.exact_spec(entry)), outdated=lab.outdated(entry))
+        for entry in lab.entries(store)
+    ]
+    return packaged + built
 
 
 def source_of(tree: KernelTree) -> Path:

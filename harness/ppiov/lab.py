@@ -143,6 +143,12 @@ def entries(store: Store) -> list[Entry]:
     return [entry for entry in store.entries(KIND) if "recipe" in entry.facts]
 
 
+def outdated(entry: Entry) -> bool:
+    """Whether ``entry`` is of an older recipe, so that it would be built anew if it was asked for."""
+    additions = tuple(entry.facts["additions"])
+    return str(entry.facts["recipe"]) != _recipe_of(KernelSpec("src", "", additions), entry.facts)
+
+
 def exact_spec(entry: Entry) -> str:
     """The spec that means this entry: src:7.3.4+kunit, or the tree and the revision it was built from."""
     facts = entry.facts
@@ -222,6 +228,9 @@ def _newest(spec: KernelSpec, store: Store) -> Entry | None:
 def _tree(spec: KernelSpec, store: Store) -> Generator[Event, None, KernelTree]:
     origin = worktree.find(spec, store)
     if spec.rev is not None and (entry := _built_before(spec, store, origin.commit[:12])):
+        if not worktree.is_there(origin):  # it was switched to another revision since, or collected
+            with (yield from store.lock(entry_lock(worktree.KIND, origin.folder.name), str(spec))):
+                yield from worktree.arrive(origin, store)
         return tree_of(spec, (yield from _already_there(entry, store)))
     with (yield from store.lock(entry_lock(worktree.KIND, origin.folder.name), str(spec))):
         version = yield from worktree.arrive(origin, store)

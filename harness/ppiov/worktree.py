@@ -68,6 +68,14 @@ def find(spec: KernelSpec, store: Store) -> Origin:
     return Origin(spec, top, commit.strip(), store.dir(KIND) / key)
 
 
+def is_there(origin: Origin) -> bool:
+    """Whether source/ is already the revision that ``origin`` means."""
+    if not (origin.source / ".git").is_dir():
+        return False
+    code, commit, _ = git(origin.source, "rev-parse", "--verify", "--quiet", "HEAD")
+    return code == 0 and commit.strip() == origin.commit
+
+
 def arrive(origin: Origin, store: Store) -> Generator[Event, None, str]:
     """Bring ``origin``'s source up to date and say what it is: "1a2b3c4d5e6f", or "1a2b3c4d5e6f-dirty".
 

@@ -158,7 +158,10 @@ def test_a_revision_is_built_and_found_again(store: Store, top: Path, monkeypatc
     spec = KernelSpec.parse(f"tree:{top}@v1")
     assert lab.already_there(spec, store=store) == old
     told, again = get(f"tree:{top}@v1", store)
-    assert again == old and [e.note for e in told if isinstance(e, StageEnded)] == ["already there"]
+    assert again == old and compiled(told) == 0
+    assert (kernels.source_of(again) / "kernel/fork.c").read_text() == "int fork;\n"  # and not main's
+    told, _ = get(f"tree:{top}@v1", store)
+    assert [e.note for e in told if isinstance(e, StageEnded)] == ["already there"]
     assert lab.already_there(KernelSpec.parse(f"tree:{top}@v1+kunit"), store=store) is None
     assert lab.already_there(KernelSpec.parse(f"tree:{top}"), store=store) is None  # who knows
 
@@ -331,6 +334,7 @@ def test_a_fragment_that_has_changed_makes_another_kernel(
     monkeypatch.setattr("ppiov.kconfig.FOLDER", tmp_path)
     told, second = get("src:7.9.9", store)
     assert second.root != first.root and compiled(told) == 2
+    assert [kernel.outdated for kernel in kernels.available(store)] == [True, False]
 
 
 def test_what_the_archive_lacks_names_the_nearest(fake: FakeArchive, store: Store) -> None:
