@@ -34,3 +34,9 @@ PPIOV_FEATURES += $(call probe,DMA_MAP_OPS_PHYS,linux/dma-map-ops.h,((struct dma
 
 # compat/tcp.h
 PPIOV_FEATURES += $(call probe,PROTO_RECVMSG_WITHOUT_ADDR_LEN,net/sock.h,((struct proto *)0)->recvmsg(0$(comma)0$(comma)0$(comma)0))
+
+# compat/netmem_tx.h
+PPIOV_FEATURES += $(call probe,NET_IOV_SEND,net/sock.h,((struct net_device *)0)->netmem_tx + ((struct net_iov *)0)->desc.dma_addr + NET_IOV_IOURING + !!msg_zerocopy_realloc(0$(comma)0$(comma)0$(comma)true))
+PPIOV_FEATURES += $(call probe,SK_VALIDATE_XMIT,net/sock.h,((struct sock *)0)->sk_validate_xmit_skb)
+# Sending from a dma-buf needs both: see netmem_tx.h and pool/tcp_send.c.
+export PPIOV_CAN_SEND := $(if $(word 2,$(filter -DHAVE_NET_IOV_SEND -DHAVE_SK_VALIDATE_XMIT,$(PPIOV_FEATURES))),y)

@@ -25,6 +25,7 @@
 #include "binding_priv.h"
 #include "internal.h"
 #include "nl_gen.h"
+#include "tx.h"
 
 /* A device that can be bound. */
 struct ppiov_nic {
@@ -52,10 +53,10 @@ static void ppiov_binding_free(struct ppiov_binding *binding)
 	xa_erase(&ppiov_bindings, binding->id);
 
 	WARN_ON(binding->priv);
+	ppiov_tx_destroy(binding->tx);
 	if (binding->sgt)
 		dma_buf_unmap_attachment_unlocked(binding->attachment,
-						  binding->sgt,
-						  DMA_FROM_DEVICE);
+						  binding->sgt, binding->dir);
 	if (binding->attachment)
 		dma_buf_detach(binding->dmabuf, binding->attachment);
 	put_device(binding->dma_dev);
@@ -137,6 +138,24 @@ const struct ppiov_nic_ops *ppiov_nic_ops(const struct net_device *dev)
 	struct ppiov_nic *nic = ppiov_nic_find(dev);
 
 	return nic ? nic->ops : NULL;
+}
+
+/**
+ * ppiov_nic_at() - walk the devices that can be bound
+ * @index: counts from 0
+ *
+ * Context: process, RTNL held, which keeps the device.
+ * Return: the device, or NULL: there are not so many.
+ */
+struct net_device *ppiov_nic_at(unsigned long index)
+{
+	struct ppiov_nic *nic;
+
+	ASSERT_RTNL();
+	list_for_each_entry(nic, &ppiov_nics, list)
+		if (!index--)
+			return nic->dev;
+	return NULL;
 }
 
 /**
@@ -358,6 +377,7 @@ static int ppiov_check_runs(const struct ppiov_binding *binding,
 /**
  * ppiov_binding_map_dmabuf() - make a binding's dma-buf known to its device
  * @binding: with a dma-buf and a size
+ * @dir: what the device does: DMA_FROM_DEVICE or DMA_TO_DEVICE
  * @extack: for the reason of a refusal
  *
  * Context: process, RTNL held.
@@ -365,6 +385,7 @@ static int ppiov_check_runs(const struct ppiov_binding *binding,
  * be cut into buffers, or what the exporter says.
  */
 int ppiov_binding_map_dmabuf(struct ppiov_binding *binding,
+			     enum dma_data_direction dir,
 			     struct netlink_ext_ack *extack)
 {
 	const struct ppiov_nic_ops *ops = ppiov_nic_ops(binding->dev);
@@ -386,7 +407,8 @@ int ppiov_binding_map_dmabuf(struct ppiov_binding *binding,
 	}
 	binding->attachment = attachment;
 
-	sgt = dma_buf_map_attachment_unlocked(attachment, DMA_FROM_DEVICE);
+	binding->dir = dir;
+	sgt = dma_buf_map_attachment_unlocked(attachment, dir);
 	if (IS_ERR(sgt)) {
 		NL_SET_ERR_MSG(extack,
 			       "the dma-buf can't be mapped for the device");
@@ -469,6 +491,51 @@ int ppiov_binding_bind_queue(struct ppiov_binding *binding, u32 queue,
 	}
 	xa_set_mark(&binding->queues, queue, PPIOV_QUEUE_BOUND);
 	return 0;
+}
+
+/**
+ * ppiov_binding_make_tx() - from now on sockets may send from it
+ * @binding: its dma-buf is mapped with DMA_TO_DEVICE
+ * @extack: for the reason of a refusal
+ *
+ * Context: process, RTNL held.
+ * Return: 0, or what ppiov_tx_create() says.
+ */
+int ppiov_binding_make_tx(struct ppiov_binding *binding,
+			  struct netlink_ext_ack *extack)
+{
+	struct ppiov_tx *tx = ppiov_tx_create(binding, extack);
+
+	if (IS_ERR(tx))
+		return PTR_ERR(tx);
+	/* Who guesses the id may send at once. */
+	xa_lock(&ppiov_bindings);
+	binding->tx = tx;
+	xa_unlock(&ppiov_bindings);
+	return 0;
+}
+
+/**
+ * ppiov_binding_get_tx() - find a binding to send from
+ * @id: of the binding, in whatever namespace
+ *
+ * Context: process.
+ * Return: with a reference, for ppiov_binding_put(); NULL if there is none in
+ * force, or it is for receiving.
+ */
+struct ppiov_binding *ppiov_binding_get_tx(u32 id)
+{
+	struct ppiov_binding *binding;
+
+	xa_lock(&ppiov_bindings);
+	binding = xa_load(&ppiov_bindings, id);
+	/* In force: so it has a reference, and goes on having it here. */
+	if (binding && binding->sk && binding->tx)
+		ppiov_binding_get(binding);
+	else
+		binding = NULL;
+	xa_unlock(&ppiov_bindings);
+	return binding;
 }
 
 /* ---------------------------------------------------------------- the end */
@@ -609,12 +676,12 @@ void ppiov_nic_unregister(struct net_device *dev)
 			continue;
 		if (!binding->sk) {
 			/* Only buffers keep it, or nothing any more. */
-			binding->dev = NULL;
+			WRITE_ONCE(binding->dev, NULL);
 			continue;
 		}
 		ppiov_binding_get(binding);
 		ppiov_binding_end(binding, 0);
-		binding->dev = NULL;
+		WRITE_ONCE(binding->dev, NULL);
 		ppiov_binding_drop(binding);
 	}
 	list_del(&nic->list);

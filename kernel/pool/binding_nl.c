@@ -12,6 +12,7 @@
 #include "binding_priv.h"
 #include "internal.h"
 #include "nl_gen.h"
+#include "tx.h"
 
 /**
  * ppiov_nl_check() - refuse an attribute that is there twice
@@ -67,6 +68,15 @@ int ppiov_nl_need(const struct genl_info *info, int attr, const char *name)
 
 /* --------------------------------------------------------- telling of them */
 
+static int ppiov_nl_fill_tx(struct sk_buff *skb, const struct ppiov_tx *tx)
+{
+	if (nla_put_flag(skb, PPIOV_A_BINDING_TX) ||
+	    nla_put_u32(skb, PPIOV_A_BINDING_SENDS, ppiov_tx_sends(tx)) ||
+	    nla_put_uint(skb, PPIOV_A_BINDING_DROPS, ppiov_tx_drops(tx)))
+		return -EMSGSIZE;
+	return 0;
+}
+
 static int ppiov_nl_fill_binding(struct sk_buff *skb,
 				 struct ppiov_binding *binding,
 				 const struct genl_info *info)
@@ -90,6 +100,8 @@ static int ppiov_nl_fill_binding(struct sk_buff *skb,
 	xa_for_each(&binding->queues, queue, entry)
 		if (nla_put_u32(skb, PPIOV_A_BINDING_QUEUES, queue))
 			goto err_cancel;
+	if (binding->tx && ppiov_nl_fill_tx(skb, binding->tx))
+		goto err_cancel;
 
 	genlmsg_end(skb, hdr);
 	return 0;
@@ -224,9 +236,18 @@ int ppiov_nl_binding_get_dumpit(struct sk_buff *skb,
 
 /* -------------------------------------------------------- bind and unbind */
 
-static struct net_device *ppiov_nl_dev(const struct genl_info *info)
+/**
+ * ppiov_nl_dev() - the device that a request names
+ * @info: the request, for its namespace
+ * @attr: the ifindex
+ *
+ * Context: process, RTNL held, which keeps the device.
+ * Return: a device that ppiov_nic_ops() knows; or ERR_PTR(), extack saying why:
+ * -ENODEV, -EOPNOTSUPP.
+ */
+struct net_device *ppiov_nl_dev(const struct genl_info *info,
+				struct nlattr *attr)
 {
-	struct nlattr *attr = info->attrs[PPIOV_A_BINDING_IFINDEX];
 	struct net_device *dev;
 
 	dev = __dev_get_by_index(genl_info_net(info), nla_get_u32(attr));
@@ -289,7 +310,7 @@ static struct ppiov_binding *ppiov_nl_new(const struct genl_info *info,
 	struct ppiov_binding *binding;
 	struct net_device *dev;
 
-	dev = ppiov_nl_dev(info);
+	dev = ppiov_nl_dev(info, info->attrs[PPIOV_A_BINDING_IFINDEX]);
 	if (IS_ERR(dev))
 		return ERR_CAST(dev);
 
@@ -361,7 +382,8 @@ static int ppiov_nl_take_memory(const struct genl_info *info,
 	}
 
 	if (fd) {
-		err = ppiov_binding_map_dmabuf(binding, info->extack);
+		err = ppiov_binding_map_dmabuf(binding, DMA_FROM_DEVICE,
+					       info->extack);
 		if (err)
 			goto err_fd;
 	}
@@ -438,6 +460,119 @@ int ppiov_nl_bind_rx_doit(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		goto err_cancel;
 
+	ppiov_nl_notify_binding(binding, PPIOV_CMD_BIND_NTF, info->snd_portid);
+	rtnl_unlock();
+
+	genlmsg_end(rsp, hdr);
+	return genlmsg_reply(rsp, info);
+
+err_cancel:
+	ppiov_binding_cancel(binding);
+err_unlock:
+	rtnl_unlock();
+err_free_rsp:
+	nlmsg_free(rsp);
+	return err;
+}
+
+static struct ppiov_binding *ppiov_nl_new_tx(const struct genl_info *info,
+					     struct sock *sk)
+{
+	struct nlattr *attr = info->attrs[PPIOV_A_BINDING_IFINDEX];
+	const struct ppiov_provider_ops *provider;
+	struct ppiov_binding *binding;
+	struct net_device *dev;
+	const char *lacks;
+
+	dev = ppiov_nl_dev(info, attr);
+	if (IS_ERR(dev))
+		return ERR_CAST(dev);
+	lacks = ppiov_tx_lacks(dev);
+	if (lacks) {
+		NL_SET_ERR_MSG_ATTR_FMT(info->extack, attr,
+					"nothing can be sent from a dma-buf: %s",
+					lacks);
+		return ERR_PTR(-EOPNOTSUPP);
+	}
+
+	/* It does nothing here, but what is out holds this module with it. */
+	provider = ppiov_provider_get("dmabuf");
+	binding = provider ? ppiov_binding_new(dev, provider, sk) :
+			     ERR_PTR(-ENOENT);
+	if (IS_ERR(binding)) {
+		GENL_SET_ERR_MSG(info, "no memory for a binding");
+		if (provider)
+			ppiov_provider_put(provider);
+	}
+	return binding;
+}
+
+static int ppiov_nl_take_tx_memory(const struct genl_info *info,
+				   struct ppiov_binding *binding)
+{
+	struct nlattr *fd = info->attrs[PPIOV_A_BINDING_DMABUF_FD];
+	int err;
+
+	err = ppiov_binding_open_dmabuf(binding, nla_get_s32(fd), info->extack);
+	if (err)
+		goto err_fd;
+	err = ppiov_binding_set_size(binding, 0, info->extack);
+	if (err)
+		goto err_fd;
+	err = ppiov_binding_map_dmabuf(binding, DMA_TO_DEVICE, info->extack);
+	if (err)
+		goto err_fd;
+	err = ppiov_binding_make_tx(binding, info->extack);
+	if (err)
+		goto err_fd;
+	return 0;
+
+err_fd:
+	NL_SET_BAD_ATTR(info->extack, fd);
+	return err;
+}
+
+/**
+ * ppiov_nl_bind_tx_doit() - let sockets send from a dma-buf
+ * @skb: the request
+ * @info: the request
+ *
+ * Context: process; takes RTNL. CAP_NET_ADMIN was asked for.
+ * Return: 0; or -errno, extack saying why, and all is as it was.
+ */
+int ppiov_nl_bind_tx_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct ppiov_binding *binding;
+	struct sk_buff *rsp;
+	void *hdr;
+	int err;
+
+	err = ppiov_nl_check(info, 0)                                         ?:
+		      ppiov_nl_need(info, PPIOV_A_BINDING_IFINDEX, "ifindex") ?:
+		      ppiov_nl_need(info, PPIOV_A_BINDING_DMABUF_FD,
+				    "dmabuf-fd");
+	if (err)
+		return err;
+
+	rsp = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	if (!rsp)
+		return -ENOMEM;
+	hdr = genlmsg_iput(rsp, info);
+	if (!hdr) {
+		err = -EMSGSIZE;
+		goto err_free_rsp;
+	}
+
+	rtnl_lock();
+	binding = ppiov_nl_new_tx(info, NETLINK_CB(skb).sk);
+	if (IS_ERR(binding)) {
+		err = PTR_ERR(binding);
+		goto err_unlock;
+	}
+	err = nla_put_u32(rsp, PPIOV_A_BINDING_ID, binding->id) ?:
+		      ppiov_nl_take_tx_memory(info, binding);
+	if (err)
+		goto err_cancel;
 	ppiov_nl_notify_binding(binding, PPIOV_CMD_BIND_NTF, info->snd_portid);
 	rtnl_unlock();
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Bindings, for binding.c, binding_nl.c, pool_nl.c and provider_dmabuf.c. */
+/* Bindings, for binding.c, *_nl.c, provider_dmabuf.c, tx.c and tcp_send.c. */
 #ifndef PPIOV_BINDING_PRIV_H
 #define PPIOV_BINDING_PRIV_H
 
 #include "../include/ppiov/binding.h"
 
 struct genl_info;
+struct nlattr;
 struct scatterlist;
 
 /* In ppiov_binding.queues: the driver takes buffers from the provider. */
@@ -32,6 +33,7 @@ struct ppiov_run {
 
 /* binding.c */
 const struct ppiov_nic_ops *ppiov_nic_ops(const struct net_device *dev);
+struct net_device *ppiov_nic_at(unsigned long index);
 struct ppiov_binding *
 ppiov_binding_new(struct net_device *dev,
 		  const struct ppiov_provider_ops *provider, struct sock *sk);
@@ -40,7 +42,11 @@ int ppiov_binding_open_dmabuf(struct ppiov_binding *binding, int fd,
 int ppiov_binding_set_size(struct ppiov_binding *binding, u64 size,
 			   struct netlink_ext_ack *extack);
 int ppiov_binding_map_dmabuf(struct ppiov_binding *binding,
+			     enum dma_data_direction dir,
 			     struct netlink_ext_ack *extack);
+int ppiov_binding_make_tx(struct ppiov_binding *binding,
+			  struct netlink_ext_ack *extack);
+struct ppiov_binding *ppiov_binding_get_tx(u32 id);
 int ppiov_binding_want_queue(struct ppiov_binding *binding, u32 queue,
 			     struct netlink_ext_ack *extack);
 int ppiov_binding_bind_queue(struct ppiov_binding *binding, u32 queue,
@@ -56,5 +62,7 @@ bool ppiov_run_next(const struct ppiov_binding *binding, struct ppiov_run *run);
 int ppiov_nl_check(const struct genl_info *info, int multi);
 int ppiov_nl_need(const struct genl_info *info, int attr, const char *name);
 void ppiov_nl_notify_binding(struct ppiov_binding *binding, u8 cmd, u32 portid);
+struct net_device *ppiov_nl_dev(const struct genl_info *info,
+				struct nlattr *attr);
 
 #endif /* PPIOV_BINDING_PRIV_H */

@@ -16,6 +16,11 @@ static const struct netlink_range_validation ppiov_a_binding_ifindex_range = {
 	.max	= S32_MAX,
 };
 
+static const struct netlink_range_validation ppiov_a_dev_ifindex_range = {
+	.min	= 1ULL,
+	.max	= S32_MAX,
+};
+
 /* PPIOV_CMD_PROVIDER_GET - do */
 static const struct nla_policy ppiov_provider_get_nl_policy[PPIOV_A_PROVIDER_NAME + 1] = {
 	[PPIOV_A_PROVIDER_NAME] = { .type = NLA_NUL_STRING, .len = PPIOV_PROVIDER_NAME_MAX, },
@@ -44,6 +49,17 @@ static const struct nla_policy ppiov_binding_get_nl_policy[PPIOV_A_BINDING_ID + 
 /* PPIOV_CMD_POOL_GET - do */
 static const struct nla_policy ppiov_pool_get_nl_policy[PPIOV_A_POOL_ID + 1] = {
 	[PPIOV_A_POOL_ID] = NLA_POLICY_MIN(NLA_U32, 1),
+};
+
+/* PPIOV_CMD_DEV_GET - do */
+static const struct nla_policy ppiov_dev_get_nl_policy[PPIOV_A_DEV_IFINDEX + 1] = {
+	[PPIOV_A_DEV_IFINDEX] = NLA_POLICY_FULL_RANGE(NLA_U32, &ppiov_a_dev_ifindex_range),
+};
+
+/* PPIOV_CMD_BIND_TX - do */
+static const struct nla_policy ppiov_bind_tx_nl_policy[PPIOV_A_BINDING_DMABUF_FD + 1] = {
+	[PPIOV_A_BINDING_IFINDEX] = NLA_POLICY_FULL_RANGE(NLA_U32, &ppiov_a_binding_ifindex_range),
+	[PPIOV_A_BINDING_DMABUF_FD] = NLA_POLICY_MIN(NLA_S32, 0),
 };
 
 /* Ops table for ppiov */
@@ -97,6 +113,25 @@ static const struct genl_split_ops ppiov_nl_ops[] = {
 		.cmd	= PPIOV_CMD_POOL_GET,
 		.dumpit	= ppiov_nl_pool_get_dumpit,
 		.flags	= GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd		= PPIOV_CMD_DEV_GET,
+		.doit		= ppiov_nl_dev_get_doit,
+		.policy		= ppiov_dev_get_nl_policy,
+		.maxattr	= PPIOV_A_DEV_IFINDEX,
+		.flags		= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= PPIOV_CMD_DEV_GET,
+		.dumpit	= ppiov_nl_dev_get_dumpit,
+		.flags	= GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd		= PPIOV_CMD_BIND_TX,
+		.doit		= ppiov_nl_bind_tx_doit,
+		.policy		= ppiov_bind_tx_nl_policy,
+		.maxattr	= PPIOV_A_BINDING_DMABUF_FD,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 };
 

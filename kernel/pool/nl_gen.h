@@ -21,6 +21,9 @@ int ppiov_nl_binding_get_dumpit(struct sk_buff *skb,
 				struct netlink_callback *cb);
 int ppiov_nl_pool_get_doit(struct sk_buff *skb, struct genl_info *info);
 int ppiov_nl_pool_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
+int ppiov_nl_dev_get_doit(struct sk_buff *skb, struct genl_info *info);
+int ppiov_nl_dev_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
+int ppiov_nl_bind_tx_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	PPIOV_NLGRP_EVENTS,

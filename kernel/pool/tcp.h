@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The socket side, for tcp_ulp.c, tcp_recv.c and tcp_tokens.c only. */
+/* The socket side, for the tcp_*.c files only. */
 #ifndef PPIOV_TCP_H
 #define PPIOV_TCP_H
 
 #include <linux/net.h>
 #include <linux/rcupdate.h>
+#include <linux/refcount.h>
 #include <linux/sockptr.h>
 #include <linux/xarray.h>
 #include <net/inet_connection_sock.h>
@@ -33,6 +34,9 @@ struct ppiov_proto {
 
 /**
  * struct ppiov_sock - what a socket with the ULP has
+ * @ref: the ULP's, and one of each send from a binding's memory
+ * @sk: the socket. Who has a reference here has one of it too, or, for the
+ *	ULP, is part of it.
  * @tokens: token to carrier, which it holds a reference of. Filled and emptied
  *	under the socket lock; its own lock, BH off, is for release, which may
  *	come in softirq.
@@ -42,9 +46,12 @@ struct ppiov_proto {
  * @rcu: frees it
  *
  * Lifetime: icsk_ulp_data, from the ULP's init until its release. Who has the
- * socket's file open may use it. close() empties @tokens.
+ * socket's file open may use it. close() empties @tokens. After the release it
+ * lives on for the sends that are out.
  */
 struct ppiov_sock {
+	refcount_t ref;
+	struct sock *sk;
 	struct xarray tokens;
 	u64 nr_tokens;
 	u64 devmem_bytes;
@@ -64,6 +71,9 @@ static inline struct proto *ppiov_base(const struct sock *sk)
 	return container_of(READ_ONCE(sk->sk_prot), struct ppiov_proto, prot)
 		->base;
 }
+
+/* tcp_ulp.c */
+void ppiov_sock_put(struct ppiov_sock *psk);
 
 /* tcp_recv.c */
 int ppiov_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags,

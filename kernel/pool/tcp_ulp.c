@@ -17,6 +17,7 @@
 #include "../compat/tcp.h"
 #include "internal.h"
 #include "tcp.h"
+#include "tx.h"
 
 /* Connected, and there may be something to receive, now or later. */
 #define PPIOV_TCP_STATES                                      \
@@ -28,18 +29,41 @@ static DEFINE_MUTEX(ppiov_protos_lock);    /* their first use */
 
 COMPAT_PROTO_RECVMSG(ppiov_recvmsg)
 
-static int ppiov_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
+/* Return: 0 and the id of a binding, 0 if none is named; or -EINVAL. */
+static int ppiov_sendmsg_binding(struct msghdr *msg, u32 *id)
 {
+	const struct ppiov_tx_cmsg *tx;
 	struct cmsghdr *cmsg;
 
+	*id = 0;
 	for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
 		if (!CMSG_OK(msg, cmsg))
 			return -EINVAL;
 		if (cmsg->cmsg_level != SOL_PPIOV)
 			continue;
-		return cmsg->cmsg_type == PPIOV_CMSG_TX_DEVMEM ? -EOPNOTSUPP :
-								 -EINVAL;
+		if (cmsg->cmsg_type != PPIOV_CMSG_TX_DEVMEM ||
+		    cmsg->cmsg_len != CMSG_LEN(sizeof(*tx)))
+			return -EINVAL;
+		tx = CMSG_DATA(cmsg);
+		if (*id || !tx->binding || tx->reserved)
+			return -EINVAL;
+		*id = tx->binding;
 	}
+	return 0;
+}
+
+static int ppiov_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
+{
+	u32 id;
+	int err;
+
+	if (!msg->msg_controllen)
+		return ppiov_base(sk)->sendmsg(sk, msg, size);
+	err = ppiov_sendmsg_binding(msg, &id);
+	if (err)
+		return err;
+	if (id)
+		return ppiov_send(sk, msg, size, id);
 	return ppiov_base(sk)->sendmsg(sk, msg, size);
 }
 
@@ -82,6 +106,20 @@ static int ppiov_getsockopt(struct sock *sk, int level, int optname,
 	if (copy_to_user(optval, &info, len) || put_user(len, optlen))
 		return -EFAULT;
 	return 0;
+}
+
+/**
+ * ppiov_sock_put() - drop a reference
+ * @psk: not to be touched afterwards
+ *
+ * Context: any; something else keeps the socket.
+ */
+void ppiov_sock_put(struct ppiov_sock *psk)
+{
+	if (!refcount_dec_and_test(&psk->ref))
+		return;
+	ppiov_send_unwatch(psk->sk);
+	kfree_rcu(psk, rcu);
 }
 
 static void ppiov_unset_proto(struct sock *sk)
@@ -213,6 +251,8 @@ static int ppiov_ulp_init(struct sock *sk)
 	if (!psk)
 		return -ENOMEM;
 	ppiov_tokens_init(psk);
+	refcount_set(&psk->ref, 1);
+	psk->sk = sk;
 
 	write_lock_bh(&sk->sk_callback_lock);
 	if (sk->sk_user_data) {
@@ -241,7 +281,7 @@ static void ppiov_ulp_release(struct sock *sk)
 		ppiov_unset_proto(sk);
 	ppiov_tokens_free_all(psk);
 	rcu_assign_pointer(inet_csk(sk)->icsk_ulp_data, NULL);
-	kfree_rcu(psk, rcu);
+	ppiov_sock_put(psk);
 }
 
 /* No clone: a listener can't have it, so nobody inherits it. */

@@ -6,6 +6,7 @@
 #ifndef PPIOV_BINDING_H
 #define PPIOV_BINDING_H
 
+#include <linux/dma-direction.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
@@ -17,20 +18,26 @@ struct dma_buf_attachment;
 struct net_device;
 struct netlink_ext_ack;
 struct ppiov_provider_ops;
+struct ppiov_tx;
 struct sg_table;
 struct sock;
 
 /**
  * struct ppiov_binding - queues, a provider, and the memory for it
+ *
+ * Or, for sending: no queues, and a dma-buf that is sent from.
+ *
  * @ref: one while the binding is in force, which is the netlink socket's: it
  *	is put by unbind, when the socket is closed, or when the device goes,
  *	whatever comes first. And one of each pool that was made for it, until
- *	the pool's last buffer and last pin are back. The last put frees the
- *	memory, from a workqueue, since it may come in softirq.
+ *	the pool's last buffer and last pin are back; and one of each call of
+ *	sendmsg(), until none of its payload is in a packet. The last put frees
+ *	the memory, from a workqueue, since it may come in softirq.
  * @id: in netlink and in control messages; never 0, not reused while alive
  * @provider: a reference is held until the binding is freed, after @dmabuf
- * @dev: whose queues; NULL once the device is gone (RTNL). No reference: the
- *	driver's ppiov_nic_unregister() clears it.
+ * @dev: whose queues, or what is sent through; NULL once the device is gone
+ *	(RTNL; who sends compares it without). No reference: the driver's
+ *	ppiov_nic_unregister() clears it.
  * @queues: an entry each, XA_MARK_1 on those that the driver has bound; empty
  *	once the binding is no longer in force (RTNL)
  * @sk: the socket that made it, a reference is held; NULL: no longer in force
@@ -43,6 +50,9 @@ struct sock;
  * @dma_dev: maps @dmabuf; a reference is held
  * @attachment: of @dmabuf
  * @sgt: of @attachment
+ * @dir: what @sgt is mapped for
+ * @tx: what is sent from; NULL: it is for receiving. Set before the binding is
+ *	in force (binding.c's own lock), freed with it.
  * @priv: a provider's, for what its pools share. It comes with the first pool
  *	and is gone with the last: NULL when the binding is freed.
  * @free: frees it
@@ -62,6 +72,8 @@ struct ppiov_binding {
 	struct device *dma_dev;
 	struct dma_buf_attachment *attachment;
 	struct sg_table *sgt;
+	enum dma_data_direction dir;
+	struct ppiov_tx *tx;
 	void *priv;
 	struct work_struct free;
 };

@@ -27,6 +27,16 @@ enum ppiov_provider_flag {
 	PPIOV_PROVIDER_FLAG_MAPPED = 4,
 };
 
+/**
+ * enum ppiov_dev_flag - What a device can be bound for, with this kernel.
+ * @PPIOV_DEV_FLAG_RX: Its RX queues take buffers from a provider.
+ * @PPIOV_DEV_FLAG_TX: Sockets can send from a dma-buf through it.
+ */
+enum ppiov_dev_flag {
+	PPIOV_DEV_FLAG_RX = 1,
+	PPIOV_DEV_FLAG_TX = 2,
+};
+
 enum {
 	PPIOV_A_PROVIDER_NAME = 1,
 	PPIOV_A_PROVIDER_FLAGS,
@@ -44,9 +54,22 @@ enum {
 	PPIOV_A_BINDING_DMABUF_FD,
 	PPIOV_A_BINDING_SIZE,
 	PPIOV_A_BINDING_ORDER,
+	PPIOV_A_BINDING_TX,
+	PPIOV_A_BINDING_SENDS,
+	PPIOV_A_BINDING_DROPS,
 
 	__PPIOV_A_BINDING_MAX,
 	PPIOV_A_BINDING_MAX = (__PPIOV_A_BINDING_MAX - 1)
+};
+
+enum {
+	PPIOV_A_DEV_IFINDEX = 1,
+	PPIOV_A_DEV_FLAGS,
+	PPIOV_A_DEV_QUEUES,
+	PPIOV_A_DEV_TX_LACKS,
+
+	__PPIOV_A_DEV_MAX,
+	PPIOV_A_DEV_MAX = (__PPIOV_A_DEV_MAX - 1)
 };
 
 enum {
@@ -90,6 +113,8 @@ enum {
 	PPIOV_CMD_UNBIND_NTF,
 	PPIOV_CMD_POOL_GET,
 	PPIOV_CMD_POOL_STALLED_NTF,
+	PPIOV_CMD_DEV_GET,
+	PPIOV_CMD_BIND_TX,
 
 	__PPIOV_CMD_MAX,
 	PPIOV_CMD_MAX = (__PPIOV_CMD_MAX - 1)

@@ -24,6 +24,15 @@
  * EOPNOTSUPP: MSG_PEEK, MSG_TRUNC, MSG_SOCK_DEVMEM, splice() from the socket.
  * EFAULT: the next payload is unreadable and not of ppiov. SO_TIMESTAMP and
  * its kin are not reported.
+ *
+ * sendmsg() is TCP's own, unless a PPIOV_CMSG_TX_DEVMEM goes with it. Then:
+ * EOPNOTSUPP where the kernel can't (dev-get of the netlink family says so, and
+ * why), for flags that make no sense, and while path MTU probing is on
+ * (net.ipv4.tcp_mtu_probing). EINVAL: no MSG_ZEROCOPY or SO_ZEROCOPY. ENOENT:
+ * no such binding, or one for receiving. ENODEV: the route is not through its
+ * device. EFAULT: an offset outside of its memory. An ordinary MSG_ZEROCOPY
+ * right behind such a send may fail with ENOBUFS, as behind one of io_uring;
+ * without the flag it works.
  */
 #ifndef _UAPI_PPIOV_TCP_H
 #define _UAPI_PPIOV_TCP_H
@@ -36,13 +45,17 @@
 #define SOL_PPIOV 0x7070
 
 /*
- * Control messages, each with a struct ppiov_cmsg.
+ * Control messages, each with a struct ppiov_cmsg, but for the last.
  *
  * DEVMEM: payload in a buffer; the token is to be returned.
  * LINEAR: only frag_size: so many bytes of the iovec.
  * RING: as DEVMEM, but the token goes back through the binding's ring, and all
  * pieces of a packet have the same one; see ppiov_ring.h.
- * TX_DEVMEM, to sendmsg(): payload from a binding. Not there yet: EOPNOTSUPP.
+ * TX_DEVMEM, to sendmsg(), with a struct ppiov_tx_cmsg: the payload is in the
+ * memory of a binding of bind-tx, and the addresses in the iovec are offsets in
+ * it. It needs MSG_ZEROCOPY and, on the socket, SO_ZEROCOPY, and ends as
+ * MSG_ZEROCOPY does, with a message of SO_EE_ORIGIN_ZEROCOPY in the error
+ * queue: from then on nobody reads the memory for this call any more.
  */
 #define PPIOV_CMSG_DEVMEM    1
 #define PPIOV_CMSG_LINEAR    2
@@ -77,6 +90,16 @@ struct ppiov_cmsg {
 	__u64 frag_offset;
 	__u32 frag_size;
 	__u32 frag_token;
+	__u32 binding;
+	__u32 reserved;
+};
+
+/**
+ * struct ppiov_tx_cmsg - where what is to be sent is
+ * @binding: the id that bind-tx gave
+ * @reserved: 0
+ */
+struct ppiov_tx_cmsg {
 	__u32 binding;
 	__u32 reserved;
 };
