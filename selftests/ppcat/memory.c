@@ -12,6 +12,7 @@
 #include <linux/udmabuf.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -113,7 +114,7 @@ void memory_destroy(struct memory *m)
 
 static int sync_cpu(const struct memory *m, __u64 flags)
 {
-	struct dma_buf_sync sync = { .flags = DMA_BUF_SYNC_READ | flags };
+	struct dma_buf_sync sync = { .flags = flags };
 	int ret;
 
 	/* The uAPI asks callers to retry both */
@@ -130,7 +131,7 @@ int memory_begin_read(struct memory *m)
 
 	if (m->reading)
 		return 0;
-	err = sync_cpu(m, DMA_BUF_SYNC_START);
+	err = sync_cpu(m, DMA_BUF_SYNC_READ | DMA_BUF_SYNC_START);
 	m->reading = !err;
 	return err;
 }
@@ -140,7 +141,25 @@ int memory_end_read(struct memory *m)
 	if (!m->reading)
 		return 0;
 	m->reading = false;
-	return sync_cpu(m, DMA_BUF_SYNC_END);
+	return sync_cpu(m, DMA_BUF_SYNC_READ | DMA_BUF_SYNC_END);
+}
+
+/* Put len bytes at its beginning, for devices to read. Returns 0 or -errno. */
+int memory_write(struct memory *m, const void *data, size_t len)
+{
+	void *map;
+	int err;
+
+	map = mmap(NULL, m->size, PROT_WRITE, MAP_SHARED, m->fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	err = sync_cpu(m, DMA_BUF_SYNC_WRITE | DMA_BUF_SYNC_START);
+	if (!err) {
+		memcpy(map, data, len);
+		err = sync_cpu(m, DMA_BUF_SYNC_WRITE | DMA_BUF_SYNC_END);
+	}
+	munmap(map, m->size);
+	return err;
 }
 
 /* How large udmabuf lets a dmabuf be, or -1 if it doesn't say. */

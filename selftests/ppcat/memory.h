@@ -17,6 +17,7 @@ struct memory {
 int memory_create(struct memory *m, size_t size, bool hugepages,
 		  const char **step);
 void memory_destroy(struct memory *m);
+int memory_write(struct memory *m, const void *data, size_t len);
 int memory_begin_read(struct memory *m);
 int memory_end_read(struct memory *m);
 long memory_limit_mb(void);

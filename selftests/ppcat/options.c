@@ -38,6 +38,7 @@ enum {
 	OPT_BATCH,
 	OPT_SEED,
 	OPT_SIZE,
+	OPT_FROM_DMABUF,
 	OPT_WRITE_SIZE,
 	OPT_MSG_SIZES,
 	OPT_HOLD,
@@ -88,6 +89,8 @@ static const char usage[] =
 	"                            (default: those of one recvmsg)\n"
 	"Sender\n"
 	"      --size SIZE           payload per flow (default 1M)\n"
+	"      --from-dmabuf IFACE   send from a dmabuf that is bound to this\n"
+	"                            device, with ppiov, not from memory\n"
 	"      --write-size SIZE     bytes per send (default 64K)\n"
 	"      --msg-sizes A[-B],... sizes of sends that never share a segment;\n"
 	"                            repeated up to --size, or sent once\n"
@@ -136,6 +139,7 @@ static const struct option long_options[] = {
 	{ "batch", required_argument, NULL, OPT_BATCH },
 	{ "seed", required_argument, NULL, OPT_SEED },
 	{ "size", required_argument, NULL, OPT_SIZE },
+	{ "from-dmabuf", required_argument, NULL, OPT_FROM_DMABUF },
 	{ "write-size", required_argument, NULL, OPT_WRITE_SIZE },
 	{ "msg-sizes", required_argument, NULL, OPT_MSG_SIZES },
 	{ "hold", required_argument, NULL, OPT_HOLD },
@@ -313,6 +317,9 @@ static bool take(struct options *o, struct given *g, int opt, const char *arg)
 	case OPT_PROVIDER:
 		o->provider = arg;
 		return *arg && strlen(arg) <= PPIOV_PROVIDER_NAME_MAX;
+	case OPT_FROM_DMABUF:
+		o->source = arg;
+		return *arg;
 	case OPT_SETUP:
 		o->setup = true;
 		return true;

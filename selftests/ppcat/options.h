@@ -71,7 +71,8 @@ struct options {
 	__u64 seed;
 	__u64 size; /* payload of each flow */
 	size_t write_size;
-	__u32 *message; /* sizes, one send each; NULL: write_size */
+	const char *source; /* device to send from a dmabuf through, or NULL */
+	__u32 *message;     /* sizes, one send each; NULL: write_size */
 	size_t messages;
 
 	/* test hooks of the receiver */

@@ -78,3 +78,18 @@ int ppiov_bind_rx(struct nl *nl, const struct bind_request *req, __u32 *id)
 	*id = bound.value;
 	return err;
 }
+
+int ppiov_bind_tx(struct nl *nl, __u32 ifindex, int dmabuf_fd, __u32 *id)
+{
+	struct answer bound = { .type = PPIOV_A_BINDING_ID };
+	char buf[NL_BUFFER];
+	struct nlmsghdr *nlh;
+	int err;
+
+	nlh = nl_genl_request(nl, buf, PPIOV_CMD_BIND_TX, PPIOV_FAMILY_VERSION);
+	mnl_attr_put_u32(nlh, PPIOV_A_BINDING_IFINDEX, ifindex);
+	mnl_attr_put_u32(nlh, PPIOV_A_BINDING_DMABUF_FD, dmabuf_fd);
+	err = ask(nl, nlh, &bound);
+	*id = bound.value;
+	return err;
+}

@@ -16,6 +16,7 @@
 #include "loop.h"
 #include "parse.h"
 #include "pattern.h"
+#include "tx_source.h"
 
 #define PROGRESS_MS 1000
 #define MAX_IOVS    PATTERN_IOVS(MAX_WRITE)
@@ -35,7 +36,8 @@ struct tx_flow {
 	struct addr to;
 	__u8 head[PREAMBLE_SIZE];
 	struct pattern pattern;
-	__u64 sent;          /* bytes of the stream, preamble included */
+	struct tx_source source; /* with --from-dmabuf */
+	__u64 sent;              /* bytes of the stream, preamble included */
 	size_t message;      /* index of the current one; counts on for ever */
 	size_t message_left; /* 0: it has not begun */
 	int err;             /* that ended it, positive */
@@ -101,7 +103,11 @@ static ssize_t send_payload(struct tx_flow *f, __u64 done, __u64 left)
 		size = left;
 
 	msg.msg_iovlen = pattern_iov(&f->pattern, done, size, iov);
-	n = sendmsg(f->w.fd, &msg, flags);
+	if (o->source)
+		n = tx_source_send(&f->source, f->w.fd, iov, msg.msg_iovlen,
+				   flags);
+	else
+		n = sendmsg(f->w.fd, &msg, flags);
 	if (n > 0 && o->messages) {
 		f->message_left -= n;
 		if (!f->message_left)
@@ -148,10 +154,18 @@ static void finish_connect(struct tx_flow *f)
 
 	if (getsockopt(f->w.fd, SOL_SOCKET, SO_ERROR, &err, &len))
 		err = errno;
-	if (err)
+	if (err) {
 		fail_flow(f, err, "connecting failed");
-	else
-		f->state = TX_SENDING;
+		return;
+	}
+	if (f->tx->o->source) {
+		err = tx_source_prepare(f->w.fd);
+		if (err) {
+			fail_flow(f, -err, "preparing the socket failed");
+			return;
+		}
+	}
+	f->state = TX_SENDING;
 }
 
 /* Wait for the receiver's FIN; should it send anything, that's no concern. */
@@ -161,6 +175,8 @@ static void drain(struct tx_flow *f)
 	ssize_t n;
 
 	n = recv(f->w.fd, buf, sizeof(buf), MSG_DONTWAIT);
+	if (!n && f->source.done < f->source.calls)
+		return; /* they are on their way: all is acknowledged */
 	if (!n)
 		end_flow(f);
 	else if (n < 0 && errno != EAGAIN && errno != EINTR)
@@ -169,6 +185,15 @@ static void drain(struct tx_flow *f)
 
 static void serve_flow(struct tx_flow *f)
 {
+	int err;
+
+	if (f->tx->o->source && f->state > TX_CONNECTING) {
+		err = tx_source_reap(&f->source, f->w.fd);
+		if (err) {
+			fail_flow(f, -err, "bad completions");
+			return;
+		}
+	}
 	switch (f->state) {
 	case TX_CONNECTING:
 		finish_connect(f);
@@ -227,6 +252,7 @@ static int start_flow(struct tx *tx, const struct addr *to)
 	f->tx = tx;
 	f->index = tx->flows;
 	f->w.kind = WATCH_FLOW;
+	f->w.fd = -1;
 	f->to = *to;
 	addr_set_port(&f->to, o->first_port + f->index % ports);
 	pattern_init(&f->pattern, pre.seed, pre.flow);
@@ -234,6 +260,11 @@ static int start_flow(struct tx *tx, const struct addr *to)
 	tx->flow[tx->flows++] = f;
 	tx->open++;
 
+	if (o->source) {
+		err = tx_source_open(&f->source, o->source, &f->pattern, tx->r);
+		if (err)
+			return err;
+	}
 	err = open_socket(f);
 	if (err)
 		fail_flow(f, -err, "connecting failed");
@@ -357,6 +388,7 @@ void tx_run(const struct options *o, struct report *r)
 	report_summary(&tx);
 	for (i = 0; i < tx.flows; i++) {
 		watch_close(&tx.flow[i]->w);
+		tx_source_close(&tx.flow[i]->source);
 		free(tx.flow[i]);
 	}
 	free(tx.flow);

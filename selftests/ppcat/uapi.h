@@ -69,6 +69,13 @@ struct devmem_token {
 #define PPIOV_CMSG_LINEAR 2
 #define PPIOV_DONTNEED    1
 
+#define PPIOV_CMSG_TX_DEVMEM 3
+
+struct ppiov_tx_cmsg {
+	__u32 binding;
+	__u32 reserved;
+};
+
 #define PPIOV_FAMILY_NAME       "ppiov"
 #define PPIOV_FAMILY_VERSION    1
 #define PPIOV_PROVIDER_NAME_MAX 15
@@ -94,6 +101,7 @@ enum {
 enum {
 	PPIOV_CMD_PROVIDER_GET = 1,
 	PPIOV_CMD_BIND_RX = 2,
+	PPIOV_CMD_BIND_TX = 10,
 };
 
 static_assert(sizeof(struct devmem_cmsg) == 24, "ABI");
