@@ -58,6 +58,10 @@ class Dmabuf:
         """What stands there now."""
         return self._map[offset : offset + length]
 
+    def write(self, offset: int, data: bytes) -> None:
+        """Put bytes there, for a device to read."""
+        self._map[offset : offset + len(data)] = data
+
     def fill(self, byte: int) -> None:
         """Overwrite all of it, so that what is there afterwards came from a device."""
         self._map[:] = bytes([byte]) * self.size

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ppiov netlink family: providers, bindings, pools and what happens to them.
+"""The ppiov netlink family: providers, devices, bindings, pools and what happens to them.
 
 Numbers and types are those of kernel/netlink/ppiov.yaml.
 """
@@ -34,6 +34,8 @@ CMD_BIND_NTF = 5
 CMD_UNBIND_NTF = 6
 CMD_POOL_GET = 7
 CMD_POOL_STALLED_NTF = 8
+CMD_DEV_GET = 9
+CMD_BIND_TX = 10
 
 _CTRL_CMD_GETFAMILY = 3
 _NETLINK_ADD_MEMBERSHIP = 1
@@ -43,6 +45,21 @@ class ProviderFlag(enum.IntFlag):
     IOV = 1
     DMABUF = 2
     MAPPED = 4
+
+
+class DevFlag(enum.IntFlag):
+    RX = 1
+    TX = 2
+
+
+class DevMessage(genlmsg):
+    nla_map = (
+        ("UNSPEC", "none"),
+        ("IFINDEX", "uint32"),
+        ("FLAGS", "uint32"),
+        ("QUEUES", "uint32"),
+        ("TX_LACKS", "asciiz"),
+    )
 
 
 class ProviderMessage(genlmsg):
@@ -60,6 +77,9 @@ class BindingMessage(genlmsg):
         ("DMABUF_FD", "int32"),
         ("SIZE", "cdata"),
         ("ORDER", "uint32"),
+        ("TX", "flag"),
+        ("SENDS", "uint32"),
+        ("DROPS", "cdata"),
     )
 
 
@@ -108,8 +128,27 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
+class Dev:
+    """A device that can be bound. tx_lacks says why it has no TX flag."""
+
+    ifindex: int
+    flags: DevFlag
+    queues: int
+    tx_lacks: str | None
+
+    @classmethod
+    def of(cls, message: Any) -> Dev:
+        return cls(
+            ifindex=message.get_attr("IFINDEX"),
+            flags=DevFlag(message.get_attr("FLAGS")),
+            queues=message.get_attr("QUEUES"),
+            tx_lacks=message.get_attr("TX_LACKS"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class BindingInfo:
-    """What the kernel says of a binding. size is None where the provider decides."""
+    """What the kernel says of a binding. size is None where the provider decides; sends and drops are of bind-tx."""
 
     id: int
     ifindex: int
@@ -117,6 +156,9 @@ class BindingInfo:
     provider: str
     size: int | None
     order: int
+    tx: bool = False
+    sends: int | None = None  # calls of sendmsg() whose payload may still be read
+    drops: int | None = None  # packets that were about to leave through another device
 
     @classmethod
     def of(cls, message: Any) -> BindingInfo:
@@ -127,6 +169,9 @@ class BindingInfo:
             provider=message.get_attr("PROVIDER"),
             size=_uint(message.get_attr("SIZE")),
             order=message.get_attr("ORDER"),
+            tx=any(name == "TX" for name, _ in message["attrs"]),
+            sends=message.get_attr("SENDS"),
+            drops=_uint(message.get_attr("DROPS")),
         )
 
 
@@ -163,15 +208,15 @@ class Pool:
 
 
 class Binding:
-    """Queues that a provider feeds. It lives at most as long as the netlink socket in here.
+    """Queues that a provider feeds, or memory to send from. It lives at most as long as the netlink socket in here.
 
     :raises lib.netlink.RefusedError: if the kernel said no; nothing is left bound then
     """
 
-    def __init__(self, ns: Namespace, attrs: list[Any]) -> None:
+    def __init__(self, ns: Namespace, attrs: list[Any], command: int = CMD_BIND_RX) -> None:
         self._genl = Genl(ns, FAMILY)
         try:
-            (answer,) = self._genl.request(BindingMessage, CMD_BIND_RX, attrs)
+            (answer,) = self._genl.request(BindingMessage, command, attrs)
         except BaseException:
             self._genl.close()
             raise
@@ -247,6 +292,19 @@ class Ppiov:
         if order is not None:
             attrs.append(("ORDER", order))
         return Binding(self._ns, attrs)
+
+    def bind_tx(self, ifindex: int, dmabuf_fd: int) -> Binding:
+        """Let sockets send from a dma-buf, over a socket of the binding's own."""
+        return Binding(self._ns, [("IFINDEX", ifindex), ("DMABUF_FD", dmabuf_fd)], CMD_BIND_TX)
+
+    def devs(self) -> list[Dev]:
+        """The devices of the namespace that can be bound."""
+        return [Dev.of(message) for message in self.request(DevMessage, CMD_DEV_GET, [], dump=True)]
+
+    def dev(self, ifindex: int) -> Dev:
+        """One of them."""
+        (message,) = self.request(DevMessage, CMD_DEV_GET, [("IFINDEX", ifindex)])
+        return Dev.of(message)
 
     def bindings(self, ifindex: int | None = None) -> list[BindingInfo]:
         """All bindings of the namespace's devices, or those of one device."""
