@@ -30,6 +30,7 @@ from ppiov.tree import KernelTree, read_config
 
 REQUIRED_CONFIG = "required.config"
 DEBUG_SUFFIX = ".debug"  # X.ko.debug is X.ko with its debug information
+SYMVERS = "Module.symvers"
 _GENERATED = {".o", ".ko", ".mod", ".cmd", ".order", ".symvers", ".d", ".a"}
 _NO_SPARSE = "C=2 specified, but"  # Kbuild tries sparse on a few lines first, and does without it if that fails
 
@@ -46,13 +47,31 @@ class BuiltModules:
     modules: tuple[Module, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Ppiov:
+    """What a module is built against that uses ppiov's functions."""
+
+    source: Path  # its kernel/ folder, for the headers
+    built: BuiltModules
+
+    @property
+    def symvers(self) -> Path:
+        """What it exports, with the CRCs of this very build."""
+        return self.built.directory / SYMVERS
+
+    def headers(self) -> Iterator[Path]:
+        """The folders that its users include from, relative to ``source``."""
+        return (Path(name) for name in ("include", "compat"))
+
+
 def build_modules(
-    kernel: KernelTree, source: Path, *, store: Store, checks: bool = False
+    kernel: KernelTree, source: Path, *, store: Store, checks: bool = False, against: Ppiov | None = None
 ) -> Generator[Event, None, BuiltModules]:
     """Build the modules of ``source`` (a folder with a Kbuild file) out of tree against ``kernel``, with W=1.
 
     ``checks`` adds sparse (C=2), and makes any warning a failure. What the modules need of the configuration stands
-    in ``source``/required.config, one option a line, and is checked before a compiler runs.
+    in ``source``/required.config, one option a line, and is checked before a compiler runs. With ``against``, make's
+    PPIOV names a folder with its headers and Module.symvers.
 
     Raises UnfitKernel, MissingTool, BuildFailed (the log stays, and the sentence names it), DiskFull.
     """
@@ -71,8 +90,12 @@ def build_modules(
     # A kernel built without debug information (most lab kernels) asks for none in modules; it changes no instruction.
     debug = "" if "CONFIG_DEBUG_INFO" in _config(kernel) else " -g"
     symvers = file_sha256(kernel.symvers) if kernel.symvers else ""
-    made_of = [kernel.release, kernel.config_sha256, kernel.image_sha256, symvers, _version_line(gcc.command), *flags]
-    made_of += [DEBUG_SUFFIX, debug]  # what else the entry has
+    made_of: list[str | bytes] = [kernel.release, kernel.config_sha256, kernel.image_sha256, symvers]
+    made_of += [_version_line(gcc.command), *flags]
+    made_of += [DEBUG_SUFFIX, debug, SYMVERS]  # what else the entry has
+    if against:
+        made_of += [file_sha256(against.symvers)]
+        made_of += [word for folder in against.headers() for word in _contents(against.source / folder)]
     key = f"{kernel.release}-{digest([*made_of, *_contents(source)])}"
     title = f"build the modules for {kernel.release}"
 
@@ -84,8 +107,16 @@ def build_modules(
         work = fresh.path / "build"
         # Paths of the moment must not get into the modules: the same key means the same bytes.
         mapped = f"KCFLAGS=-ffile-prefix-map={work}/={debug}"
+        words = [*flags]
+        if against:
+            beside = work / ".ppiov"
+            beside.mkdir()
+            for folder in against.headers():
+                copy_source(against.source / folder, beside / folder)
+            shutil.copy(against.symvers, beside / SYMVERS)
+            words.append(f"PPIOV={beside}")
         make = Make("modules", key, title, work, fresh.path / "build.log", store)
-        warnings = yield from make.run(["make", "-C", build_folder, f"M={work}", mapped, *flags, "modules"])
+        warnings = yield from make.run(["make", "-C", build_folder, f"M={work}", mapped, *words, "modules"])
         if checks and _NO_SPARSE in make.log.read_text():
             yield Note("not checked with sparse: this machine's does not understand the kernel's headers", "warning")
         if warnings and checks:
@@ -95,10 +126,14 @@ def build_modules(
         modules = [_describe(path, kernel) for path in sorted(fresh.path.glob("*.ko"))]
         if not modules:
             raise make.failed("it built no module")
+        (work / SYMVERS).rename(fresh.path / SYMVERS)
         facts = {
             "release": kernel.release,
             "modules": [dataclasses.asdict(module) for module in modules],
-            "files": {f"{module.name}.ko": module.sha256 for module in modules},
+            "files": {
+                **{f"{module.name}.ko": module.sha256 for module in modules},
+                SYMVERS: file_sha256(fresh.path / SYMVERS),
+            },
         }
         return facts, ", ".join([*(module.name for module in modules), *([_count(warnings)] if warnings else [])])
 

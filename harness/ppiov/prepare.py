@@ -24,7 +24,9 @@ from ppiov.store import Store
 from ppiov.suites import (
     HAND_OVER_KTAP,
     SUITES,
+    TEST_MODULES,
     UPSTREAM,
+    USE_TEST_MODULES,
     PlannedTest,
     program_environment,
     pytest_arguments,
@@ -57,6 +59,7 @@ class Ready:
     backend: str = "core"  # one of suites.BACKENDS
     ktap: Reader = NO_KTAP
     expected: Expected | None = None  # what of the kernel's own tests may skip or fail
+    test_modules: tuple[Path, ...] = ()  # folders with modules that only tests load
 
     def test_environment(self) -> dict[str, str]:
         """What the tests find in their environment (docs/run.md)."""
@@ -67,6 +70,8 @@ class Ready:
         }
         if self.userland_dir is not None:
             environment["PPIOV_PPCAT"] = str(self.userland_dir / "ppcat")
+        if self.test_modules:
+            environment["PPIOV_TEST_MODULES"] = os.pathsep.join(map(str, self.test_modules))
         if self.planted_dir is not None:
             environment["PPIOV_PLANTED"] = str(self.planted_dir)
         return environment | program_environment(self.programs)
@@ -98,13 +103,20 @@ def ready(
     userland = None
     if (source / "selftests" / "ppcat" / "Makefile").is_file():
         userland = yield from kbuild.build_userland(tree, source / "selftests" / "ppcat", store=store)
+    test_modules = []
+    if suites & USE_TEST_MODULES:
+        against = kbuild.Ppiov(source / "kernel", built)
+        for folder in TEST_MODULES:
+            made = yield from kbuild.build_modules(tree, source / "selftests" / folder, store=store, against=against)
+            test_modules.append(made.directory)
     planted = None
     if "planted" in suites:
         planted_source = source / "selftests" / SUITES["planted"] / "module"
         planted = (yield from kbuild.build_modules(tree, planted_source, store=store)).directory
     chosen = yield from accel.choose(asked_accel, tree)
     places = (own.folder, own.tools, own.ncdevmem) if own is not None else ()
-    for path in (tree.root, built.directory, userland, planted, *places, source, guest_python(), python_zip()):
+    built_here = (built.directory, userland, planted, *test_modules)
+    for path in (tree.root, *built_here, *places, source, guest_python(), python_zip()):
         if path is not None:
             _visible(path)
     return Ready(
@@ -118,6 +130,7 @@ def ready(
         accel=chosen,
         source=source,
         backend=backend,
+        test_modules=tuple(test_modules),
         ktap=ktap,
         expected=expected.load(source / "selftests" / SUITES[UPSTREAM] / "expected.toml", tree.release)
         if own

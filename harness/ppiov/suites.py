@@ -30,6 +30,8 @@ SUITES = {
     "reproducers": "reproducers",  # bugs of stock kernels, which take the guest with them
 }
 UPSTREAM = "upstream"
+USE_TEST_MODULES = frozenset({"traffic", "selftests"})
+TEST_MODULES = ("modules", "provider")  # folders below selftests/, built against ppiov for the suites above
 ALL = "all"
 BACKENDS = ("core", "ppiov", "both")  # what selftests/lib/backend.py takes from PPIOV_BACKEND
 HAND_OVER_KTAP = frozenset({"planted", "upstream"})  # suites whose results only the kernel's parser can read

@@ -27,8 +27,10 @@ MAKEFILE = """\
 modules:
 \t@for c in $(M)/*.c; do \\
 \t\techo "  CC [M]  $${c%.c}.o"; \\
-\t\tgcc $(KCFLAGS) $(if $(W),-Wall) -c $$c -o $${c%.c}.ko || exit 1; \\
+\t\tgcc $(KCFLAGS) $(if $(PPIOV),-I$(PPIOV)/include) $(if $(W),-Wall) -c $$c -o $${c%.c}.ko || exit 1; \\
 \tdone
+\t@cat /dev/null $(if $(PPIOV),$(PPIOV)/Module.symvers) > $(M)/Module.symvers
+\t@for c in $(M)/*.c; do echo "0x1 $$(basename $$c .c)" >> $(M)/Module.symvers; done
 """
 MODULE = f"""\
 __attribute__((section(".modinfo"))) const char magic[] = "vermagic={RELEASE} SMP";
@@ -85,9 +87,8 @@ def test_modules_are_built_described_and_kept(kernel: KernelTree, source: Path, 
     (module,) = built.modules
     assert (module.name, module.srcversion) == ("toy", "ABC")
     assert module.compiler.startswith("GCC:") and len(module.sha256) == 64
-    assert sorted(p.name for p in built.directory.iterdir()) == [
-        *("build.log", "manifest.json", "toy.ko", "toy.ko.debug")
-    ]
+    kept = {"Module.symvers", "build.log", "manifest.json", "toy.ko", "toy.ko.debug"}
+    assert {p.name for p in built.directory.iterdir()} == kept
     lines = {path.name: has_lines(path) for path in built.directory.glob("toy.ko*")}
     assert lines == {"toy.ko": False, "toy.ko.debug": True}, "although the kernel is built without"
     assert [e.done for e in told if isinstance(e, StageProgress)] == [1]
@@ -115,6 +116,29 @@ def test_what_a_module_is_made_of_makes_a_new_one(kernel: KernelTree, source: Pa
     second = build(kernel, source, store)
     other_kernel = dataclasses.replace(kernel, config_sha256="3")
     third = build(other_kernel, source, store)
+    assert len({first.directory, second.directory, third.directory}) == 3
+
+
+def test_a_module_that_uses_anothers_headers_and_symbols(
+    kernel: KernelTree, source: Path, store: Store, tmp_path: Path
+) -> None:
+    for name, text in (("include/base.h", "#define BASE 1\n"), ("compat/probes.mk", "")):
+        (source / name).parent.mkdir()
+        (source / name).write_text(text)
+    user = tmp_path / "user"
+    user.mkdir()
+    (user / "user.c").write_text(MODULE + "#include <base.h>\nint base = BASE;\n")
+
+    def against() -> kbuild.Ppiov:
+        return kbuild.Ppiov(source, build(kernel, source, store))
+
+    first = drain(kbuild.build_modules(kernel, user, store=store, against=against()))[1]
+    assert (first.directory / "Module.symvers").read_text() == "0x1 toy\n0x1 user\n"
+    assert str(store.root).encode() not in (first.directory / "user.ko").read_bytes()
+    (source / "toy.c").rename(source / "tool.c")  # exports something else
+    second = drain(kbuild.build_modules(kernel, user, store=store, against=against()))[1]
+    (source / "include" / "base.h").write_text("#define BASE 2\n")
+    third = drain(kbuild.build_modules(kernel, user, store=store, against=against()))[1]
     assert len({first.directory, second.directory, third.directory}) == 3
 
 

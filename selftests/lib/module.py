@@ -39,3 +39,21 @@ def unload() -> None:
     """
     for name in reversed(_MODULES):
         processes.run(["rmmod", name])
+
+
+def load_for_test(name: str, **parameters: int) -> None:
+    """Load a module that only tests load: one of selftests/modules, or the example of a provider."""
+    folders = os.environ.get("PPIOV_TEST_MODULES")
+    if not folders:
+        pytest.skip(f"PPIOV_TEST_MODULES does not say where {name}.ko is")
+    (file,) = (p for folder in folders.split(os.pathsep) if (p := Path(folder, f"{name}.ko")).is_file())
+    processes.run(["insmod", file, *(f"{key}={value}" for key, value in parameters.items())])
+
+
+def unload_for_test(name: str) -> None:
+    """Unload it; no error if it is gone.
+
+    :raises AssertionError: with rmmod's words, if it is in use
+    """
+    if loaded(name):
+        processes.run(["rmmod", name])
