@@ -11,7 +11,7 @@ A pass with complaints of the kernel is still a pass here: whether they count is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -173,7 +173,7 @@ class Ledger:
     def _verdict(self, name: str, test: _Open) -> TestResult:
         record = test.record
         assert record is not None
-        splats = tuple(test.splats)
+        splats, missing = _expected(test.splats, record.get("warnings", ()))
         detail = str(record.get("detail", ""))
         if record["record"] == "test-hung":
             limit = self._planned[name].timeout_s
@@ -183,8 +183,10 @@ class Ledger:
             reason = str(record["reason"])
             return self._result(name, Outcome.FAIL, reason=reason, detail=detail, splats=splats, died=True)
         outcome, reason = Outcome(record["outcome"]), str(record["reason"])
-        if record.get("warned") and outcome.ok and not splats:
+        if record.get("warned") and outcome.ok and not test.splats:
             outcome, reason = Outcome.FAIL, "the kernel warned (taint flag W), and the console has no trace of it"
+        elif missing and outcome is Outcome.PASS and not splats:
+            outcome, reason = Outcome.FAIL, f"the kernel did not warn of {missing[0]!r}"
         return self._result(
             name,
             outcome,
@@ -204,6 +206,18 @@ class Ledger:
             name=name, suite=planned.suite, outcome=outcome, seconds=seconds, boot=self._boot, doc=planned.doc, **fields
         )
         return judged(result, self._cases(planned, folder, died) if folder else None)
+
+
+def _expected(splats: Sequence[Splat], wanted: Sequence[str]) -> tuple[tuple[Splat, ...], list[str]]:
+    """The complaints that the test did not provoke on purpose, and the warnings that it did and that never came."""
+    left, missing = list(splats), []
+    for text in wanted:
+        found = next((splat for splat in left if splat.kind == "warn" and text in splat.text), None)
+        if found is None:
+            missing.append(text)
+        else:
+            left.remove(found)
+    return tuple(left), missing
 
 
 def not_run(test: PlannedTest, reason: str) -> TestResult:

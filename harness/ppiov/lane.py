@@ -141,6 +141,8 @@ class Lane:
                 yield StageEnded(self._key, note=note)
             if record["record"] in ("job-ended", "test-hung", "broken"):
                 self._end_since = now
+            if record["record"] == "last-questions":  # asked in the last test's time, which is over for the rest
+                self._test_since = now + record["seconds"]
         if any(begun):
             self._test_since = now
         yield from self._deliver(ledger.settle())  # first, so that a test has ended before the next begins

@@ -81,8 +81,8 @@ def main(share: Path, scenario: dict[str, str]) -> None:
             ended(name)
             console(PANIC)
             return
-        if does == "warn":
-            console(WARN)
+        if does in ("warn", "warn on purpose", "warn twice on purpose"):
+            console(WARN * (1 + (does == "warn twice on purpose")))
         if does == "garbage":
             (share / "records.jsonl").open("ab").write(b"\0\0{not json\n")
         if does == "fail":
@@ -90,7 +90,8 @@ def main(share: Path, scenario: dict[str, str]) -> None:
         elif does == "leak":
             ended(name, "fail", reason="leak: a pool", leaks=["a pool"])
         else:
-            ended(name, "skip" if does == "skip" else "pass", figures=[["n", 1.0, "B", "count"]])
+            wanted = ["planted+0x1"] if does.endswith("on purpose") else []
+            ended(name, "skip" if does == "skip" else "pass", figures=[["n", 1.0, "B", "count"]], warnings=wanted)
     record("job-ended")
     console("reboot: Power down\n")
 

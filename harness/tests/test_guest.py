@@ -45,6 +45,7 @@ def test_leak(): Path("leak").touch()
 def test_question(): Path("raise").touch()
 def test_dies(): os.kill(os.getpid(), signal.SIGKILL)
 def test_hangs(): time.sleep(600)
+def test_loses(): Path("lose").touch()
 @pytest.mark.xfail
 def test_xfail(): assert False
 """
@@ -59,6 +60,9 @@ def leak_questions():
                 raise OSError("no answer")
             return ["a pool is still there"]
     return []
+
+def last_questions():
+    return ["memory is lost"] if Path("lose").exists() else []
 """
 
 
@@ -111,7 +115,9 @@ def ended(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def test_one_verdict_per_test_in_the_asked_order(run_job: Any) -> None:
     names = ["test_skip", "test_pass", "test_marked", "test_fail", "test_teardown", "test_setup", "test_figure"]
     records = run_job(*names)
-    assert [r["record"] for r in records] == ["job-begun", *["test-begun", "test-ended"] * len(names), "job-ended"]
+    assert [r["record"] for r in records if r["record"] != "last-questions"] == [
+        *("job-begun", *["test-begun", "test-ended"] * len(names), "job-ended")
+    ]
     assert [r["name"] for r in records if r["record"] == "test-begun"] == names
     verdicts = ended(records)
     assert {name: (v["outcome"], v["reason"]) for name, v in verdicts.items()} == {
@@ -133,6 +139,12 @@ def test_a_leak_makes_a_pass_a_failure(run_job: Any) -> None:
     assert verdicts["test_leak"]["leaks"] == ["a pool is still there"]
     assert verdicts["test_pass"]["outcome"] == "pass"
     assert verdicts["test_question"]["outcome"] == "fail" and "no answer" in verdicts["test_question"]["reason"]
+
+
+def test_the_last_questions_are_asked_once_at_the_end(run_job: Any) -> None:
+    verdicts = ended(run_job("test_loses", "test_pass"))
+    assert verdicts["test_loses"]["outcome"] == "pass"
+    assert verdicts["test_pass"]["leaks"] == ["memory is lost"]
 
 
 def test_an_expected_failure_is_no_pass(run_job: Any) -> None:

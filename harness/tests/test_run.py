@@ -174,6 +174,9 @@ def test_the_total_deadline(fake: Callable[..., engine.RunRequest]) -> None:
     ("does", "outcome", "reason"),
     [
         ("warn", Outcome.SPLAT, "WARNING: CPU: 0"),
+        ("warn on purpose", Outcome.PASS, ""),
+        ("warn twice on purpose", Outcome.SPLAT, "WARNING: CPU: 0"),
+        ("silent on purpose", Outcome.FAIL, "the kernel did not warn of 'planted+0x1'"),
         ("fail", Outcome.FAIL, "assert 1 == 2"),
         ("leak", Outcome.FAIL, "leak: a pool"),
         ("skip", Outcome.SKIP, ""),
@@ -185,7 +188,7 @@ def test_verdicts_in_one_guest(
     _, run = play(fake({TWO: does}))
     assert verdicts(run) == {ONE: Outcome.PASS, TWO: outcome, THREE: Outcome.PASS}
     assert run.tests[1].reason.startswith(reason)
-    assert len(run.tests[1].splats) == (does == "warn") and len(run.boots) == 1
+    assert len(run.tests[1].splats) == (outcome is Outcome.SPLAT) and len(run.boots) == 1
 
 
 def test_a_panic_after_the_last_verdict_blames_nobody_and_is_not_lost(fake: Callable[..., engine.RunRequest]) -> None:

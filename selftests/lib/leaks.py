@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import pyroute2.netns
 
-from lib import link, ppiov, processes
+from lib import kmemleak, link, ppiov, processes
 from lib.debugfs import DEBUGFS, mount_debugfs
 from lib.netdev import Netdev
 from lib.netlink import RefusedError
@@ -50,12 +50,20 @@ def begin(namespaces: list[Namespace]) -> None:
     _state.dmabufs = count_dmabufs() or 0
     _state.told = set()
     _state.begun = True
+    kmemleak.begin()
 
 
 def end() -> None:
     """The session's namespaces are about to go: ask while they still can be asked, answer at the next question."""
     _state.pending = leak_questions()
     _state.namespaces = []
+
+
+def last_questions() -> list[str]:
+    """Asked once, after the last test of a guest, since it takes its time: what can the kernel not reach any more?"""
+    if not _state.begun:
+        return []
+    return [f"{sentence} (since the guest's first test)" for sentence in map(str, kmemleak.lost())]
 
 
 def leak_questions() -> list[str]:

@@ -4,7 +4,6 @@
 Everything that the host believes about a test comes from here, as records: one JSON object a line, appended to
 ``records.jsonl`` in the shared folder, on the host's disk before the next thing happens.
 
-==============  =============================================================================================
 ``job-begun``   the guest is prepared; ``release``, ``uptime``
 ``beat``        every 5 s: the guest lives, however long a test takes
 ``test-begun``  ``name, artifacts`` (a folder's name); written before the test's first line runs
@@ -14,6 +13,19 @@ Everything that the host believes about a test comes from here, as records: one 
 ``broken``      ``reason``: pytest could not do its work; the guest ends after this
 ``job-ended``   all tests of the job have had their turn
 ==============  =============================================================================================
+=======
+==================  =============================================================================================
+``job-begun``       the guest is prepared; ``release``, ``uptime``
+``beat``            every 5 s: the guest lives, however long a test takes
+``test-begun``      ``name, artifacts`` (a folder's name); written before the test's first line runs
+``test-ended``      ``name, outcome, seconds, reason, detail, leaks, figures, warned, warnings``; after its teardown
+                    and the leak questions; ``warned``: the kernel has set its taint flag W meanwhile;
+                    ``warnings``: what the kernel has to warn of, once each
+``last-questions``  ``seconds`` from here to the ``test-ended`` of the last test, at most
+``test-hung``       ``name, detail``: its time was up; the guest ends after this
+``broken``          ``reason``: pytest could not do its work; the guest ends after this
+``job-ended``       all tests of the job have had their turn
+==================  =============================================================================================
 
 The same begin and end is marked in the kernel log, so that what the kernel says falls to the right test. Only the
 standard library is used, and only this process writes records: two writers of one 9p file may overwrite each other.
@@ -34,6 +46,7 @@ from typing import Any
 
 BEAT_SECONDS = 5.0
 _DUMP_SECONDS = 5.0  # for a hung pytest to write its traceback
+_LAST_SECONDS = 300.0  # for what is asked once, after the last test; kmemleak's scans take a while under TCG
 
 MOUNTS = (
     ("debugfs", "/sys/kernel/debug"),
@@ -156,6 +169,10 @@ class Job:
                 if kind == "broken":
                     self.records.write("broken", name=None, reason=said["reason"], detail=self._log_tail())
                     return False
+                if kind == "last-questions":
+                    self.records.write(kind, seconds=_LAST_SECONDS)
+                    self.deadline = time.monotonic() + _LAST_SECONDS
+                    continue
                 self.records.write(kind, **said)
                 self.running = said["name"] if kind == "test-begun" else None
                 limit = timeouts.get(said["name"], float("inf"))

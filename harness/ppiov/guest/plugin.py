@@ -3,7 +3,8 @@
 
 In the guest (PPIOV_CHANNEL set) it tells the job what begins and what ended, one verdict per test, after the test's
 teardown and after the leak questions have been asked: ``leak_questions()`` of ``selftests/lib/leaks.py`` returns one
-sentence per leak, and a leak makes a pass a failure. On the host (PPIOV_COLLECT set) it writes down what there is.
+sentence per leak, and a leak makes a pass a failure. What takes too long to be asked after each test is asked after the
+last: ``last_questions()`` of the same file. On the host (PPIOV_COLLECT set) it writes down what there is.
 
 For tests:
 
@@ -11,6 +12,7 @@ For tests:
 - ``@pytest.mark.needs_config("KASAN", ...)``: options without which the test makes no sense; a kernel that lacks one
   does not get the test, and the run says so.
 - ``@pytest.mark.guest(cpus=N, memory_mib=N)``: what the test's guest must have at least.
+- ``@pytest.mark.warns("text")``: the kernel has to WARN once, with this in its words; any other splat is one still.
 - ``record_property("figure", (name, value, unit, meter))``: a measured number for the report.
 - ``PPIOV_ARTIFACTS``: a folder for this test's files; they end up in the run folder.
 - ``ktap(text)``, a fixture: hands results in KTAP over, which become the test's cases and decide its verdict.
@@ -41,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "timeout_s(seconds): how long the test may take under TCG")
     config.addinivalue_line("markers", "needs_config(*options): kernel options without which the test makes no sense")
     config.addinivalue_line("markers", "guest(cpus, memory_mib): what the test's guest must have at least")
+    config.addinivalue_line("markers", "warns(text): the kernel has to WARN once, and to say this")
     if os.environ.get("PPIOV_COLLECT"):
         config.pluginmanager.register(Collector(Path(os.environ["PPIOV_COLLECT"])), "ppiov-collector")
     elif os.environ.get("PPIOV_CHANNEL"):
@@ -160,7 +163,8 @@ class Teller:
         self._channel = channel
         self._artifacts = Path(os.environ["PPIOV_ARTIFACTS_ROOT"])
         self._wanted: list[str] = json.loads(Path(os.environ["PPIOV_TESTS"]).read_text())
-        self._leak_questions: Callable[[], list[str]] = lambda: []
+        self._leak_questions: Callable[[], list[str]] = list
+        self._last_questions: Callable[[], list[str]] = list
         self._reports: list[pytest.TestReport] = []
 
     @pytest.hookimpl(trylast=True)
@@ -174,7 +178,8 @@ class Teller:
             pytest.exit("a test is missing", returncode=3)
         # Imported when sys.path is what the tests' conftest.py made of it.
         if (Path(str(session.config.rootpath)) / "lib" / "leaks.py").is_file():
-            self._leak_questions = importlib.import_module(LEAKS_MODULE).leak_questions
+            leaks = importlib.import_module(LEAKS_MODULE)
+            self._leak_questions, self._last_questions = leaks.leak_questions, leaks.last_questions
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
@@ -188,22 +193,28 @@ class Teller:
         began = time.monotonic()
         result = yield
         seconds = time.monotonic() - began
-        leaks, ask_failed = self._ask()
+        leaks, ask_failed = self._ask(last=nextitem is None)
         if not any(artifacts.iterdir()):
             artifacts.rmdir()
         verdict = judge(self._reports, leaks, ask_failed)
         verdict["warned"] = warned() and not warned_before  # the console must have more of it
         kernel_log(f"ppiov: end {item.nodeid}")
-        self._channel.tell("test-ended", name=item.nodeid, seconds=round(seconds, 3), leaks=leaks, **verdict)
+        warnings = [str(mark.args[0]) for mark in item.iter_markers("warns")]
+        rest = {"seconds": round(seconds, 3), "leaks": leaks, "warnings": warnings}
+        self._channel.tell("test-ended", name=item.nodeid, **rest, **verdict)
         return result
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._reports.append(report)
 
-    def _ask(self) -> tuple[list[str], str]:
+    def _ask(self, last: bool) -> tuple[list[str], str]:
         """The leaks, and why they could not be asked for ("" if they could)."""
         try:
-            return [str(leak) for leak in self._leak_questions()], ""
+            found = self._leak_questions()
+            if last:
+                self._channel.tell("last-questions")
+                found = [*found, *self._last_questions()]
+            return [str(leak) for leak in found], ""
         except Exception as error:  # whatever a question trips over is a finding, not the end of the run
             return [], f"{type(error).__name__}: {error}"
 
