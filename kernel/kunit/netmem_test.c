@@ -78,11 +78,14 @@ static void tag_none_is_no_iov(struct kunit *test)
 
 static void tag_branch_is_counted(struct kunit *test)
 {
-	int before = static_key_count(&ppiov_iov_key.key);
 	struct ppiov_fake *fake;
+	int before;
 
+	static_key_deferred_flush(&ppiov_iov_key);
+	before = static_key_count(&ppiov_iov_key.key.key);
 	fake = ppiov_fake_pool(test, &ppiov_fake_iov_ops, 16);
-	KUNIT_EXPECT_EQ(test, static_key_count(&ppiov_iov_key.key), before + 1);
+	KUNIT_EXPECT_EQ(test, static_key_count(&ppiov_iov_key.key.key),
+			before + 1);
 
 	ppiov_fake_destroy(fake);
 	KUNIT_EXPECT_TRUE(test, ppiov_fake_ended(fake));
@@ -90,10 +93,12 @@ static void tag_branch_is_counted(struct kunit *test)
 
 static void tag_pages_leave_branch_alone(struct kunit *test)
 {
-	int before = static_key_count(&ppiov_iov_key.key);
+	int before;
 
+	static_key_deferred_flush(&ppiov_iov_key);
+	before = static_key_count(&ppiov_iov_key.key.key);
 	ppiov_fake_pool(test, &ppiov_fake_page_ops, 16);
-	KUNIT_EXPECT_EQ(test, static_key_count(&ppiov_iov_key.key), before);
+	KUNIT_EXPECT_EQ(test, static_key_count(&ppiov_iov_key.key.key), before);
 }
 
 static struct kunit_case ppiov_tag_cases[] = {

@@ -14,7 +14,11 @@
 
 #include "pool_priv.h"
 
-struct static_key_false ppiov_iov_key = STATIC_KEY_FALSE_INIT;
+/* Patching the kernel's text stops all CPUs, and a pool lives no longer than a
+ * setting of the NIC. So the branch is turned on at once and off at leisure:
+ * until then page and iov are told apart by the tag alone, which is right too.
+ */
+DEFINE_STATIC_KEY_DEFERRED_FALSE(ppiov_iov_key, PPIOV_IOV_KEY_LINGERS);
 EXPORT_SYMBOL_GPL(ppiov_iov_key);
 
 /* As many references as no user comes near; see ppiov_pool_alloc_frag(). */

@@ -59,7 +59,7 @@ static void ppiov_pool_say_stalled(struct ppiov_pool *pool)
 static void ppiov_pool_free(struct ppiov_pool *pool)
 {
 	if (pool->is_iov)
-		static_branch_dec(&ppiov_iov_key);
+		static_branch_slow_dec_deferred(&ppiov_iov_key);
 	if (pool->p.binding)
 		ppiov_binding_put(pool->p.binding);
 	put_device(pool->p.dev);
@@ -202,7 +202,7 @@ struct ppiov_pool *ppiov_pool_create(const struct ppiov_pool_params *params)
 		ppiov_binding_get(params->binding);
 	/* On before the first iov, and until after the last. */
 	if (pool->is_iov)
-		static_branch_inc(&ppiov_iov_key);
+		static_branch_deferred_inc(&ppiov_iov_key);
 
 	err = pool->ops->init(pool);
 	if (err)
@@ -428,5 +428,6 @@ int __init ppiov_pool_init(void)
 void ppiov_pool_exit(void)
 {
 	destroy_workqueue(ppiov_pool_wq);
+	static_key_deferred_flush(&ppiov_iov_key);
 	WARN_ON(!xa_empty(&ppiov_pools));
 }

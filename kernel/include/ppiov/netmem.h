@@ -16,7 +16,9 @@
 
 #include <linux/atomic.h>
 #include <linux/dma-mapping.h>
+#include <linux/jiffies.h>
 #include <linux/jump_label.h>
+#include <linux/jump_label_ratelimit.h>
 #include <linux/mm.h>
 #include <linux/types.h>
 
@@ -81,7 +83,10 @@ struct ppiov_chunk {
 	void *priv;
 };
 
-DECLARE_STATIC_KEY_FALSE(ppiov_iov_key);
+/* How long the branch stays on without an iov. */
+#define PPIOV_IOV_KEY_LINGERS (10 * HZ)
+
+extern struct static_key_false_deferred ppiov_iov_key;
 
 /**
  * ppiov_netmem_is_iov() - the only place where page or iov is asked
@@ -91,7 +96,7 @@ DECLARE_STATIC_KEY_FALSE(ppiov_iov_key);
  */
 static __always_inline bool ppiov_netmem_is_iov(ppiov_netmem_t netmem)
 {
-	return static_branch_unlikely(&ppiov_iov_key) &&
+	return static_branch_unlikely(&ppiov_iov_key.key) &&
 	       ((__force unsigned long)netmem & PPIOV_NETMEM_IOV);
 }
 
