@@ -333,6 +333,7 @@ static const struct {
 	PPNIC_FAULT(reorder),
 	PPNIC_FAULT(corrupt),
 	PPNIC_FAULT(rx_alloc),
+	PPNIC_FAULT(rx_attach),
 	PPNIC_FAULT(stray_dma),
 	PPNIC_FAULT(queue_mem_alloc),
 	PPNIC_FAULT(queue_start),

@@ -300,6 +300,7 @@ struct ppnic_faults {
 	struct ppnic_fault reorder;
 	struct ppnic_fault corrupt;
 	struct ppnic_fault rx_alloc;  /* next N buffer allocations fail */
+	struct ppnic_fault rx_attach; /* next N payloads get into no skb */
 	struct ppnic_fault stray_dma; /* next N RX frames hit a bad address */
 	struct ppnic_fault queue_mem_alloc; /* next N calls fail */
 	struct ppnic_fault queue_start;

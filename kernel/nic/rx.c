@@ -344,7 +344,8 @@ static struct sk_buff *ppnic_build_skb(struct ppnic_rxq *rxq,
 	ppnic_source_attach(host, skb, cqe->host_bufs - 1, cqe->host_len - len,
 			    PPNIC_HEADROOM);
 	if (cqe->data_bufs &&
-	    unlikely(ppnic_source_attach(data, skb, cqe->data_bufs,
+	    unlikely(ppnic_fault_next(&rxq->port->faults.rx_attach) ||
+		     ppnic_source_attach(data, skb, cqe->data_bufs,
 					 cqe->data_len, 0))) {
 		ppnic_drop_bufs(data, cqe->data_bufs);
 		kfree_skb_reason(skb, SKB_DROP_REASON_NOMEM);

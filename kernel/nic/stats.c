@@ -282,6 +282,7 @@ static const struct fault_counter all_faults[] = {
 	FAULT(reorder),
 	FAULT(corrupt),
 	FAULT(rx_alloc),
+	FAULT(rx_attach),
 	FAULT(stray_dma),
 	FAULT(queue_mem_alloc),
 	FAULT(queue_start),
