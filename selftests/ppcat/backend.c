@@ -84,9 +84,12 @@ static enum frag_kind ppiov_parse(const struct cmsghdr *cm,
 {
 	if (cm->cmsg_level != SOL_PPIOV ||
 	    (cm->cmsg_type != PPIOV_CMSG_DEVMEM &&
-	     cm->cmsg_type != PPIOV_CMSG_LINEAR))
+	     cm->cmsg_type != PPIOV_CMSG_LINEAR &&
+	     cm->cmsg_type != PPIOV_CMSG_RING))
 		return FRAG_NONE;
 	memcpy(frag, CMSG_DATA(cm), sizeof(*frag));
+	if (cm->cmsg_type == PPIOV_CMSG_RING)
+		return FRAG_RING;
 	return cm->cmsg_type == PPIOV_CMSG_DEVMEM ? FRAG_DEVMEM : FRAG_LINEAR;
 }
 

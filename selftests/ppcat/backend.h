@@ -26,6 +26,7 @@ enum frag_kind {
 	FRAG_NONE, /* it is about something else */
 	FRAG_LINEAR,
 	FRAG_DEVMEM,
+	FRAG_RING, /* as FRAG_DEVMEM, but the token is its packet's */
 };
 
 /*

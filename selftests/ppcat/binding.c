@@ -6,11 +6,28 @@
 #include <linux/ethtool_netlink.h>
 #include <linux/netlink.h>
 #include <net/if.h>
+#include <string.h>
 
 #include "ethtool.h"
 #include "backend.h"
 #include "netdev_nl.h"
 #include "uapi.h"
+
+/* Provider "ring" brings its memory itself, and takes no other. */
+static int create_ring(struct binding *b, const struct options *o,
+		       struct report *r)
+{
+	const char *step;
+	int err;
+
+	if (o->hugepages || o->duplicate_return || o->raws)
+		return report_fail(r, EXIT_CANNOT, EINVAL,
+				   "--hugepages, --duplicate-return, --dontneed-raw: not with provider ring");
+	err = ring_create(&b->ring, &b->mem, o->memory_size, &step);
+	if (err)
+		report_fail(r, EXIT_CANNOT, -err, "%s failed", step);
+	return err;
+}
 
 static int create_memory(struct memory *mem, const struct options *o,
 			 struct report *r)
@@ -125,6 +142,8 @@ static int open_provider(struct binding *b, const struct options *o,
 		report_extack(r, b->nl.extack);
 		return err;
 	}
+	if (dmabuf && o->provider && !strcmp(o->provider, PPIOV_PROVIDER_RING))
+		return create_ring(b, o, r);
 	if (dmabuf)
 		return create_memory(&b->mem, o, r);
 	if (o->hugepages)
@@ -278,4 +297,5 @@ void binding_destroy(struct binding *b, const struct options *o,
 	if (b->split_changed)
 		restore_split(b, o, r);
 	memory_destroy(&b->mem);
+	ring_destroy(&b->ring);
 }

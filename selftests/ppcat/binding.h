@@ -11,6 +11,7 @@
 #include "nl.h"
 #include "options.h"
 #include "report.h"
+#include "ring.h"
 
 /* A rule for each port and family */
 #define MAX_RULES (2 * MAX_PORTS)
@@ -25,6 +26,7 @@ struct binding {
 	bool active;
 	struct nl nl;      /* owned until binding_end() */
 	struct memory mem; /* owned until binding_destroy(); may be absent */
+	struct ring ring;  /* likewise; of mem */
 	__u32 ifindex;
 	__u32 dmabuf_id; /* still names late packets after binding_end() */
 	__u8 split_was;  /* what to restore; valid if split_changed */

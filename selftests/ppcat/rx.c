@@ -242,8 +242,10 @@ static void judge_loop(struct rx *rx, int err)
 /* What can only be said when all is over. */
 static void judge_totals(struct rx *rx)
 {
-	const struct token_stats *t = &rx->tokens;
+	struct token_stats *t = &rx->tokens;
 	unsigned int i;
+
+	t->freed -= ring_refused(&rx->binding.ring);
 
 	for (i = 0; i < rx->accepted; i++) {
 		const struct stream *s = &rx->flow[i]->stream;

@@ -68,8 +68,12 @@ static int feed(struct rx_flow *f, const __u8 *data, size_t len,
 	return 0;
 }
 
-/* A frag in the dmabuf. From here on we owe the kernel its token. */
-static int take_devmem(struct rx_flow *f, const struct devmem_cmsg *frag)
+/*
+ * A frag in the dmabuf. From here on we owe the kernel its token, unless a
+ * frag of the same packet has brought it already.
+ */
+static int take_devmem(struct rx_flow *f, const struct devmem_cmsg *frag,
+		       bool known)
 {
 	struct rx *rx = f->rx;
 	struct memory *mem = &rx->binding.mem;
@@ -81,10 +85,12 @@ static int take_devmem(struct rx_flow *f, const struct devmem_cmsg *frag)
 	int err;
 
 	rx->frags++;
-	rx->tokens.received++;
-	err = tokens_add(&f->tokens, frag->frag_token);
-	if (err)
-		return rx_flow_fail(f, -err, "no memory");
+	if (!known) {
+		rx->tokens.received++;
+		err = tokens_add(&f->tokens, frag->frag_token);
+		if (err)
+			return rx_flow_fail(f, -err, "no memory");
+	}
 
 	if (rx->o->mode != RECEIVE_BOUND) {
 		/* Somebody else's dmabuf: ours to return, not to read */
@@ -127,10 +133,12 @@ static int take_linear(struct rx_flow *f, const struct devmem_cmsg *frag,
 static ssize_t take_control(struct rx_flow *f, struct msghdr *msg,
 			    size_t received)
 {
+	bool ring = false; /* and token is the latest */
 	enum frag_kind kind;
 	struct devmem_cmsg frag;
 	struct cmsghdr *cm;
 	size_t linear = 0;
+	__u32 token = 0;
 	size_t total = 0;
 	int err;
 
@@ -138,8 +146,13 @@ static ssize_t take_control(struct rx_flow *f, struct msghdr *msg,
 		kind = f->rx->backend->parse(cm, &frag);
 		if (kind == FRAG_NONE)
 			continue;
-		if (kind == FRAG_DEVMEM) {
-			err = take_devmem(f, &frag);
+		if (kind == FRAG_RING) {
+			err = take_devmem(f, &frag,
+					  ring && token == frag.frag_token);
+			token = frag.frag_token;
+			ring = true;
+		} else if (kind == FRAG_DEVMEM) {
+			err = take_devmem(f, &frag, false);
 		} else {
 			err = take_linear(f, &frag, linear, received);
 			linear += frag.frag_size;
@@ -234,6 +247,9 @@ int rx_flow_return_tokens(struct rx_flow *f, bool all)
 	if (f->tokens.count <= keep ||
 	    (!all && f->tokens.count - keep < o->batch))
 		return 0;
+	if (f->rx->binding.ring.map)
+		return ring_return(&f->rx->binding.ring, &f->tokens, keep,
+				   &f->rx->tokens);
 	err = tokens_return(&f->tokens, f->w.fd, keep, o->duplicate_return,
 			    f->rx->backend->dontneed, &f->rx->tokens);
 	if (err)

@@ -41,6 +41,15 @@ int tokens_add(struct tokens *t, __u32 token)
 	return 0;
 }
 
+/* The oldest one; there is one. */
+__u32 tokens_take(struct tokens *t)
+{
+	__u32 token = t->ring[t->head++ & (t->capacity - 1)];
+
+	t->count--;
+	return token;
+}
+
 /*
  * Fill ranges from the oldest tokens, at most n of them and no more than the
  * kernel takes in one call. Returns the ranges used, *frags the tokens.

@@ -29,6 +29,7 @@ struct tokens {
 typedef int (*dontneed_fn)(int fd, const struct devmem_token *ranges, size_t n);
 
 int tokens_add(struct tokens *t, __u32 token);
+__u32 tokens_take(struct tokens *t);
 int tokens_return(struct tokens *t, int fd, size_t keep, bool twice,
 		  dontneed_fn dontneed, struct token_stats *stats);
 void tokens_free(struct tokens *t);

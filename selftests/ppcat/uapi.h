@@ -13,6 +13,7 @@
 #define PPCAT_UAPI_H
 
 #include <assert.h>
+#include <linux/ioctl.h>
 #include <linux/types.h>
 #include <sys/socket.h>
 
@@ -67,6 +68,7 @@ struct devmem_token {
 #define SOL_PPIOV         0x7070
 #define PPIOV_CMSG_DEVMEM 1
 #define PPIOV_CMSG_LINEAR 2
+#define PPIOV_CMSG_RING   4
 #define PPIOV_DONTNEED    1
 
 #define PPIOV_CMSG_TX_DEVMEM 3
@@ -79,6 +81,7 @@ struct ppiov_tx_cmsg {
 #define PPIOV_FAMILY_NAME       "ppiov"
 #define PPIOV_FAMILY_VERSION    1
 #define PPIOV_PROVIDER_NAME_MAX 15
+#define PPIOV_PROVIDER_RING     "ring"
 
 enum {
 	PPIOV_PROVIDER_FLAG_DMABUF = 2,
@@ -104,6 +107,37 @@ enum {
 	PPIOV_CMD_BIND_TX = 10,
 };
 
+/* kernel/include/uapi/ppiov_ring.h */
+#define PPIOV_RING_MAX_ENTRIES 32768
+
+struct ppiov_ring_create {
+	__u64 size;
+	__u32 entries;
+	__s32 dmabuf_fd;
+	__u64 ring_size;
+	__u64 reserved;
+};
+
+struct ppiov_ring_entry {
+	__u32 token;
+	__u32 reserved;
+};
+
+struct ppiov_ring {
+	__u32 head;
+	__u32 reserved0;
+	__u64 invalid;
+	__u64 reserved1[6];
+	__u32 tail;
+	__u32 reserved2[15];
+	struct ppiov_ring_entry entries[];
+};
+
+#define PPIOV_RING_IOC_CREATE _IOWR(0xbe, 0x10, struct ppiov_ring_create)
+#define PPIOV_RING_IOC_FLUSH  _IO(0xbe, 0x11)
+
+static_assert(sizeof(struct ppiov_ring_create) == 32, "ABI");
+static_assert(sizeof(struct ppiov_ring) == 128, "ABI");
 static_assert(sizeof(struct devmem_cmsg) == 24, "ABI");
 static_assert(sizeof(struct devmem_token) == 8, "ABI");
 
