@@ -1,15 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# vm-suite.sh KERNEL: the suites in a VM with both backends. What fails is run once more, in a guest of its own: a
+# vm-suite.sh KERNEL [OPTION...]: the suites in a VM with both backends, with options for ppiov run. What fails is run once more, in a guest of its own: a
 # test that passes then is named as flaky, with its count, and does not fail the suite; one that fails again does.
 #
 # Exit codes: those of ppiov run.
 set -u
 cd "$(dirname "$0")/.." || exit 2
-kernel=${1:?usage: vm-suite.sh KERNEL}
+kernel=${1:?usage: vm-suite.sh KERNEL [OPTION...]}
+shift
 
-.venv/bin/ppiov run --backend both --kernel "$kernel"
+.venv/bin/ppiov run --backend both --kernel "$kernel" "$@"
 code=$?
 [ "$code" -eq 1 ] || exit "$code"
 
@@ -23,7 +24,6 @@ EOF
 ) || exit 1
 [ -n "$failed" ] || exit 1 # the kernel complained while no test ran: nothing to try again
 
-set --
 while IFS= read -r name; do
 	set -- "$@" --test "$name"
 done <<EOF
