@@ -328,16 +328,11 @@ static const struct {
 	const char *hits;
 	size_t offset;
 } ppnic_fault_files[] = {
-	PPNIC_FAULT(lose),
-	PPNIC_FAULT(duplicate),
-	PPNIC_FAULT(reorder),
-	PPNIC_FAULT(corrupt),
-	PPNIC_FAULT(rx_alloc),
-	PPNIC_FAULT(rx_attach),
-	PPNIC_FAULT(stray_dma),
-	PPNIC_FAULT(queue_mem_alloc),
-	PPNIC_FAULT(queue_start),
-	PPNIC_FAULT(queue_stop),
+	PPNIC_FAULT(lose),        PPNIC_FAULT(duplicate),
+	PPNIC_FAULT(reorder),     PPNIC_FAULT(corrupt),
+	PPNIC_FAULT(rx_alloc),    PPNIC_FAULT(rx_attach),
+	PPNIC_FAULT(stray_dma),   PPNIC_FAULT(queue_mem_alloc),
+	PPNIC_FAULT(queue_start), PPNIC_FAULT(queue_stop),
 };
 
 #undef PPNIC_FAULT
