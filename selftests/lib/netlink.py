@@ -43,9 +43,13 @@ class RefusedError(OSError):
 
 
 class Netlink:
-    """A netlink socket in one namespace, which asks and waits for the answer."""
+    """A netlink socket in one namespace, which asks and waits for the answer.
 
-    def __init__(self, ns: Namespace, protocol: int) -> None:
+    :param room: of the buffer for answers, to which the kernel cuts the messages of a dump
+    """
+
+    def __init__(self, ns: Namespace, protocol: int, room: int = 1 << 16) -> None:
+        self._room = room
         self._sock = ns.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         self._sock.settimeout(PATIENCE)
         self._sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
@@ -67,29 +71,35 @@ class Netlink:
 
         :raises RefusedError: if the kernel said no
         """
+        self._send(msg, kind, flags)
+        return [answer for answers in self._messages(type(msg)) for answer in answers]
+
+    def _send(self, msg: Any, kind: int, flags: int) -> None:
         self._sequence += 1
         msg["header"]["type"] = kind
         msg["header"]["flags"] = NLM_F_REQUEST | flags
         msg["header"]["sequence_number"] = self._sequence
         msg.encode()
         self._sock.send(msg.data)
-        return list(self._answers(type(msg)))
 
-    def _answers(self, message: type[Any]) -> Iterator[Any]:
-        """Decode until the ACK, or until the end of a dump."""
+    def _messages(self, message: type[Any]) -> Iterator[list[Any]]:
+        """What each recv() brings, decoded, until the ACK, or until the end of a dump."""
         while True:
-            data = self._sock.recv(1 << 16)
+            data = self._sock.recv(self._room)
+            answers: list[Any] = []
             offset = 0
             while offset < len(data):
                 length, kind, _, sequence = struct.unpack_from("=IHHI", data, offset)
                 if sequence == self._sequence:
                     if kind in (NLMSG_ERROR, NLMSG_DONE):
                         _check(data, offset, kind)
+                        yield answers
                         return
                     answer = message(data, offset=offset)
                     answer.decode()
-                    yield answer
+                    answers.append(answer)
                 offset += (length + 3) & ~3
+            yield answers
 
 
 class Genl(Netlink):
@@ -98,8 +108,8 @@ class Genl(Netlink):
     :raises RefusedError: ENOENT, where the kernel has no such family
     """
 
-    def __init__(self, ns: Namespace, family: str) -> None:
-        super().__init__(ns, NETLINK_GENERIC)
+    def __init__(self, ns: Namespace, family: str, room: int = 1 << 16) -> None:
+        super().__init__(ns, NETLINK_GENERIC, room)
         self._family = GENL_ID_CTRL
         try:
             (about,) = self.request(ctrlmsg, CTRL_CMD_GETFAMILY, [("CTRL_ATTR_FAMILY_NAME", family)])
@@ -115,11 +125,20 @@ class Genl(Netlink):
         :param message: a genlmsg class whose nla_map names the attributes, for the request and the answers
         :raises RefusedError: if the kernel said no
         """
-        msg = message()
-        msg["cmd"] = command
-        msg["version"] = 1
-        msg["attrs"] = attrs
-        return self.talk(msg, self._family, NLM_F_DUMP if dump else NLM_F_ACK)
+        return self.talk(_genl(message, command, attrs), self._family, NLM_F_DUMP if dump else NLM_F_ACK)
+
+    def dump(self, message: type[Any], command: int) -> Iterator[list[Any]]:
+        """A dump, message by message: the kernel goes on when the next one is asked for."""
+        self._send(_genl(message, command, []), self._family, NLM_F_DUMP)
+        yield from self._messages(message)
+
+
+def _genl(message: type[Any], command: int, attrs: list[Any]) -> Any:
+    msg = message()
+    msg["cmd"] = command
+    msg["version"] = 1
+    msg["attrs"] = attrs
+    return msg
 
 
 def _check(data: bytes, offset: int, kind: int) -> None:

@@ -2,9 +2,9 @@
 /*
  * An exporter whose dma-bufs are wrong in one way each, for tests of importers.
  *
- * An ioctl of /dev/ppiov-badbuf, whose number says what is wrong, returns the
- * descriptor of a new one. Number 0 is right: the others differ from it in one
- * thing, so that it is that thing which is refused.
+ * An ioctl of /dev/ppiov-badbuf, BADBUF_IOC() of what is wrong, returns the
+ * descriptor of a new one. BADBUF_GOOD is right: the others differ from it in
+ * one thing, so that it is that thing which is refused.
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
@@ -16,16 +16,18 @@
 
 enum {
 	BADBUF_GOOD,
-	BADBUF_EMPTY, /* 0 bytes */
-	BADBUF_ODD, /* half a page too large */
-	BADBUF_OFFSET, /* begins within a page */
-	BADBUF_PIECES, /* in pieces that are no whole pages */
-	BADBUF_SHORT, /* maps half of what it says */
-	BADBUF_NOTHING, /* maps nothing, and calls it success */
-	BADBUF_NO_MAP, /* can't be mapped */
+	BADBUF_EMPTY,     /* 0 bytes */
+	BADBUF_ODD,       /* half a page too large */
+	BADBUF_OFFSET,    /* begins within a page */
+	BADBUF_PIECES,    /* in pieces that are no whole pages */
+	BADBUF_SHORT,     /* maps half of what it says */
+	BADBUF_NOTHING,   /* maps nothing, and calls it success */
+	BADBUF_NO_MAP,    /* can't be mapped */
 	BADBUF_NO_ATTACH, /* can't be attached */
 	BADBUF_KINDS,
 };
+
+#define BADBUF_IOC(kind) _IO(0xbe, 0x20 + (kind))
 
 #define BADBUF_ORDER 4
 #define BADBUF_BYTES ((u32)PAGE_SIZE << BADBUF_ORDER)
@@ -131,9 +133,10 @@ static struct dma_buf *badbuf_export(struct badbuf *buf)
 	return dma_buf_export(&exp_info);
 }
 
-static long badbuf_ioctl(struct file *file, unsigned int kind,
+static long badbuf_ioctl(struct file *file, unsigned int cmd,
 			 unsigned long unused)
 {
+	unsigned int kind = cmd - BADBUF_IOC(BADBUF_GOOD);
 	struct dma_buf *dmabuf;
 	struct badbuf *buf;
 	int fd;

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from lib.dmabuf import Dmabuf
 from lib.fixtures import Defer, MakeLink
 from lib.link import Link
 from lib.netdev import Binding as CoreBinding
-from lib.netlink import RefusedError, refusal
+from lib.netlink import Genl, RefusedError, refusal
 from lib.netns import INIT
 from lib.poll import until
 from lib.ppiov import (
@@ -29,11 +30,14 @@ from lib.ppiov import (
     CMD_BIND_RX,
     CMD_BINDING_GET,
     CMD_POOL_GET,
+    CMD_POOL_STALLED_NTF,
     CMD_PROVIDER_GET,
     CMD_UNBIND,
     CMD_UNBIND_NTF,
+    FAMILY,
     MAX_ORDER,
     MAX_QUEUES,
+    Binding,
     BindingInfo,
     BindingMessage,
     Event,
@@ -44,6 +48,7 @@ from lib.ppiov import (
     ProviderMessage,
     uint,
 )
+from lib.traffic import connect, payload, steer
 from pyroute2.netlink import genlmsg
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -216,15 +221,105 @@ def test_device_moves_to_another_namespace(link: Link, ppiov: Ppiov) -> None:
     link.rx.ifindex = index
 
 
-def test_many_bindings(link: Link, ppiov: Ppiov, defer: Defer) -> None:
-    """A dump that takes more than one message loses none and tells none twice."""
-    ids = set()
-    for queue in range(4):
-        binding = ppiov.bind(link.rx.ifindex, [queue], "page")
-        defer(binding.close)
-        ids.add(binding.id)
-    assert [b.id for b in ppiov.bindings()] == sorted(ids)
-    assert len(ppiov.pools(link.rx.ifindex)) == 4
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A dump, message by message: the ids that each had."""
+
+    messages: list[list[int]]
+
+    @property
+    def ids(self) -> list[int]:
+        return [id_ for message in self.messages for id_ in message]
+
+
+def dump(link: Link, message: type[Any], command: int, between: Callable[[], None] | None = None) -> Dump:
+    """Ask with a small buffer, so that the kernel needs several messages; `between` is called after the first."""
+    with Genl(link.rx.ns, FAMILY, room=4096) as genl:
+        messages: list[list[int]] = []
+        for answers in genl.dump(message, command):
+            messages.append([answer.get_attr("ID") for answer in answers])
+            if between and len(messages) == 1:
+                between()
+        return Dump([m for m in messages if m])
+
+
+MANY = 64  # the most queues that a port has
+
+
+@pytest.fixture
+def many(make_link: MakeLink, defer: Defer) -> tuple[Link, list[Binding]]:
+    """A binding for each of 64 queues, of a port that is up."""
+    link = make_link(queues=MANY)
+    for port in (link.rx, link.tx):
+        port.ethtool.set_rings(RX=64)
+    bindings = []
+    with Ppiov(link.rx.ns) as family:
+        for queue in range(MANY):
+            bindings.append(family.bind(link.rx.ifindex, [queue], "page", size=64 * PAGE))
+            defer(bindings[-1].close)
+    return link, bindings
+
+
+@pytest.mark.timeout_s(300)
+def test_dumps_of_several_messages(many: tuple[Link, list[Binding]]) -> None:
+    """A dump that takes more than one message loses none and tells none twice, of bindings as of pools."""
+    link, bindings = many
+    told = dump(link, BindingMessage, CMD_BINDING_GET)
+    assert len(told.messages) > 1, "all bindings are in one message: this test needs more of them"
+    assert told.ids == sorted(b.id for b in bindings)
+    told = dump(link, PoolMessage, CMD_POOL_GET)
+    assert len(told.messages) > 2, "all pools are in two messages: this test needs more of them"
+    assert len(told.ids) == len(set(told.ids)) == MANY
+
+
+@pytest.mark.timeout_s(300)
+def test_dump_while_pools_go(many: tuple[Link, list[Binding]]) -> None:
+    """What goes between two messages of a dump, told or not, costs no other its place, and none is told twice."""
+    link, bindings = many
+    with Ppiov(link.rx.ns) as family:
+        pools = {p.binding: p.id for p in family.pools(link.rx.ifindex)}
+        gone = [pools[b.id] for b in (bindings[0], bindings[-1])]
+
+        def go() -> None:
+            for binding in (bindings[0], bindings[-1]):
+                binding.close()
+                pools_gone(family, binding.id)
+
+        told = dump(link, PoolMessage, CMD_POOL_GET, between=go)
+    assert len(told.messages) > 2, "all pools are in two messages, which the kernel makes at once"
+    assert len(told.ids) == len(set(told.ids)), "one was told twice"
+    assert {*told.ids} - {*gone} == {*pools.values()} - {*gone}
+    assert gone[0] in told.messages[0] and gone[1] not in told.ids
+
+
+STALL_SECONDS = Path("/sys/module/ppiov/parameters/stall_seconds")
+
+
+def test_stalled_pool_is_told(link: Link, ppiov: Ppiov, events: Events, defer: Defer) -> None:
+    """A pool whose page a socket has not read is told to who listens, again and again, until it is read."""
+    defer(STALL_SECONDS.write_text, STALL_SECONDS.read_text())
+    STALL_SECONDS.write_text("1")
+    steer(link, socket.AF_INET, [2])
+    binding = ppiov.bind(link.rx.ifindex, [2], "page")
+    defer(binding.close)
+    sender, receiver = connect(link, socket.AF_INET, defer, prepared=False)
+    data = payload(20_000)
+    sender.sendall(data)
+    until("it has come", lambda: len(receiver.recv(len(data), socket.MSG_PEEK)) == len(data))
+    binding.unbind()
+    assert [events.next().command for _ in range(2)] == [CMD_BIND_NTF, CMD_UNBIND_NTF]
+    seconds = []
+    for _ in range(2):
+        event = events.next()
+        assert event.command == CMD_POOL_STALLED_NTF and event.pool
+        assert (event.pool.binding, event.pool.provider, event.pool.detached) == (binding.id, "page", True)
+        assert event.pool.inflight and event.pool.stalled
+        seconds.append(event.pool.stalled)
+    assert seconds[1] > seconds[0]
+    with Events(link.tx.ns) as elsewhere:
+        assert elsewhere.none(1.5), "told in a namespace that has nothing to do with it"
+    assert receiver.recv(len(data)) == data
+    pools_gone(ppiov, binding.id)
 
 
 # --------------------------------------------------------------------------------------------------------- bad input
