@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from lib.debugfs import DEBUGFS
 
@@ -29,6 +30,7 @@ class Lost:
     address: str
     size: int
     comm: str
+    jiffies: int  # when it was allocated
     trace: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -47,22 +49,20 @@ def parse(text: str) -> list[Lost]:
     for part in text.split("unreferenced object ")[1:]:
         head, _, rest = part.partition("\n")
         match = re.match(r"(0x[0-9a-f]+) \(size (\d+)\)", head)
-        comm = re.search(r'comm "([^"]*)"', rest)
-        if match:
-            trace = tuple(_FRAME.findall(rest))
-            found.append(Lost(match[1], int(match[2]), comm[1] if comm else "?", trace))
+        who = re.search(r'comm "([^"]*)", pid \d+, jiffies (\d+)', rest)
+        if match and who:
+            found.append(Lost(match[1], int(match[2]), who[1], int(who[2]), tuple(_FRAME.findall(rest))))
     return found
 
 
-def begin() -> None:
-    """What is lost by now is nobody's fault."""
-    if available():
-        FILE.write_text("scan")
-        FILE.write_text("clear")
+def now() -> int:
+    """The kernel's clock."""
+    match = re.search(r"^jiffies: (\d+)", Path("/proc/timer_list").read_text(), re.MULTILINE)
+    return int(match[1]) if match else 0
 
 
-def lost() -> list[Lost]:
-    """What was lost since begin(), or since the last question."""
+def lost(since: int) -> list[Lost]:
+    """What was allocated since then and lost, and was not told yet. What was there before is nobody's fault."""
     if not available():
         return []
     FILE.write_text("scan")
@@ -70,4 +70,4 @@ def lost() -> list[Lost]:
     FILE.write_text("scan")
     found = parse(FILE.read_text())
     FILE.write_text("clear")
-    return found
+    return [one for one in found if one.jiffies >= since]

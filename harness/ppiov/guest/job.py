@@ -46,7 +46,7 @@ from typing import Any
 
 BEAT_SECONDS = 5.0
 _DUMP_SECONDS = 5.0  # for a hung pytest to write its traceback
-_LAST_SECONDS = 300.0  # for what is asked once, after the last test; kmemleak's scans take a while under TCG
+_LAST_SECONDS = 600.0  # for what is asked once, after the last test; kmemleak's scans take a while under TCG
 
 MOUNTS = (
     ("debugfs", "/sys/kernel/debug"),
