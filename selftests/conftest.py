@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from lib import backend, faults, leaks
 from lib.backend import Binding
-from lib.dmabuf import Dmabuf
 from lib.fixtures import Bind, Defer, MakeLink, Start
 from lib.klog import KernelLog
 from lib.link import Link
@@ -31,6 +30,8 @@ from lib.ppcat import Ppcat
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "timeout_s(seconds): how long the test may take under TCG")
     config.addinivalue_line("markers", "only(backend): the question makes no sense with the other backend")
+    config.addinivalue_line("markers", "providers(name, ...): the test makes sense with these as it does with dmabuf")
+    config.addinivalue_line("markers", "sample: with the providers(...) it runs also where not all were asked for")
     config.addinivalue_line("markers", "last: runs after all others, since it takes away what they need")
 
 
@@ -100,10 +101,10 @@ def link(make_link: MakeLink) -> Link:
 
 @pytest.fixture
 def bind(defer: Defer) -> Bind:
-    """bind(link, queues, size=...): a new dma-buf of that size bound to RX queues of rx0. `.dmabuf` reads it."""
+    """bind(link, queues, size=...): memory of that size bound to RX queues of rx0. `.dmabuf` reads it."""
 
     def make(link: Link, queues: list[int], size: int = 4 << 20) -> Binding:
-        dmabuf = Dmabuf(size)
+        dmabuf = backend.current().memory(size)
         defer(dmabuf.close)
         binding = backend.current().bind(link.rx.ns, link.rx.ifindex, queues, dmabuf)
         defer(binding.unbind)

@@ -45,6 +45,16 @@ class Backend(StrEnum):
     BOTH = "both"
 
 
+class Provider(StrEnum):
+    SOME = "some"
+    ALL = "all"
+    DMABUF = "dmabuf"
+    PAGE = "page"
+    HUGEPAGE = "hugepage"
+    ZONE_DEVICE = "zone_device"
+    RING = "ring"
+
+
 class Format(StrEnum):
     TEXT = "text"
     HTML = "html"
@@ -203,6 +213,10 @@ def run(
     backend: Annotated[
         Backend, typer.Option(help="What feeds the receive queues, in the traffic suite.")
     ] = Backend.CORE,
+    provider: Annotated[
+        Provider,
+        typer.Option(help="Of ppiov's providers: all that fit each test, one, or some (dmabuf and a sample)."),
+    ] = Provider.DMABUF,
     repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds, each in new guests.")] = 1,
     until_fail: Annotated[
         bool, typer.Option("--until-fail", help="No further round after one that failed; without --repeat, no limit.")
@@ -233,6 +247,7 @@ def run(
             until_fail=until_fail,
             accel=accel.value,
             backend=backend.value,
+            provider=provider.value,
             cpus=cpus,
             memory_mib=memory,
             baselines=tuple(baselines or ()),

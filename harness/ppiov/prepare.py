@@ -59,6 +59,7 @@ class Ready:
     backend: str = "core"  # one of suites.BACKENDS
     ktap: Reader = NO_KTAP
     expected: Expected | None = None  # what of the kernel's own tests may skip or fail
+    provider: str = "dmabuf"  # one of suites.PROVIDERS
     test_modules: tuple[Path, ...] = ()  # folders with modules that only tests load
 
     def test_environment(self) -> dict[str, str]:
@@ -67,6 +68,7 @@ class Ready:
             "PPIOV_MODULES": str(self.modules_dir),
             "PPIOV_KERNEL": self.tree.release,
             "PPIOV_BACKEND": self.backend,
+            "PPIOV_PROVIDER": self.provider,
         }
         if self.userland_dir is not None:
             environment["PPIOV_PPCAT"] = str(self.userland_dir / "ppcat")
@@ -91,6 +93,7 @@ def ready(
     suites: set[str],
     backend: str = "core",
     own: Programs | None = None,
+    provider: str = "dmabuf",
 ) -> Generator[Event, None, Ready]:
     """Fetch the kernel, build for it, and find out how guests run here. Raises whatever of errors.py can go wrong.
 
@@ -130,6 +133,7 @@ def ready(
         accel=chosen,
         source=source,
         backend=backend,
+        provider=provider,
         test_modules=tuple(test_modules),
         ktap=ktap,
         expected=expected.load(source / "selftests" / SUITES[UPSTREAM] / "expected.toml", tree.release)

@@ -53,6 +53,7 @@ class RunRequest:
     expression: str = ""  # pytest's -k
     tests: tuple[str, ...] = ()  # names of single tests
     backend: str = "core"  # or "ppiov", or "both": what the traffic suite is run with
+    provider: str = "dmabuf"  # of ppiov's: which, in the traffic suite
     accel: str = "auto"
     cpus: int = 2
     memory_mib: int = 2048
@@ -73,6 +74,7 @@ class RunRequest:
         words += ["--until-fail"] if self.until_fail else []
         words += ["-j", str(self.jobs)] if self.jobs != 1 else []
         words += ["--backend", self.backend] if self.backend != "core" else []
+        words += ["--provider", self.provider] if self.provider != "dmabuf" else []
         words += [word for name in self.baselines for word in ("--baseline", name)]
         words += ["--accel", self.accel] if self.accel != "auto" else []
         words += ["--cpus", str(self.cpus)] if self.cpus != 2 else []
@@ -154,6 +156,8 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
         raise BadRequest("a run needs at least one guest at a time, one CPU and 256 MiB")
     if request.backend not in suites.BACKENDS:
         raise UnknownName("backend", request.backend, suites.BACKENDS)
+    if request.provider not in suites.PROVIDERS:
+        raise UnknownName("provider", request.provider, suites.PROVIDERS)
     named: dict[str, str] = {}
     for name in request.baselines:
         named |= splats.seen_in(RunFolder.load(folder_of(request.results_dir, name).path))
@@ -162,7 +166,8 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
     own = None
     if suites.wants_programs(selftests, request.suites, request.tests):
         own = yield from prepare.programs(request.kernel, suites.collections(request.suites))
-    plan = suites.collect(selftests, request.suites, request.expression, request.tests, request.backend, own)
+    words = (request.suites, request.expression, request.tests, request.backend, own, request.provider)
+    plan = suites.collect(selftests, *words)
     chosen = sorted({test.suite for test in plan})
     started = datetime.now(UTC)
     kernel = f"image-{request.kernel.path.name}" if request.kernel.path else str(request.kernel)
@@ -201,7 +206,9 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
 def _work(
     request: RunRequest, source: Path, chosen: set[str], story: _Story, folder: RunFolder, programs: Programs | None
 ) -> Generator[Event, None, None]:
-    ready = yield from prepare.ready(request.kernel, source, request.accel, chosen, request.backend, programs)
+    ready = yield from prepare.ready(
+        *(request.kernel, source, request.accel, chosen, request.backend, programs, request.provider)
+    )
     story.ready, story.kernel = ready, ready.kernel
     yield from _drop_unfit(story, ready.tree)
     store = Store()

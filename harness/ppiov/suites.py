@@ -33,6 +33,8 @@ UPSTREAM = "upstream"
 USE_TEST_MODULES = frozenset({"traffic", "selftests"})
 TEST_MODULES = ("modules", "provider")  # folders below selftests/, built against ppiov for the suites above
 ALL = "all"
+# What selftests/lib/backend.py takes from PPIOV_PROVIDER. "some": dmabuf with all tests, the others with a sample
+PROVIDERS = ("some", "all", "dmabuf", "page", "hugepage", "zone_device", "ring")
 BACKENDS = ("core", "ppiov", "both")  # what selftests/lib/backend.py takes from PPIOV_BACKEND
 HAND_OVER_KTAP = frozenset({"planted", "upstream"})  # suites whose results only the kernel's parser can read
 _NOT_IN_ALL = frozenset({"baseline", "planted", "reproducers"})
@@ -122,6 +124,7 @@ def collect(
     tests: Sequence[str] = (),
     backend: str = "core",
     programs: Programs | None = None,
+    provider: str = "dmabuf",
 ) -> list[PlannedTest]:
     """The tests of the suites, in the order they will run; ``keyword`` is pytest's -k, ``tests`` names single ones.
 
@@ -132,7 +135,7 @@ def collect(
     suites = resolve(selftests, suite_names or ((ALL,) if tests else ()))  # a test's name says its suite
     if not suites:
         raise BadRequest(f"{selftests} has no tests")
-    environment = {"PPIOV_BACKEND": backend, **program_environment(programs)}
+    environment = {"PPIOV_BACKEND": backend, "PPIOV_PROVIDER": provider, **program_environment(programs)}
     found = _ask_pytest(selftests, suites, keyword, environment)
     for name in tests:
         if not any(_names(name, test.name) for test in found):

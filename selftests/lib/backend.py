@@ -4,12 +4,14 @@
 Tests ask one question of both. What differs between them stands here: how queues are bound, how a socket receives, and
 in which words a refusal is told.
 
-PPIOV_BACKEND says which: core (if it is not set), ppiov, or both, one after the other; PPIOV_PROVIDER, which of ppiov's
-providers of buffers that the CPU can't read (dmabuf).
+PPIOV_BACKEND says which: core (if it is not set), ppiov, or both, one after the other. PPIOV_PROVIDER says which of
+ppiov's providers: one by name (dmabuf, if it is not set), `all`, or `some`: all tests with dmabuf, and with the others
+those that are marked `sample` as well as `providers(...)`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import socket
@@ -19,9 +21,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from lib import netdev, ppiov
+from lib import ivshmem, netdev, ppiov
 from lib.dmabuf import Dmabuf
 from lib.netns import INIT, Namespace
+from lib.ring import Ring
 
 SOL_PPIOV = 0x7070
 TCP_ULP = 31
@@ -60,9 +63,11 @@ class Refusals:
 class Backend(ABC):
     """One of the two."""
 
-    name: str
+    name: str  # in a test's parameters
+    kind: str  # "core" or "ppiov"
     calls: Calls
     refusals: Refusals
+    readable = False  # payload in bound buffers comes as ordinary bytes
 
     @property
     @abstractmethod
@@ -72,7 +77,17 @@ class Backend(ABC):
     @property
     def ppcat_unbound(self) -> list[str]:
         """Arguments of a ppcat that receives without a binding of its own."""
-        return ["--backend", self.name]
+        return ["--backend", self.kind]
+
+    def begin(self) -> None:  # noqa: B027 - most need nothing
+        """Get what a test of this backend needs of the machine."""
+
+    def end(self) -> None:  # noqa: B027
+        """Give it back, when all else of the test is gone."""
+
+    def memory(self, size: int) -> Dmabuf:
+        """What a test's binding is to bring."""
+        return Dmabuf(size)
 
     @abstractmethod
     def bind(self, ns: Namespace, ifindex: int, queues: Iterable[int], dmabuf: Dmabuf) -> Binding:
@@ -99,7 +114,7 @@ class Backend(ABC):
 
 
 class Core(Backend):
-    name = "core"
+    name = kind = "core"
     calls = Calls(
         flags=0x2000000,  # MSG_SOCK_DEVMEM
         level=socket.SOL_SOCKET,
@@ -149,7 +164,10 @@ class PpiovBinding:
 
 
 class Ppiov(Backend):
-    name = "ppiov"
+    """With the provider dmabuf, which tests mean that say nothing else."""
+
+    name = kind = "ppiov"
+    provider = "dmabuf"
     calls = Calls(
         flags=0,
         level=SOL_PPIOV,
@@ -162,9 +180,6 @@ class Ppiov(Backend):
         bound=(errno.EEXIST, "queue 2 is bound already"),
         no_queue=(errno.ERANGE, "there is no RX queue"),
     )
-
-    def __init__(self, provider: str) -> None:
-        self.provider = provider
 
     @property
     def ppcat_bound(self) -> list[str]:
@@ -195,22 +210,94 @@ class Ppiov(Backend):
         return f"fed by ppiov binding {binding}"
 
 
+class NoDmabuf(Dmabuf):
+    """For a provider that has memory of its own: there is nothing to bring, and all payload comes as bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.fd = -1
+
+    def read(self, offset: int, length: int) -> bytes:
+        raise AssertionError(f"payload that can be read came as a place in a dma-buf: {offset}+{length}")
+
+    def fill(self, byte: int) -> None:
+        raise AssertionError("there is no dma-buf to fill")
+
+
+class Readable(Ppiov):
+    """A provider of pages."""
+
+    readable = True
+
+    def __init__(self, provider: str) -> None:
+        self.provider = provider
+        self.name = f"ppiov-{provider}"
+
+    def memory(self, size: int) -> Dmabuf:
+        return NoDmabuf(size)
+
+    def bind(self, ns: Namespace, ifindex: int, queues: Iterable[int], dmabuf: Dmabuf) -> Binding:
+        with ppiov.Ppiov(ns) as family:
+            return PpiovBinding(family.bind(ifindex, queues, self.provider, size=dmabuf.size), dmabuf)
+
+
+class ZoneDevice(Readable):
+    """Pages of the guest's device memory, which its driver has to bring."""
+
+    def begin(self) -> None:
+        ivshmem.load(zone_mib=16)
+
+    def end(self) -> None:
+        ivshmem.unload()
+
+
+class RingMemory(Ppiov):
+    """Pages that user space has mapped."""
+
+    name = "ppiov-ring"
+    provider = "ring"
+    calls = dataclasses.replace(Ppiov.calls, devmem=4)  # PPIOV_CMSG_RING
+
+    def memory(self, size: int) -> Dmabuf:
+        return Ring(size, entries=4096)
+
+
 CORE = Core()
-PPIOV = Ppiov(os.environ.get("PPIOV_PROVIDER", "dmabuf"))
-_CHOICES: dict[str, list[Backend]] = {"core": [CORE], "ppiov": [PPIOV], "both": [CORE, PPIOV]}
+PPIOV = Ppiov()
+PROVIDERS: dict[str, Ppiov] = {
+    "dmabuf": PPIOV,
+    "page": Readable("page"),
+    "hugepage": Readable("hugepage"),
+    "zone_device": ZoneDevice("zone_device"),
+    "ring": RingMemory(),
+}
+SOME, ALL = "some", "all"  # what else PPIOV_PROVIDER may say
 
 _current: Backend = CORE
 
 
 def chosen() -> list[Backend]:
-    """What PPIOV_BACKEND names.
+    """What PPIOV_BACKEND and PPIOV_PROVIDER name.
 
-    :raises ValueError: if it names none
+    :raises ValueError: if they name none
     """
+    providers = PROVIDERS.values() if asked() in (SOME, ALL) else [PROVIDERS[asked()]]
+    choices: dict[str, list[Backend]] = {"core": [CORE], "ppiov": [*providers], "both": [CORE, *providers]}
     name = os.environ.get("PPIOV_BACKEND", "core")
-    if name not in _CHOICES:
-        raise ValueError(f"PPIOV_BACKEND is {name!r}; it is one of {', '.join(_CHOICES)}")
-    return _CHOICES[name]
+    if name not in choices:
+        raise ValueError(f"PPIOV_BACKEND is {name!r}; it is one of {', '.join(choices)}")
+    return choices[name]
+
+
+def asked() -> str:
+    """PPIOV_PROVIDER.
+
+    :raises ValueError: if it is none
+    """
+    name = os.environ.get("PPIOV_PROVIDER", "dmabuf")
+    if name not in (SOME, ALL, *PROVIDERS):
+        raise ValueError(f"PPIOV_PROVIDER is {name!r}; it is {SOME}, {ALL}, or one of {', '.join(PROVIDERS)}")
+    return name
 
 
 def current() -> Backend:

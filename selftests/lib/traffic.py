@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import backend
+from lib import backend, devmem
 from lib.link import Link
 from lib.netns import Namespace
 from lib.poll import PATIENCE, until
@@ -19,6 +19,11 @@ from lib.ppcat import Event, Ppcat, receive_args, send_args
 PORT = 5201  # of the first flow; the others count on
 
 IPV4_AND_IPV6 = pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["ipv4", "ipv6"])
+
+# A test makes sense with providers of ppiov's other than dmabuf, too: docs/selftests.md has the table
+EVERY_PROVIDER = pytest.mark.providers("page", "hugepage", "zone_device", "ring")
+PAGE_PROVIDERS = pytest.mark.providers("page", "hugepage", "zone_device")
+SAMPLE = pytest.mark.sample
 
 
 def flow_type(family: int) -> str:
@@ -101,6 +106,18 @@ def transfer(
     rx.event("ready")
     tx = start(link.tx.ns, *send_args(link, family, ports, "--size", size, *sender))
     return rx.success(), tx.success()
+
+
+def in_buffers(received: Event) -> int:
+    """Of a receiver's summary, or a flow's: bytes that came in the bound buffers, as far as it can tell."""
+    if backend.current().readable:
+        return int(received["bytes_plain"] + received["bytes_linear"])
+    return int(received["bytes_devmem"])
+
+
+def of_binding(got: Sequence[devmem.Received], binding: backend.Binding) -> bool:
+    """Are all pieces of device memory in this binding's, and is there one? Payload in pages has no such mark."""
+    return backend.current().readable or {f.dmabuf_id for r in got for f in r.frags} == {binding.id}
 
 
 def counter(ns: Namespace, group: str, name: str) -> int:

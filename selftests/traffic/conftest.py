@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every test here is run with each backend that PPIOV_BACKEND names; its name tells which. See lib/backend.py."""
+"""Every test here is run with each backend that PPIOV_BACKEND and PPIOV_PROVIDER name; its name tells which.
+
+With a provider of ppiov's other than dmabuf, those are that are marked `providers(...)`. See lib/backend.py.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from lib import backend as backends
-from lib.backend import Backend
+from lib.backend import SOME, Backend, Ppiov
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -16,7 +19,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A test marked only("core") asks what makes no sense with the other backend."""
+    """A test marked only("core") asks what makes no sense with the other backend, and likewise for providers."""
     wrong = [item for item in items if not _fits(item)]
     if wrong:
         config.hook.pytest_deselected(items=wrong)
@@ -24,16 +27,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _fits(item: pytest.Item) -> bool:
-    mark = item.get_closest_marker("only")
     callspec = getattr(item, "callspec", None)
-    if mark is None or callspec is None:
+    backend = callspec.params.get("backend") if callspec else None
+    if backend is None:  # of another suite
         return True
-    return callspec.params["backend"].name in mark.args
+    only = item.get_closest_marker("only")
+    if only is not None and backend.kind not in only.args:
+        return False
+    if not isinstance(backend, Ppiov) or backend.provider == "dmabuf":
+        return True
+    providers = item.get_closest_marker("providers")
+    if providers is None or backend.provider not in providers.args:
+        return False
+    return backends.asked() != SOME or item.get_closest_marker("sample") is not None
 
 
 @pytest.fixture(autouse=True)
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """The test's backend, which all helpers use."""
+    request.param.begin()
     backends.use(request.param)
     yield request.param
     backends.use(backends.CORE)
+    request.param.end()

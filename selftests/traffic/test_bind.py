@@ -24,7 +24,18 @@ from lib.netlink import RefusedError, refusal
 from lib.netns import INIT
 from lib.poll import until
 from lib.ppcat import receive_args
-from lib.traffic import IPV4_AND_IPV6, PORT, connect, payload, steer, transfer
+from lib.traffic import (
+    EVERY_PROVIDER,
+    IPV4_AND_IPV6,
+    PORT,
+    SAMPLE,
+    connect,
+    in_buffers,
+    of_binding,
+    payload,
+    steer,
+    transfer,
+)
 
 
 def pools_of(link: Link, binding: int) -> list[int]:
@@ -36,6 +47,8 @@ def no_pools_of(link: Link, binding: int) -> bool:
     return not pools_of(link, binding)
 
 
+@EVERY_PROVIDER
+@SAMPLE
 def test_bind_unbind_rebind(link: Link, bind: Bind) -> None:
     """A bound queue shows its binding and a pool fed by it; after the unbind both are gone; again, with a new id."""
     ids = set()
@@ -52,6 +65,7 @@ def test_bind_unbind_rebind(link: Link, bind: Bind) -> None:
     assert len(ids) == 3, f"ids were used twice: {ids}"
 
 
+@EVERY_PROVIDER
 def test_bind_several_queues(link: Link, bind: Bind) -> None:
     """One dma-buf feeds two queues, each through a pool of its own."""
     binding = bind(link, [2, 3])
@@ -59,6 +73,8 @@ def test_bind_several_queues(link: Link, bind: Bind) -> None:
     assert len(pools_of(link, binding.id)) == 2
 
 
+@EVERY_PROVIDER
+@SAMPLE
 @IPV4_AND_IPV6
 @pytest.mark.timeout_s(240)
 def test_rebind_carries_traffic(link: Link, start: Start, family: int) -> None:
@@ -67,11 +83,12 @@ def test_rebind_carries_traffic(link: Link, start: Start, family: int) -> None:
     bindings = set()
     for _ in range(3):
         received, _ = transfer(link, start, [2], family, "256K")
-        assert received["bytes_devmem"] == received["bytes"] - received["bytes_linear"] - received["bytes_plain"]
+        assert in_buffers(received) >= 256 << 10
         bindings.add(link.bound_to(2))
     assert bindings == {None}, "ppcat has ended, its binding has not"
 
 
+@EVERY_PROVIDER
 def test_two_processes_on_two_queues(link: Link, start: Start) -> None:
     """Two processes bind a queue each of one device; each gets its own flow in its own dma-buf."""
     steer(link, socket.AF_INET, [2, 3], flows=2)
@@ -87,6 +104,7 @@ def test_two_processes_on_two_queues(link: Link, start: Start) -> None:
         sender.success()
 
 
+@EVERY_PROVIDER
 def test_second_process_on_the_same_queue(link: Link, bind: Bind, start: Start, defer: Defer) -> None:
     """A bound queue is refused to another process, with EEXIST and its reason; the first binding goes on working."""
     binding = bind(link, [2])
@@ -102,9 +120,10 @@ def test_second_process_on_the_same_queue(link: Link, bind: Bind, start: Start, 
     sender, receiver = connect(link, socket.AF_INET, defer)
     sender.sendall(payload(10000))
     got = devmem.receive_all(receiver, 10000)
-    assert {f.dmabuf_id for r in got for f in r.frags} == {binding.id}
+    assert of_binding(got, binding)
 
 
+@EVERY_PROVIDER
 def test_failed_bind_leaves_nothing(link: Link, bind: Bind) -> None:
     """A bind to a free queue and a bound one fails as a whole: the free one is free afterwards."""
     first = bind(link, [2])
@@ -115,6 +134,7 @@ def test_failed_bind_leaves_nothing(link: Link, bind: Bind) -> None:
     bind(link, [3])
 
 
+@EVERY_PROVIDER
 def test_split_off(link: Link, bind: Bind, klog: KernelLog) -> None:
     """Without header split a bind is refused. Where the core does not check (6.12), the driver logs why."""
     link.rx.ethtool.set_split("off")
@@ -133,6 +153,7 @@ def test_split_off(link: Link, bind: Bind, klog: KernelLog) -> None:
     bind(link, [2])
 
 
+@EVERY_PROVIDER
 @pytest.mark.parametrize("queues", [[4], [65535], [2**32 - 1], [2, 4]], ids=["next", "16-bit", "32-bit", "second"])
 def test_queue_out_of_range(link: Link, bind: Bind, queues: list[int]) -> None:
     """A queue that the device does not have is refused with ERANGE and its reason, and nothing stays bound."""
@@ -170,6 +191,7 @@ def test_wrong_requests(link: Link, defer: Defer) -> None:
     assert link.bound_to(2) is None
 
 
+@EVERY_PROVIDER
 def test_device_of_another_namespace(link: Link, defer: Defer) -> None:
     """From the namespace of tx0, rx0 can't be bound: an ifindex counts in its own namespace only."""
     dmabuf = Dmabuf(1 << 20)
@@ -179,6 +201,7 @@ def test_device_of_another_namespace(link: Link, defer: Defer) -> None:
         backend.current().bind(link.tx.ns, link.rx.ifindex, [2], dmabuf)
 
 
+@EVERY_PROVIDER
 @IPV4_AND_IPV6
 def test_bind_while_down(make_link: MakeLink, bind: Bind, defer: Defer, family: int) -> None:
     """A queue bound while the device is down gets its data into the dma-buf once the device is up."""
@@ -192,9 +215,10 @@ def test_bind_while_down(make_link: MakeLink, bind: Bind, defer: Defer, family: 
     sender.sendall(data)
     got = devmem.receive_all(receiver, len(data))
     assert b"".join(r.content(binding.dmabuf) for r in got) == data
-    assert {f.dmabuf_id for r in got for f in r.frags} == {binding.id}, "no byte came into the dma-buf"
+    assert of_binding(got, binding), "no byte came into the dma-buf"
 
 
+@EVERY_PROVIDER
 def test_bind_and_unbind_while_down(make_link: MakeLink, bind: Bind) -> None:
     """A binding made and ended while the device is down leaves nothing, and the device comes up."""
     link = make_link(up=False)
@@ -205,6 +229,7 @@ def test_bind_and_unbind_while_down(make_link: MakeLink, bind: Bind) -> None:
     assert not pools_of(link, binding.id)
 
 
+@EVERY_PROVIDER
 def test_binding_survives_down_and_up(link: Link, bind: Bind, defer: Defer) -> None:
     """A bound queue is bound to the same dma-buf after the device was down."""
     binding = bind(link, [2])

@@ -55,6 +55,7 @@ def ended(capture: Capture, family: int) -> bool:
     return any(s.flags & FIN for s in segments(capture.packets(), family))
 
 
+@pytest.mark.providers("ring")
 @IPV4_AND_IPV6
 @pytest.mark.timeout_s(240)
 def test_headers_and_lengths_only(link: Link, bind: Bind, defer: Defer, artifacts: Path, family: int) -> None:

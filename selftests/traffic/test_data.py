@@ -21,7 +21,7 @@ from lib.fixtures import Bind, Defer, MakeLink, Record, Start
 from lib.link import Link
 from lib.poll import PATIENCE
 from lib.ppcat import receive_args, send_args
-from lib.traffic import IPV4_AND_IPV6, PORT, connect, payload, steer, transfer
+from lib.traffic import EVERY_PROVIDER, IPV4_AND_IPV6, PORT, SAMPLE, connect, in_buffers, payload, steer, transfer
 
 UNTOUCHED = 0xEE
 
@@ -52,6 +52,7 @@ def test_payload_lands_in_the_dmabuf(link: Link, bind: Bind, defer: Defer, famil
     assert len(set(tokens)) == len(tokens)
 
 
+@pytest.mark.providers("page", "hugepage", "ring")
 @pytest.mark.timeout_s(600)
 def test_64_mib_over_4_queues_and_8_flows(make_link: MakeLink, start: Start, record_property: Record) -> None:
     """64 MiB, over 4 bound queues and 8 flows at once, every byte checked."""
@@ -59,22 +60,25 @@ def test_64_mib_over_4_queues_and_8_flows(make_link: MakeLink, start: Start, rec
     steer(link, socket.AF_INET, link.bindable, flows=8)
     received, _ = transfer(link, start, link.bindable, socket.AF_INET, "8M", flows=8, receiver=["--memory", "32M"])
 
-    assert received["bytes_devmem"] >= 64 << 20, f"not all of the payload came into the dma-buf: {received}"
+    assert in_buffers(received) >= 64 << 20, f"not all of the payload came into the dma-buf: {received}"
     used = sorted(flow["queue"] for flow in received["flows"])
     assert used == sorted(link.bindable * 2), f"flows were served by queues {used}"
     rate = received["bytes"] / received["seconds"]
     record_property("figure", ("64 MiB, 4 queues, 8 flows", rate, "B/s", "guest-clock"))
 
 
+@EVERY_PROVIDER
+@SAMPLE
 @IPV4_AND_IPV6
 def test_jumbo_frames(make_link: MakeLink, start: Start, family: int) -> None:
     """At MTU 9000 a segment's payload takes several buffers of the dma-buf."""
     link = make_link(mtu=9000)
     steer(link, family, [2])
     received, _ = transfer(link, start, [2], family, "2M")
-    assert received["bytes_devmem"] >= 2 << 20
+    assert in_buffers(received) >= 2 << 20
 
 
+@EVERY_PROVIDER
 @IPV4_AND_IPV6
 def test_vlan(link: Link, bind: Bind, start: Start, family: int) -> None:
     """The payload of tagged packets lands in the dma-buf too."""
@@ -93,10 +97,11 @@ def test_vlan(link: Link, bind: Bind, start: Start, family: int) -> None:
     sender = start(link.tx.ns, "-c", addresses["rx0"], "-p", PORT, "--size", "1M")
     received = receiver.success()
     sender.success()
-    assert received["bytes_devmem"] >= 1 << 20
+    assert in_buffers(received) >= 1 << 20
     assert received["flows"][0]["queue"] == 2
 
 
+@EVERY_PROVIDER
 @IPV4_AND_IPV6
 def test_flow_that_is_not_steered(link: Link, start: Start, family: int) -> None:
     """A flow on a queue without a binding comes as ordinary bytes, all right, none of it in the dma-buf."""
@@ -110,6 +115,7 @@ def test_flow_that_is_not_steered(link: Link, start: Start, family: int) -> None
     assert received["flows"][0]["queue"] in (0, 1)
 
 
+@EVERY_PROVIDER
 def test_steered_and_other_flow_at_once(link: Link, start: Start) -> None:
     """Of two flows of one receiver, the steered one uses the dma-buf and the other does not; both are right."""
     steer(link, socket.AF_INET, [2], flows=1)
@@ -119,15 +125,16 @@ def test_steered_and_other_flow_at_once(link: Link, start: Start) -> None:
     sender = start(link.tx.ns, *send_args(link, socket.AF_INET, ports, "--size", "512K"))
     flows = {flow["port"]: flow for flow in receiver.success()["flows"]}
     sender.success()
-    assert flows[PORT]["bytes_devmem"] >= 512 << 10
+    assert in_buffers(flows[PORT]) >= 512 << 10
     assert flows[PORT + 1]["bytes_devmem"] == 0
 
 
+@EVERY_PROVIDER
 def test_setup_by_ppcat(link: Link, start: Start) -> None:
     """`ppcat --setup` alone makes a flow use the dma-buf, and undoes what it set."""
     link.rx.ethtool.set_split("off")
     received, _ = transfer(link, start, [2], socket.AF_INET, "256K", receiver=["--setup"])
-    assert received["bytes_devmem"] >= 256 << 10
+    assert in_buffers(received) >= 256 << 10
     assert link.rx.ethtool.split() == "off"
     assert "Total 0 rules" in link.rx.ethtool.run("-n")
 
@@ -158,6 +165,32 @@ def test_plain_read_of_device_memory(link: Link, bind: Bind, defer: Defer, how: 
     assert b"".join(r.content(binding.dmabuf) for r in got) == data
 
 
+TIMESTAMPS = {"SO_TIMESTAMP": 29, "SO_TIMESTAMPNS": 35}
+
+
+@pytest.mark.only("ppiov")
+@pytest.mark.providers("ring")
+@pytest.mark.parametrize("option", TIMESTAMPS)
+def test_timestamps_beside_device_memory(link: Link, bind: Bind, defer: Defer, option: str) -> None:
+    """A socket with the ULP gives no timestamps: asking for them takes nothing from its own messages, nor adds any."""
+    binding = bind(link, [2])
+    steer(link, socket.AF_INET, [2])
+    sender, receiver = connect(link, socket.AF_INET, defer)
+    receiver.setsockopt(socket.SOL_SOCKET, TIMESTAMPS[option], 1)
+    data = payload(20_000)
+    sender.sendall(data)
+    assert select.select([receiver], [], [], PATIENCE)[0], "nothing has come"
+    space = socket.CMSG_SPACE(24)  # struct ppiov_cmsg
+    first, told, flags, _ = receiver.recvmsg(1, space)  # room for one message, and one there is
+    assert len(first) == 1 and not flags & socket.MSG_CTRUNC
+    assert [(level, kind) for level, kind, _ in told] == [
+        (backend.current().calls.level, backend.current().calls.devmem)
+    ]
+    got = devmem.receive_all(receiver, len(data) - 1)
+    assert b"".join(r.content(binding.dmabuf) for r in got) == data[1:]
+
+
+@pytest.mark.providers("page", "zone_device", "ring")
 def test_closed_unread(link: Link, bind: Bind, defer: Defer) -> None:
     """A socket closed with device memory in its receive queue gives all of it back."""
     binding = bind(link, [2], size=1 << 20)

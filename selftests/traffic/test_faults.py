@@ -19,7 +19,7 @@ from lib.fixtures import Defer, Start
 from lib.link import Link
 from lib.poll import until
 from lib.ppcat import receive_args, send_args
-from lib.traffic import IPV4_AND_IPV6, PORT, counter, progress, steer, transfer
+from lib.traffic import EVERY_PROVIDER, IPV4_AND_IPV6, PORT, SAMPLE, counter, in_buffers, progress, steer, transfer
 
 EVERY = 100
 
@@ -30,10 +30,12 @@ def lossy_transfer(link: Link, start: Start, defer: Defer, family: int, fault: s
     steer(link, family, [2])
     faults.inject(link.tx, fault, EVERY, defer)
     received, _ = transfer(link, start, [2], family, "2M")
-    assert received["bytes_devmem"] == received["bytes"]
+    assert in_buffers(received) == received["bytes"]
     return faults.hits(link.tx, fault)
 
 
+@EVERY_PROVIDER
+@SAMPLE
 @IPV4_AND_IPV6
 @pytest.mark.timeout_s(240)
 def test_loss(link: Link, start: Start, defer: Defer, family: int) -> None:
@@ -45,6 +47,7 @@ def test_loss(link: Link, start: Start, defer: Defer, family: int) -> None:
     assert resent > 0, f"{struck} frames were lost and none was sent again"
 
 
+@EVERY_PROVIDER
 @IPV4_AND_IPV6
 @pytest.mark.timeout_s(240)
 def test_reordering(link: Link, start: Start, defer: Defer, family: int) -> None:
@@ -56,6 +59,7 @@ def test_reordering(link: Link, start: Start, defer: Defer, family: int) -> None
     assert waited > 0, f"{struck} frames came late and TCP saw none out of order"
 
 
+@EVERY_PROVIDER
 @pytest.mark.timeout_s(240)
 def test_duplicates(link: Link, start: Start, defer: Defer) -> None:
     """1% duplicates: no byte arrives twice."""
@@ -66,6 +70,7 @@ def test_duplicates(link: Link, start: Start, defer: Defer) -> None:
     assert told > 0, f"{struck} frames were doubled and TCP saw none twice"
 
 
+@EVERY_PROVIDER
 @pytest.mark.timeout_s(240)
 def test_corruption(link: Link, start: Start, defer: Defer) -> None:
     """1% damaged frames: the device sees the bad checksum, since the CPU can't read the payload; none reaches TCP."""
@@ -76,6 +81,7 @@ def test_corruption(link: Link, start: Start, defer: Defer) -> None:
     assert link.rx_stats(2)["rx-hw-drops"] >= dropped, "what was dropped is missing from the queue's statistics"
 
 
+@EVERY_PROVIDER
 @pytest.mark.timeout_s(240)
 def test_no_buffers(link: Link, start: Start, defer: Defer) -> None:
     """Buffer allocations fail in mid-stream: the queue recovers, and every byte is right."""
@@ -92,5 +98,5 @@ def test_no_buffers(link: Link, start: Start, defer: Defer) -> None:
         ppcat.signal(signal.SIGINT)
     received = receiver.summary()
     assert received["mismatch"] is None and not received["flows"][0]["bad_bytes"]
-    assert received["bytes_devmem"] >= 8 << 20
+    assert in_buffers(received) >= 8 << 20
     assert link.rx_stats(2)["rx-alloc-fail"] > 0

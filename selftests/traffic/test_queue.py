@@ -22,7 +22,7 @@ from lib.link import Link
 from lib.netlink import RefusedError, refusal
 from lib.poll import PATIENCE, until
 from lib.ppcat import send_args
-from lib.traffic import PORT, connect, payload, progress, steer, transfer
+from lib.traffic import PAGE_PROVIDERS, PORT, connect, payload, progress, steer, transfer
 
 
 def check(link: Link, binding: backend.Binding, defer: Defer) -> None:
@@ -161,6 +161,7 @@ def test_unbind_that_fails_and_a_port_that_goes(link: Link, bind: Bind, defer: D
     assert not link.exists
 
 
+@PAGE_PROVIDERS
 def test_transmit_of_a_stopped_pair(link: Link, bind: Bind, start: Start, defer: Defer) -> None:
     """Queue pair 2 sends, with its interrupt and NAPI, while its receive queue is bound and unbound under traffic.
 

@@ -31,6 +31,7 @@ def traces() -> list[str]:
     return found + [line.strip() for line in interrupts if module.NAME in line]
 
 
+@pytest.mark.providers("page", "hugepage", "ring")
 @pytest.mark.timeout_s(240)
 def test_unload_and_load(make_link: MakeLink, start: Start) -> None:
     """After traffic and with the link removed, rmmod succeeds and leaves nothing; loaded again, it works."""
