@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from lib import badbuf, faults, leaks, module
+from lib import badbuf, faults, module
 from lib.badbuf import Kind
 from lib.dmabuf import Dmabuf
 from lib.fixtures import Defer
@@ -188,7 +188,6 @@ def test_alloc_gives_nothing_for_ever(link: Link, ppiov: Ppiov, defer: Defer) ->
 @pytest.mark.warns("ppiov: provider bad-twice releases a buffer that it has")
 def test_release_is_done_twice(link: Link, ppiov: Ppiov, defer: Defer, klog: KernelLog) -> None:
     """Each buffer is released twice: the kernel warns of the first only, and frees none of them a second time."""
-    defer(leaks.forgive_warning)
     steer(link, socket.AF_INET, [2])
     with ppiov.bind(link.rx.ifindex, [2], "bad-twice") as binding:
         carry(link, defer)
