@@ -202,7 +202,9 @@ def kernel_gc(
 
 @app.command()
 def run(
-    suites: Annotated[list[str] | None, typer.Argument(metavar="SUITE", help="By default all but upstream.")] = None,
+    suites: Annotated[
+        list[str] | None, typer.Argument(metavar="SUITE", help="By default traffic and selftests.")
+    ] = None,
     kernel: KernelOption = DEFAULT_KERNEL,
     expression: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only tests that match, as in pytest.")] = "",
     tests: Annotated[
@@ -221,6 +223,9 @@ def run(
     until_fail: Annotated[
         bool, typer.Option("--until-fail", help="No further round after one that failed; without --repeat, no limit.")
     ] = False,
+    kunit_filter: Annotated[
+        str, typer.Option("--filter", metavar="GLOB", help="Which KUnit suites, the kernel's own among them.")
+    ] = "",
     cpus: CpusOption = 2,
     memory: MemoryOption = 2048,
     baselines: Annotated[
@@ -248,6 +253,7 @@ def run(
             accel=accel.value,
             backend=backend.value,
             provider=provider.value,
+            kunit_filter=kunit_filter,
             cpus=cpus,
             memory_mib=memory,
             baselines=tuple(baselines or ()),

@@ -10,12 +10,13 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppiov import accel, expected, kbuild, kernel_source, kernels, upstream
+from ppiov import accel, expected, kbuild, kernel_source, kernels, kunit, upstream
 from ppiov.accel import Accel
 from ppiov.errors import BadRequest, PpiovError
 from ppiov.events import Event, Note
 from ppiov.expected import Expected
 from ppiov.ktap import Parser
+from ppiov.kunit import Suite
 from ppiov.nested import Reader
 from ppiov.pyzip import guest_python, host_site_packages, python_zip
 from ppiov.results import Kernel, Module
@@ -61,6 +62,7 @@ class Ready:
     expected: Expected | None = None  # what of the kernel's own tests may skip or fail
     provider: str = "dmabuf"  # one of suites.PROVIDERS
     test_modules: tuple[Path, ...] = ()  # folders with modules that only tests load
+    kunit: tuple[Suite, ...] = ()  # those to run, where the kunit suite was asked for
 
     def test_environment(self) -> dict[str, str]:
         """What the tests find in their environment (docs/run.md)."""
@@ -76,6 +78,8 @@ class Ready:
             environment["PPIOV_TEST_MODULES"] = os.pathsep.join(map(str, self.test_modules))
         if self.planted_dir is not None:
             environment["PPIOV_PLANTED"] = str(self.planted_dir)
+        if self.kunit:
+            environment |= kunit.environment(self.kunit)
         return environment | program_environment(self.programs)
 
 
@@ -86,6 +90,15 @@ def programs(spec: KernelSpec, collections: Sequence[str]) -> Generator[Event, N
     return (yield from upstream.build(tree, collections, store=store))
 
 
+def kunit_suites(spec: KernelSpec, source: Path, pattern: str) -> Generator[Event, None, tuple[Suite, ...]]:
+    """Build the modules: which KUnit suites there are is known only then. Raises what :func:`ready` raises."""
+    store = Store()
+    tree = yield from kernels.get(spec, store=store)
+    kunit.check(tree)
+    built = yield from kbuild.build_modules(tree, source / "kernel", store=store)
+    return tuple(kunit.find(tree, built.directory, pattern))
+
+
 def ready(
     spec: KernelSpec,
     source: Path,
@@ -94,6 +107,7 @@ def ready(
     backend: str = "core",
     own: Programs | None = None,
     provider: str = "dmabuf",
+    units: tuple[Suite, ...] = (),
 ) -> Generator[Event, None, Ready]:
     """Fetch the kernel, build for it, and find out how guests run here. Raises whatever of errors.py can go wrong.
 
@@ -139,6 +153,7 @@ def ready(
         expected=expected.load(source / "selftests" / SUITES[UPSTREAM] / "expected.toml", tree.release)
         if own
         else None,
+        kunit=units,
     )
 
 

@@ -29,6 +29,7 @@ from ppiov.events import Event, Note, RunFinished
 from ppiov.folder import RunFolder
 from ppiov.folder import find as folder_of
 from ppiov.kernels import KernelTree, read_config
+from ppiov.kunit import Suite
 from ppiov.lane import Common, Lane
 from ppiov.prepare import Ready
 from ppiov.repeat import merged
@@ -54,6 +55,7 @@ class RunRequest:
     tests: tuple[str, ...] = ()  # names of single tests
     backend: str = "core"  # or "ppiov", or "both": what the traffic suite is run with
     provider: str = "dmabuf"  # of ppiov's: which, in the traffic suite
+    kunit_filter: str = ""  # a glob: the KUnit suites to run, the kernel's own among them; "": ours
     accel: str = "auto"
     cpus: int = 2
     memory_mib: int = 2048
@@ -70,6 +72,7 @@ class RunRequest:
         words = ["ppiov", "run", *self.suites, "--kernel", str(self.kernel)]
         words += ["-k", self.expression] if self.expression else []
         words += [word for name in self.tests for word in ("--test", name)]
+        words += ["--filter", self.kunit_filter] if self.kunit_filter else []
         words += ["--repeat", str(self.repeat)] if self.repeat != 1 else []
         words += ["--until-fail"] if self.until_fail else []
         words += ["-j", str(self.jobs)] if self.jobs != 1 else []
@@ -166,7 +169,8 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
     own = None
     if suites.wants_programs(selftests, request.suites, request.tests):
         own = yield from prepare.programs(request.kernel, suites.collections(request.suites))
-    words = (request.suites, request.expression, request.tests, request.backend, own, request.provider)
+    units = yield from _kunit_suites(request, source)
+    words = (request.suites, request.expression, request.tests, request.backend, own, request.provider, units)
     plan = suites.collect(selftests, *words)
     chosen = sorted({test.suite for test in plan})
     started = datetime.now(UTC)
@@ -179,7 +183,7 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
     story = _Story(request, folder.path.name, f"{started:%Y-%m-%dT%H:%M:%SZ}", plan, unknown, known=Known(named=named))
     try:
         with folder.events_log.open("w") as log:
-            work = _work(request, source, set(chosen), story, folder, own)
+            work = _work(request, source, set(chosen), story, folder, own, units)
             yield from _logged(work, log)
     except (KeyboardInterrupt, Interrupted):
         finished = _save(folder, story, RunState.INTERRUPTED, "interrupted")
@@ -204,10 +208,16 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
 
 
 def _work(
-    request: RunRequest, source: Path, chosen: set[str], story: _Story, folder: RunFolder, programs: Programs | None
+    request: RunRequest,
+    source: Path,
+    chosen: set[str],
+    story: _Story,
+    folder: RunFolder,
+    programs: Programs | None,
+    units: tuple[Suite, ...],
 ) -> Generator[Event, None, None]:
     ready = yield from prepare.ready(
-        *(request.kernel, source, request.accel, chosen, request.backend, programs, request.provider)
+        *(request.kernel, source, request.accel, chosen, request.backend, programs, request.provider, units)
     )
     story.ready, story.kernel = ready, ready.kernel
     yield from _drop_unfit(story, ready.tree)
@@ -290,6 +300,22 @@ def slowness(config: Mapping[str, str]) -> float:
     its first test, where the stock kernel takes some 15.
     """
     return 4.0 if any(config.get(f"CONFIG_{tool}") == "y" for tool in SLOW) else 1.0
+
+
+def _kunit_suites(request: RunRequest, source: Path) -> Generator[Event, None, tuple[Suite, ...]]:
+    """The KUnit suites to run, if any are asked for. Raises UnfitKernel, but only if they are asked for by name."""
+    wanted = suites.wants_kunit(source / "selftests", request.suites, request.tests)
+    if not wanted:
+        if request.kunit_filter:
+            raise BadRequest("--filter chooses KUnit suites, and the suite kunit is not among those that run")
+        return ()
+    try:
+        return (yield from prepare.kunit_suites(request.kernel, source, request.kunit_filter))
+    except UnfitKernel as error:
+        if suites.KUNIT in request.suites or request.tests or request.kunit_filter:
+            raise
+        yield Note(f"NOT RUN: the suite kunit: {error}", "warning")
+        return ()
 
 
 def _pump(lanes: list[Lane]) -> Generator[Event, None, None]:

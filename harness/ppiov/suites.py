@@ -8,6 +8,7 @@ be importable on any machine: what it needs of the guest it asks for inside its 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -17,7 +18,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ppiov import kunit
 from ppiov.errors import BadRequest, UnknownName
+from ppiov.kunit import Suite
 from ppiov.reproducers import Reproducer
 from ppiov.upstream import Programs
 
@@ -26,19 +29,22 @@ SUITES = {
     "selftests": "nic",
     "upstream": "upstream",
     "baseline": "baseline",  # what the kernel does by itself: nothing of ours is loaded (baseline.py)
+    "kunit": "kunit",
     "planted": "planted",  # faults on purpose: what proves that the harness sees them, so never part of "all"
     "reproducers": "reproducers",  # bugs of stock kernels, which take the guest with them
 }
 UPSTREAM = "upstream"
 USE_TEST_MODULES = frozenset({"traffic", "selftests"})
 TEST_MODULES = ("modules", "provider")  # folders below selftests/, built against ppiov for the suites above
+KUNIT = "kunit"
 ALL = "all"
 # What selftests/lib/backend.py takes from PPIOV_PROVIDER. "some": dmabuf with all tests, the others with a sample
 PROVIDERS = ("some", "all", "dmabuf", "page", "hugepage", "zone_device", "ring")
 BACKENDS = ("core", "ppiov", "both")  # what selftests/lib/backend.py takes from PPIOV_BACKEND
-HAND_OVER_KTAP = frozenset({"planted", "upstream"})  # suites whose results only the kernel's parser can read
+HAND_OVER_KTAP = frozenset({"kunit", "planted", "upstream"})  # suites whose results only the kernel's parser can read
 _NOT_IN_ALL = frozenset({"baseline", "planted", "reproducers"})
-_NOT_BY_DEFAULT = _NOT_IN_ALL | {"upstream"}  # a first run does not fetch another 150 MB of kernel source
+# A first run does not fetch another 150 MB of kernel source, and a distribution's kernel has no KUnit.
+_NOT_BY_DEFAULT = _NOT_IN_ALL | {"upstream", "kunit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +131,25 @@ def collect(
     backend: str = "core",
     programs: Programs | None = None,
     provider: str = "dmabuf",
+    units: Sequence[Suite] = (),
 ) -> list[PlannedTest]:
     """The tests of the suites, in the order they will run; ``keyword`` is pytest's -k, ``tests`` names single ones.
 
     A name in ``tests`` may leave out the parameters ("traffic/test_bind.py::test_rebind"), the function, or the
-    folder before the file. ``programs`` are the kernel's own tests, where they are built. Raises UnknownName for a
+    folder before the file. ``programs`` are the kernel's own tests, where they are built, ``units`` the KUnit suites
+    to run. Raises UnknownName for a
     suite or test, BadRequest for a keyword that is wrong or matches nothing, and for files that cannot be imported.
     """
     suites = resolve(selftests, suite_names or ((ALL,) if tests else ()))  # a test's name says its suite
+    suites = [suite for suite in suites if suite != KUNIT or units]
     if not suites:
         raise BadRequest(f"{selftests} has no tests")
-    environment = {"PPIOV_BACKEND": backend, "PPIOV_PROVIDER": provider, **program_environment(programs)}
+    environment = {
+        "PPIOV_BACKEND": backend,
+        "PPIOV_PROVIDER": provider,
+        **program_environment(programs),
+        **kunit.environment(units),
+    }
     found = _ask_pytest(selftests, suites, keyword, environment)
     for name in tests:
         if not any(_names(name, test.name) for test in found):
@@ -144,7 +158,20 @@ def collect(
         found = [test for test in found if any(_names(name, test.name) for name in tests)]
     if not found:
         raise BadRequest(f"no test of {', '.join(suites)} matches -k {keyword!r}")
-    return found
+    cases = {f"[{unit.name}]": unit.cases for unit in units}
+    return [
+        dataclasses.replace(test, cases=cases.get(test.name[test.name.find("[") :], ()))
+        if test.suite == KUNIT
+        else test
+        for test in found
+    ]
+
+
+def wants_kunit(selftests: Path, suite_names: Sequence[str], tests: Sequence[str]) -> bool:
+    """Whether it has to be known which KUnit suites there are. Raises UnknownName."""
+    if KUNIT not in resolve(selftests, suite_names or ((ALL,) if tests else ())):
+        return False
+    return not tests or any(name.startswith((f"{SUITES[KUNIT]}/", "test_suites.py")) for name in tests)
 
 
 def _names(name: str, test: str) -> bool:

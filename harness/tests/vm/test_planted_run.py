@@ -3,16 +3,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 from pathlib import Path
 
 import pytest
 from ppiov import events as ev
+from ppiov import kernels
 from ppiov import run as engine
+from ppiov.drive import drive
 from ppiov.folder import RunFolder
+from ppiov.render.plain import PlainRenderer
 from ppiov.results import Outcome, Run, RunState
 from ppiov.spec import KernelSpec
+from ppiov.store import Store
+from ppiov.tree import read_config
 
 # name -> outcome, what its reason has in it, how its guest ended ("" where that guest went on)
 EXPECTED = {
@@ -32,6 +38,29 @@ EXPECTED = {
     "fails": (Outcome.FAIL, "the answer is wrong", ""),
     "skips": (Outcome.SKIP, "nothing to do here", ""),
     "figure": (Outcome.PASS, "", ""),
+}
+
+
+# What is handed over in KTAP: outcome, what its reason has in it, and the cases by name.
+KTAP = {
+    "xfail": (Outcome.PASS, "", {"good": "pass", "known bug": "xfail", "selftests: planted: plain": "pass"}),
+    "wrong_plan": (Outcome.FAIL, "2 of 3 results came", {"a": "pass", "b": "pass"}),
+    "no_plan": (Outcome.FAIL, "no plan", {"a": "pass"}),
+    "nothing": (Outcome.FAIL, "no KTAP", {}),
+    "all_skipped": (Outcome.SKIP, "no such hardware", {}),
+    "panic": (Outcome.CRASH, "sysrq triggered crash", {"before the panic": "pass"}),
+}
+# The same for the KUnit suites of planted/module, where the kernel has KUnit.
+KUNIT = {
+    "good": (Outcome.PASS, "", {"planted_passes": "pass", "planted_skips": "skip"}),
+    "bad": (
+        Outcome.FAIL,
+        "2 of 4 cases",
+        {"planted_passes": "pass", "planted_fails": "fail", "good": "pass", "bad, and it says so": "fail"},
+    ),
+    "warning": (Outcome.SPLAT, "WARNING:", {"planted_warns": "pass"}),
+    "crash": (Outcome.CRASH, "NULL pointer", {"planted_passes": "pass", "planted_crash": "crash"}),
+    "gone": (Outcome.FAIL, "planted_gone has vanished", {}),
 }
 
 
@@ -57,7 +86,7 @@ def outcomes(run: Run) -> dict[str, Outcome]:
 
 
 def test_each_fault_is_reported_as_what_it_is(kernel: str, tmp_path: Path) -> None:
-    *_, finished = engine.run(request(kernel, tmp_path, "test_planted"))
+    *_, finished = engine.run(request(kernel, tmp_path, "test_planted.py"))
     assert isinstance(finished, ev.RunFinished)
     run = finished.run
     assert outcomes(run) == {name: outcome for name, (outcome, _, _) in EXPECTED.items()}
@@ -77,6 +106,40 @@ def test_each_fault_is_reported_as_what_it_is(kernel: str, tmp_path: Path) -> No
     assert (finished.folder / "artifacts/planted_test_planted.py_test_figure/answer.txt").read_text() == "42\n"
     assert run.state is RunState.COMPLETE and not run.passed
     assert qemus(tmp_path) == []
+
+
+def cases(run: Run, group: str) -> dict[str, tuple[Outcome, str, dict[str, str]]]:
+    """By the name behind the group's: outcome, reason, and the outcomes of the cases by the last of their names."""
+    found = {}
+    for test in run.tests:
+        _, is_one, name = test.name.partition(f"::test_{group}_")
+        if is_one:
+            found[name] = (test.outcome, test.reason, {case.name[-1]: case.outcome.value for case in test.cases})
+    return found
+
+
+def test_what_is_handed_over_in_ktap_is_reported_as_what_it_is(kernel: str, tmp_path: Path) -> None:
+    *_, finished = engine.run(request(kernel, tmp_path, "test_kunit.py"))
+    assert isinstance(finished, ev.RunFinished)
+    found = cases(finished.run, "ktap")
+    assert {name: (outcome, below) for name, (outcome, _, below) in found.items()} == {
+        name: (outcome, below) for name, (outcome, _, below) in KTAP.items()
+    }
+    assert all(KTAP[name][1] in reason for name, (_, reason, _) in found.items())
+    suites = cases(finished.run, "suite")
+    assert set(suites) == set(KUNIT)
+    if has_kunit(kernel):
+        for name, (outcome, reason, below) in KUNIT.items():
+            assert (suites[name][0], suites[name][2]) == (outcome, below), name
+            assert reason in suites[name][1], name
+    else:
+        assert all("no KUnit" in reason for outcome, reason, _ in suites.values() if outcome is Outcome.SKIP)
+        assert {outcome for outcome, _, _ in suites.values()} == {Outcome.SKIP}
+
+
+def has_kunit(kernel: str) -> bool:
+    tree = drive(kernels.get(KernelSpec.parse(kernel), store=Store()), PlainRenderer(io.StringIO()))
+    return tree.config is not None and read_config(tree.config).get("CONFIG_KUNIT") in ("y", "m")
 
 
 def test_qemu_killed_from_outside(kernel: str, tmp_path: Path) -> None:

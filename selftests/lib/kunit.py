@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""KUnit in the guest: one suite at a time, as a module or built in, and what it wrote."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from lib import module, processes
+from lib.debugfs import DEBUGFS
+
+PARAMETERS = Path("/sys/module/kunit/parameters")
+OWN = "ppiov_kunit"
+
+
+def run(suite: str, path: Path | None) -> str:
+    """Run ``suite`` alone and return its results in KTAP. ``path``: its module; None: it is built in.
+
+    :raises AssertionError: if it cannot be run, or has left no results
+    """
+    with ExitStack() as undo:
+        if path is None:
+            _again(suite)
+        else:
+            _load(path, suite, undo)
+        results = DEBUGFS / "kunit" / suite / "results"
+        assert results.is_file(), f"{suite} has vanished: it left nothing in {results}"
+        return results.read_text()
+
+
+def _load(path: Path, suite: str, undo: ExitStack) -> None:
+    """Load the module so that it runs ``suite`` and no other; ``undo`` unloads it."""
+    if not PARAMETERS.is_dir():
+        processes.run(["modprobe", "kunit"])
+    enabled = PARAMETERS / "enable"
+    assert not enabled.is_file() or enabled.read_text().strip() == "Y", "KUnit is off: boot with kunit.enable=1"
+    _filter(suite)
+    undo.callback(_filter, "*")
+    name = path.name.partition(".")[0].replace("-", "_")
+    if name == OWN and not module.loaded(module.PPIOV):
+        processes.run(["insmod", path.with_name(f"{module.PPIOV}.ko")])
+        undo.callback(processes.run, ["rmmod", module.PPIOV])
+    # The kernel's own modules may need others of the kernel; those outside its tree modprobe doesn't know.
+    in_tree = "lib/modules" in str(path)
+    processes.run(["modprobe", name] if in_tree else ["insmod", path])
+    undo.callback(processes.run, ["rmmod", name])
+
+
+def _filter(suite: str) -> None:
+    (PARAMETERS / "filter_glob").write_text(suite)
+
+
+def _again(suite: str) -> None:
+    """Run a suite that is built in once more."""
+    again = DEBUGFS / "kunit" / suite / "run"
+    assert again.is_file(), f"{suite} is built in and has no {again}: it was filtered out at boot, or runs only then"
+    again.write_text("1")
