@@ -233,7 +233,8 @@ def test_interrupted_while_compiling_nothing_is_left_running(store: Store, top: 
     running = subprocess.run(["ps", "-e", "-o", "args="], capture_output=True, text=True, check=True).stdout
     assert str(store.root) not in running
     (top / "kernel/zzz.c").write_text("int quick;\n")
-    assert compiled(get(f"tree:{top}", store)[0]) == 1
+    # With two compilers at a time, what one of them had begun may be lost with the other's; never all of it.
+    assert compiled(get(f"tree:{top}", store)[0]) in (1, 2)
 
 
 def test_an_addition_that_does_not_arrive_is_an_error_and_other_refusals_are_told(store: Store, top: Path) -> None:
