@@ -142,7 +142,7 @@ static int open_provider(struct binding *b, const struct options *o,
 		report_extack(r, b->nl.extack);
 		return err;
 	}
-	if (dmabuf && o->provider && !strcmp(o->provider, PPIOV_PROVIDER_RING))
+	if (dmabuf && o->provider && !strcmp(o->provider, RING_PROVIDER))
 		return create_ring(b, o, r);
 	if (dmabuf)
 		return create_memory(&b->mem, o, r);

@@ -81,7 +81,7 @@ struct ppiov_tx_cmsg {
 #define PPIOV_FAMILY_NAME       "ppiov"
 #define PPIOV_FAMILY_VERSION    1
 #define PPIOV_PROVIDER_NAME_MAX 15
-#define PPIOV_PROVIDER_RING     "ring"
+#define RING_PROVIDER           "ring"
 
 enum {
 	PPIOV_PROVIDER_FLAG_DMABUF = 2,
