@@ -150,10 +150,16 @@ void ppiov_send_unwatch(struct sock *sk)
 		WRITE_ONCE(sk->sk_validate_xmit_skb, NULL);
 }
 
-/* Under the socket lock. Return: 0, -ENODEV, or why there is no route. */
+/*
+ * Under the socket lock. Return: 0, -ENODEV, or why there is no route; or
+ * -EOPNOTSUPP for a device that can't gather: the stack would linearize each
+ * packet, which it can't, and drop it. TCP's own sk_route_caps always say that
+ * it can.
+ */
 static int ppiov_send_route(struct sock *sk,
 			    const struct ppiov_binding *binding)
 {
+	const struct net_device *dev;
 	const struct dst_entry *dst;
 	int err;
 
@@ -164,8 +170,11 @@ static int ppiov_send_route(struct sock *sk,
 
 	rcu_read_lock();
 	dst = __sk_dst_get(sk);
-	if (!dst || READ_ONCE(dst->dev) != READ_ONCE(binding->dev))
+	dev = dst ? READ_ONCE(dst->dev) : NULL;
+	if (!dev || dev != READ_ONCE(binding->dev))
 		err = -ENODEV;
+	else if (!(dev->features & NETIF_F_SG))
+		err = -EOPNOTSUPP;
 	rcu_read_unlock();
 	return err;
 }
