@@ -490,8 +490,7 @@ static struct ppiov_binding *ppiov_nl_new_tx(const struct genl_info *info,
 	lacks = ppiov_tx_lacks(dev);
 	if (lacks) {
 		NL_SET_ERR_MSG_ATTR_FMT(info->extack, attr,
-					"nothing can be sent from a dma-buf: %s",
-					lacks);
+					"no TX from a dma-buf: %s", lacks);
 		return ERR_PTR(-EOPNOTSUPP);
 	}
 
