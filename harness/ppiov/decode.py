@@ -196,7 +196,10 @@ class Image:
             raise Misfit(f"{self._path.name} is not what ran: {name} is {here} bytes long in it, not {size:#x}")
         answers = [self._at(function.address + offset) for function in fitting]
         same = all(answer == answers[0] for answer in answers)
-        return answers[0] if answers and same else []  # of several functions of one name and size, nobody knows which
+        if not answers or not same:  # of several functions of one name and size, nobody knows which
+            return []
+        # Two functions with the same code may be one: then the DWARF has only the other. Assembler has none at all.
+        return [Place(place.function or name, place.file, place.line) for place in answers[0]]
 
     def functions(self, name: str) -> list[Function]:
         """The functions of that name."""
@@ -232,7 +235,7 @@ class Image:
             if die.tag == "DW_TAG_inlined_subroutine":
                 file = _name(unit.names, _value(die, "DW_AT_call_file"))
                 line = _value(die, "DW_AT_call_line")
-        return places or [Place("", file, line)]  # assembler has lines and no functions
+        return places or [Place("", file, line)]
 
     def _unit(self, address: int) -> _Unit | None:
         # Ranges of one program don't overlap, but an empty one may begin where another does.
