@@ -34,7 +34,7 @@ class StoredKernel:
     spec: str  # the exact one: deb:6.12.117
     release: str
     size: int  # bytes on disk
-    fetched: str  # UTC, ISO 8601
+    fetched: str  # UTC, ISO 8601, to the microsecond
     features: tuple[str, ...]  # those of FEATURES that are built in or are modules
     path: Path
     cpu_s: float | None = None  # what its build took; None: it came as a package

@@ -52,7 +52,7 @@ class Entry:
     kind: str
     key: str
     path: Path
-    made: str  # UTC, ISO 8601
+    made: str  # UTC, ISO 8601, to the microsecond: the order in which entries were made
     size: int  # bytes on disk
     facts: dict[str, Any]  # what the maker of the entry wants to know about it later; JSON
 
@@ -84,7 +84,7 @@ class Fresh:
         """Write the manifest and move the entry to its place in one step."""
         manifest = {
             "schema": SCHEMA,
-            "made": datetime.now(UTC).isoformat(timespec="seconds"),
+            "made": datetime.now(UTC).isoformat(timespec="microseconds"),
             "size": tree_size(self.path),
             "facts": facts,
         }

@@ -112,7 +112,7 @@ def kernel_lines(kernels: Sequence[StoredKernel]) -> Iterator[str]:
         size, unit = summary.scaled(kernel.size, "B")
         took = "packaged" if kernel.cpu_s is None else f"built in {kernel.cpu_s / 60:.1f} CPU-minutes"
         took += ", outdated" if kernel.outdated else ""
-        yield f"{kernel.spec:<{spec}}  {kernel.release:<{release}}  {size:>4.0f} {unit}  {kernel.fetched}  {took}"
+        yield f"{kernel.spec:<{spec}}  {kernel.release:<{release}}  {size:>4.0f} {unit}  {kernel.fetched[:19]}Z  {took}"
         yield f"    {' '.join(kernel.features)}"
 
 
