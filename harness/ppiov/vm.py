@@ -96,6 +96,8 @@ def command(config: GuestConfig, *, interactive: bool = False) -> list[str]:
         "net.ifnames=0",
         "printk.devkmsg=on",  # marks on the console must not be rate limited
         "oops=panic",  # no later test may run on a damaged kernel
+        # What 9p is told to mount: without a block layer the kernel has no default (and 7.3's 9p refuses "").
+        "root=/dev/root",
         "kasan_multi_shot",  # KASAN would report once a boot; each of its reports belongs to a test
         *config.kernel_arguments,
     ]
