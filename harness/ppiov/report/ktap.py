@@ -75,7 +75,7 @@ def _directive(outcome: Outcome, reason: str) -> str:
     """What KTAP has a word for beside ok and not ok."""
     if outcome not in (Outcome.SKIP, Outcome.XFAIL):
         return ""
-    return f"{outcome.name} {reason or 'no reason was given'}"
+    return f"{outcome.name} {summary.one_line(reason) or 'no reason was given'}"
 
 
 def _cases(cases: list[tuple[tuple[str, ...], Case]]) -> tuple[_Node, ...]:
