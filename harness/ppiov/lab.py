@@ -249,7 +249,8 @@ def _tree(spec: KernelSpec, store: Store) -> Generator[Event, None, KernelTree]:
 def _tree_job(origin: worktree.Origin, version: str, store: Store) -> _Job:
     spec = origin.spec
     tools = toolchain.find(origin.source, llvm="llvm" in spec.additions)
-    name = "+".join([f"{origin.top.name}@{version}", *spec.additions])
+    assert spec.path is not None  # worktree.find() has seen it
+    name = "+".join([f"{spec.path.name}@{version}", *spec.additions])
     output = origin.folder / "+".join(["build", *spec.additions])
     return _Job(spec, name, origin.source, version, 0, output, _recipe(spec, tools), tools, store)
 
