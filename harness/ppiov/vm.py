@@ -98,6 +98,7 @@ def command(config: GuestConfig, *, interactive: bool = False) -> list[str]:
         "oops=panic",  # no later test may run on a damaged kernel
         # What 9p is told to mount: without a block layer the kernel has no default (and 7.3's 9p refuses "").
         "root=/dev/root",
+        "kunit.enable=1",  # off by default in a small configuration
         "kasan_multi_shot",  # KASAN would report once a boot; each of its reports belongs to a test
         *config.kernel_arguments,
     ]
