@@ -23,7 +23,16 @@ from lib.dmabuf import Dmabuf
 from lib.fixtures import Defer
 from lib.link import Link
 from lib.netlink import RefusedError
-from lib.ppiov import CMD_BIND_RX, CMD_BINDING_GET, CMD_POOL_GET, CMD_PROVIDER_GET, CMD_UNBIND, Ppiov
+from lib.ppiov import (
+    CMD_BIND_RX,
+    CMD_BIND_TX,
+    CMD_BINDING_GET,
+    CMD_DEV_GET,
+    CMD_POOL_GET,
+    CMD_PROVIDER_GET,
+    CMD_UNBIND,
+    Ppiov,
+)
 from pyroute2.netlink import genlmsg
 
 SPEC: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "kernel/netlink/ppiov.yaml").read_text())
@@ -36,7 +45,10 @@ COMMANDS = {
     "unbind": CMD_UNBIND,
     "binding-get": CMD_BINDING_GET,
     "pool-get": CMD_POOL_GET,
+    "dev-get": CMD_DEV_GET,
+    "bind-tx": CMD_BIND_TX,
 }
+BINDS = ("bind-rx", "bind-tx")
 # What a request may lack; the spec has no word for it
 OPTIONAL = {("bind-rx", "size"), ("bind-rx", "order")}
 _NUMBERS = {"u32": "=I", "s32": "=i", "uint": "=Q"}
@@ -120,6 +132,7 @@ class Scene:
 
     family: Ppiov
     values: dict[tuple[str, str], bytes]
+    tx_lacks: str | None  # why nothing can be sent from a dma-buf, by this kernel or device
 
     def ask(self, op: str, wrong: Wrong | None = None) -> list[Any]:
         """The request, right but for one thing."""
@@ -168,7 +181,11 @@ def scene(link: Link, defer: Defer) -> Iterator[Scene]:
             ("unbind", "id"): ids,
             ("binding-get", "id"): ids,
             ("pool-get", "id"): struct.pack("=I", pool.id),
+            ("dev-get", "ifindex"): struct.pack("=I", link.rx.ifindex),
+            ("bind-tx", "ifindex"): struct.pack("=I", link.rx.ifindex),
+            ("bind-tx", "dmabuf-fd"): struct.pack("=i", dmabuf.fd),
         },
+        family.dev(link.rx.ifindex).tx_lacks,
     )
     assert family.bindings() in (before, []), "something is bound that was not"
 
@@ -181,7 +198,7 @@ def test_every_operation_is_known() -> None:
         assert named == set(about["do"]["request"]["attributes"])
 
 
-@pytest.mark.parametrize("op", [op for op in REQUESTS if op != "bind-rx"])
+@pytest.mark.parametrize("op", [op for op in REQUESTS if op not in BINDS])
 def test_right_request(scene: Scene, op: str) -> None:
     """What the rows of the next test change in one thing is right: it is answered."""
     scene.ask(op)
@@ -192,6 +209,19 @@ def test_right_bind(scene: Scene) -> None:
     (answer,) = scene.ask("bind-rx")
     bound = struct.unpack("=I", bytes.fromhex(_hex(answer.get_attr("id"))))[0]
     assert scene.family.binding(bound).queues == (2,)
+    scene.family.unbind(bound)
+
+
+def test_right_bind_tx(scene: Scene) -> None:
+    """And for bind-tx, which a kernel that can't send so refuses, saying why."""
+    if scene.tx_lacks is not None:
+        with pytest.raises(RefusedError) as refused:
+            scene.ask("bind-tx")
+        assert refused.value.errno == errno.EOPNOTSUPP and scene.tx_lacks in refused.value.extack
+        return
+    (answer,) = scene.ask("bind-tx")
+    bound = struct.unpack("=I", bytes.fromhex(_hex(answer.get_attr("id"))))[0]
+    assert scene.family.binding(bound).tx
     scene.family.unbind(bound)
 
 
@@ -207,6 +237,8 @@ def test_wrong_requests(scene: Scene) -> None:
         try:
             scene.ask(wrong.op, wrong)
         except RefusedError as refused:
+            if wrong.op == "bind-tx" and scene.tx_lacks and refused.errno == errno.EOPNOTSUPP:
+                continue  # the device was right, and no more is asked
             if refused.errno not in wrong.errnos or wrong.text not in refused.extack or not refused.extack:
                 bad.append(f"{wrong}: {errno.errorcode[refused.errno or 0]} «{refused.extack}»")
         else:
