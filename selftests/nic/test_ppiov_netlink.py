@@ -14,7 +14,6 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +29,6 @@ from lib.ppiov import (
     CMD_BIND_RX,
     CMD_BINDING_GET,
     CMD_POOL_GET,
-    CMD_POOL_STALLED_NTF,
     CMD_PROVIDER_GET,
     CMD_UNBIND,
     CMD_UNBIND_NTF,
@@ -48,7 +46,6 @@ from lib.ppiov import (
     ProviderMessage,
     uint,
 )
-from lib.traffic import connect, payload, steer
 from pyroute2.netlink import genlmsg
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -290,36 +287,6 @@ def test_dump_while_pools_go(many: tuple[Link, list[Binding]]) -> None:
     assert len(told.ids) == len(set(told.ids)), "one was told twice"
     assert {*told.ids} - {*gone} == {*pools.values()} - {*gone}
     assert gone[0] in told.messages[0] and gone[1] not in told.ids
-
-
-STALL_SECONDS = Path("/sys/module/ppiov/parameters/stall_seconds")
-
-
-def test_stalled_pool_is_told(link: Link, ppiov: Ppiov, events: Events, defer: Defer) -> None:
-    """A pool whose page a socket has not read is told to who listens, again and again, until it is read."""
-    defer(STALL_SECONDS.write_text, STALL_SECONDS.read_text())
-    STALL_SECONDS.write_text("1")
-    steer(link, socket.AF_INET, [2])
-    binding = ppiov.bind(link.rx.ifindex, [2], "page")
-    defer(binding.close)
-    sender, receiver = connect(link, socket.AF_INET, defer, prepared=False)
-    data = payload(20_000)
-    sender.sendall(data)
-    until("it has come", lambda: len(receiver.recv(len(data), socket.MSG_PEEK)) == len(data))
-    binding.unbind()
-    assert [events.next().command for _ in range(2)] == [CMD_BIND_NTF, CMD_UNBIND_NTF]
-    seconds = []
-    for _ in range(2):
-        event = events.next()
-        assert event.command == CMD_POOL_STALLED_NTF and event.pool
-        assert (event.pool.binding, event.pool.provider, event.pool.detached) == (binding.id, "page", True)
-        assert event.pool.inflight and event.pool.stalled
-        seconds.append(event.pool.stalled)
-    assert seconds[1] > seconds[0]
-    with Events(link.tx.ns) as elsewhere:
-        assert elsewhere.none(1.5), "told in a namespace that has nothing to do with it"
-    assert receiver.recv(len(data)) == data
-    pools_gone(ppiov, binding.id)
 
 
 # --------------------------------------------------------------------------------------------------------- bad input
