@@ -55,6 +55,11 @@ def begin(namespaces: list[Namespace]) -> None:
         _state.jiffies = kmemleak.now()
 
 
+def begun() -> bool:
+    """Whether questions are asked already."""
+    return _state.begun
+
+
 def end() -> None:
     """The session's namespaces are about to go: ask while they still can be asked, answer at the next question."""
     _state.pending = leak_questions()
