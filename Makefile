@@ -14,7 +14,7 @@ help:
 	@echo "make run      install what is missing, boot a VM, run the tests in it, write a report"
 	@echo "              [KERNEL=deb:6.12] [SUITE=traffic] [K='expression, as for pytest -k']"
 	@echo "make test     the project's own tests: lint, unit, build, vm (tox); [KERNEL=...] for build and vm"
-	@echo "make test-all the same, and the long suites: each provider of ppiov with each test that fits it"
+	@echo "make test-all the same with each provider of ppiov, and the long suites of scripts/long-suites.txt"
 	@echo "make modules  only build the kernel modules, with the kernel's own build system [KDIR=$(KDIR)]"
 	@echo "make clean    remove what the modules' build left; make distclean: .venv and .tox too"
 
@@ -32,6 +32,7 @@ test:
 test-all:
 	@scripts/bootstrap.sh test
 	@PPIOV_KERNEL='$(KERNEL)' $(VENV)/bin/tox -e lint,unit,build,all
+	@scripts/long-suites.sh
 
 .PHONY: modules
 modules:

@@ -1,37 +1,35 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# vm-suite.sh KERNEL [OPTION...]: the suites in a VM with both backends, with options for ppiov run. What fails is run once more, in a guest of its own: a
-# test that passes then is named as flaky, with its count, and does not fail the suite; one that fails again does.
+# vm-suite.sh [ARGUMENT...]: `ppiov run` with these arguments. What fails is run once more, in a guest of its own: a test
+# that passes then is named as flaky, with its count, and does not fail the suite; one that fails again does.
 #
 # Exit codes: those of ppiov run.
 set -u
 cd "$(dirname "$0")/.." || exit 2
-kernel=${1:?usage: vm-suite.sh KERNEL [OPTION...]}
-shift
 
-.venv/bin/ppiov run --backend both --kernel "$kernel" "$@"
+.venv/bin/ppiov run "$@"
 code=$?
 [ "$code" -eq 1 ] || exit "$code"
 
-failed=$(.venv/bin/python - <<'EOF'
+failed=$(.venv/bin/python - <<'END'
 from pathlib import Path
 
 from ppiov.folder import RunFolder
 
 print("\n".join(test.name for test in RunFolder.load(Path("results/latest")).tests if not test.outcome.ok))
-EOF
+END
 ) || exit 1
 [ -n "$failed" ] || exit 1 # the kernel complained while no test ran: nothing to try again
 
 while IFS= read -r name; do
 	set -- "$@" --test "$name"
-done <<EOF
+done <<END
 $failed
-EOF
+END
 echo "These failed, and are run once more:"
 printf '%s\n' "$failed" | sed 's/^/  /'
-.venv/bin/ppiov run --backend both --kernel "$kernel" "$@"
+.venv/bin/ppiov run "$@"
 code=$?
 if [ "$code" -eq 0 ]; then
 	echo "FLAKY: failed once, passed once (both runs are below results/):"

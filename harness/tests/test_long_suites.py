@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""scripts/long-suites.sh: what has run, what has not, and that nobody has to guess which."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+TABLE = """\
+# a comment
+good   1  true
+bad    1  false with arguments
+long  90  true
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/long-suites.sh", tmp_path / "scripts")
+    (tmp_path / "scripts/long-suites.txt").write_text(TABLE)
+    return tmp_path
+
+
+def call(checkout: Path, *arguments: str) -> tuple[int, list[str]]:
+    done = subprocess.run(
+        [checkout / "scripts/long-suites.sh", *arguments],
+        env=os.environ | {"PATH": f"{checkout / 'bin'}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, [line.strip() for line in (done.stdout + done.stderr).splitlines()]
+
+
+def test_what_is_not_named_is_said_not_to_have_run(checkout: Path) -> None:
+    code, lines = call(checkout, "good")
+    assert code == 0
+    assert any(re.fullmatch(r"passed: good, 0 min \d+ s", line) for line in lines)
+    assert "NOT RUN: long (about 90 min): true" in lines
+    assert "NOT RUN: bad (about 1 min): false with arguments" in lines
+
+
+def test_a_failure_is_the_end_result_and_not_the_end(checkout: Path) -> None:
+    code, lines = call(checkout, "bad", "long")
+    assert code == 1
+    assert any(line.startswith("failed: bad (exit code 1)") for line in lines)
+    assert any(line.startswith("passed: long") for line in lines)
+
+
+def test_what_does_not_fit_does_not_begin(checkout: Path) -> None:
+    code, lines = call(checkout, "--minutes", "5", "good", "long")
+    assert code == 0
+    assert any(line.startswith("passed: good") for line in lines)
+    assert "NOT RUN, 5 min are left: long (about 90 min): true" in lines
+
+
+def test_what_is_cut_off_has_neither_passed_nor_failed(checkout: Path) -> None:
+    (checkout / "bin").mkdir()
+    timeout = checkout / "bin/timeout"
+    timeout.write_text("#!/bin/sh\nexit 124\n")  # what it says when the time is up
+    timeout.chmod(0o755)
+    code, lines = call(checkout, "--minutes", "5", "good")
+    assert code == 0
+    assert any(re.fullmatch(r"NOT FINISHED after 0 min \d+ s: good .*", line) for line in lines)
+
+
+@pytest.mark.parametrize("arguments", [("--minutes", "soon"), ("--minutes",), ("unknown",), ("--unknown",)])
+def test_bad_usage(checkout: Path, arguments: tuple[str, ...]) -> None:
+    code, lines = call(checkout, *arguments)
+    assert code == 2
+    assert lines[0].startswith("usage: long-suites.sh")
+
+
+def test_the_table_is_well_formed() -> None:
+    rows = [line.split(maxsplit=2) for line in (ROOT / "scripts/long-suites.txt").read_text().splitlines()]
+    rows = [row for row in rows if row and row[0] != "#"]
+    assert rows and all(len(row) == 3 and row[1].isdecimal() for row in rows), rows
+    assert len({row[0] for row in rows}) == len(rows)
+    ci = re.search(r"^long=\((.*)\)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    assert ci and set(ci[1].split()) <= {row[0] for row in rows}
