@@ -21,7 +21,7 @@ from ppiov.errors import BadImage, NetworkGone, PpiovError, UnfitKernel, Unknown
 from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
 from ppiov.spec import KernelSpec
 from ppiov.store import Entry, Store, digest, entry_lock, file_sha256, mb
-from ppiov.tree import KIND, KernelTree
+from ppiov.tree import KIND, KernelTree, tree_of_entry
 
 _HEADERS_DEPEND = re.compile(r"\b(linux-(?:headers|kbuild)-[^\s,(|]+)(?:\s*\(=\s*([^)\s]+)\))?")
 _IMAGE_DEPENDS = re.compile(r"\b(linux-(?:base|binary|modules)-[^\s,(|]+)\s*\(=\s*([^)\s]+)\)")
@@ -40,7 +40,7 @@ def get(spec: KernelSpec, *, store: Store, refresh: bool = False) -> Generator[E
     if have and not refresh:
         if _intact(have):
             yield from _already_there(have)
-            return _tree(spec, store.use(have))
+            return tree_of_entry(spec, store.use(have))
         yield Note(f"{have.facts['release']} in the store is damaged; it is fetched again", "warning")
         with (yield from store.lock(entry_lock(KIND, have.key), f"kernel {have.facts['release']}")):
             store.remove(have)
@@ -48,7 +48,7 @@ def get(spec: KernelSpec, *, store: Store, refresh: bool = False) -> Generator[E
         latest = _stored(store, spec.version)
         if latest and not refresh:  # the process that we waited for has fetched it
             yield from _already_there(latest)
-            return _tree(spec, store.use(latest))
+            return tree_of_entry(spec, store.use(latest))
         try:
             entry = yield from _fetch(spec, store)
         except NetworkGone as gone:
@@ -58,13 +58,13 @@ def get(spec: KernelSpec, *, store: Store, refresh: bool = False) -> Generator[E
             yield Note(f"{gone}; using {latest.facts['release']}, which is in the store", "warning")
             entry = latest
         store.use(entry)
-    return _tree(spec, entry)
+    return tree_of_entry(spec, entry)
 
 
 def already_there(spec: KernelSpec, *, store: Store) -> KernelTree | None:
     """The packaged kernel that ``spec`` names, if the store has it whole."""
     have = _stored(store, spec.version)
-    return _tree(spec, have) if have and _intact(have) else None
+    return tree_of_entry(spec, have) if have and _intact(have) else None
 
 
 def entries(store: Store) -> list[Entry]:
@@ -308,20 +308,3 @@ def _intact(entry: Entry) -> bool:
 def _already_there(entry: Entry) -> Iterator[Event]:
     yield StageBegun("kernel", f"kernel {entry.facts['release']}")
     yield StageEnded("kernel", note="already there")
-
-
-def _tree(spec: KernelSpec, entry: Entry) -> KernelTree:
-    facts = entry.facts
-    build = entry.path / "lib/modules" / facts["release"] / "build"
-    return KernelTree(
-        spec=str(spec),
-        release=facts["release"],
-        version=facts["version"],
-        root=entry.path,
-        image=entry.path / facts["image"],
-        build=build,
-        config=entry.path / facts["config"],
-        symvers=build / "Module.symvers",
-        image_sha256=facts["image_sha256"],
-        config_sha256=facts["config_sha256"],
-    )

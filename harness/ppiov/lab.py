@@ -33,7 +33,7 @@ from ppiov.make import Make
 from ppiov.spec import KernelSpec
 from ppiov.store import Entry, Store, digest, entry_lock, file_sha256, mb
 from ppiov.toolchain import Toolchain
-from ppiov.tree import KIND, KernelTree, read_config
+from ppiov.tree import KIND, KernelTree, read_config, tree_of_entry
 
 BUILDS = "builds"  # where src: kernels are built; tree: kernels are built beside their source
 _RECIPE = "1"  # a new one makes every kernel anew: change it with what this file does
@@ -161,22 +161,12 @@ def exact_spec(entry: Entry) -> str:
 
 def tree_of(spec: KernelSpec, entry: Entry) -> KernelTree:
     """What the rest of the program knows about the kernel in ``entry``."""
-    facts = entry.facts
-    build = entry.path / "lib/modules" / facts["release"] / "build"
-    return KernelTree(
-        spec=str(spec),
-        release=facts["release"],
-        version=facts["version"],
-        root=entry.path,
-        image=entry.path / facts["image"],
-        build=build,
-        config=entry.path / facts["config"],
-        symvers=build / "Module.symvers",
-        image_sha256=facts["image_sha256"],
-        config_sha256=facts["config_sha256"],
-        source=Path(facts["source"]),
-        vmlinux=build / "vmlinux",
-        make_flags=tuple(facts["make_flags"]),
+    kernel = tree_of_entry(spec, entry)
+    return dataclasses.replace(
+        kernel,
+        source=Path(entry.facts["source"]),
+        vmlinux=kernel.build / "vmlinux" if kernel.build else None,
+        make_flags=tuple(entry.facts["make_flags"]),
     )
 
 

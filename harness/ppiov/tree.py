@@ -6,6 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ppiov.spec import KernelSpec
+from ppiov.store import Entry
+
 KIND = "kernels"  # of the store's entries
 
 
@@ -26,6 +29,24 @@ class KernelTree:
     source: Path | None = None  # all of it; only of a kernel that was built here
     vmlinux: Path | None = None  # with the symbol table; with DWARF where the kernel was built with it
     make_flags: tuple[str, ...] = ()  # what modules must be built with besides: LLVM=-19
+
+
+def tree_of_entry(spec: KernelSpec, entry: Entry) -> KernelTree:
+    """The kernel in an entry of the store that has its headers, whoever made it: deb.py or lab.py."""
+    facts = entry.facts
+    build = entry.path / "lib/modules" / facts["release"] / "build"
+    return KernelTree(
+        spec=str(spec),
+        release=facts["release"],
+        version=facts["version"],
+        root=entry.path,
+        image=entry.path / facts["image"],
+        build=build,
+        config=entry.path / facts["config"],
+        symvers=build / "Module.symvers",
+        image_sha256=facts["image_sha256"],
+        config_sha256=facts["config_sha256"],
+    )
 
 
 def read_config(path: Path) -> dict[str, str]:

@@ -10,30 +10,18 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import fake_archive
 import pytest
 from ppiov import kernels
-from ppiov.events import Event
 from ppiov.kernels import KernelTree
 from ppiov.spec import KernelSpec
 from ppiov.store import Store
 
-T = TypeVar("T")
 TOP = Path(__file__).resolve().parents[2]
-
-
-def drain(engine: Generator[Event, None, T]) -> T:
-    while True:
-        try:
-            next(engine)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
 
 
 def kernel_with_headers() -> KernelTree:

@@ -12,6 +12,7 @@ import built
 import pytest
 from built import TOP
 from elftools.elf.elffile import ELFFile
+from engines import drain
 from ppiov import kbuild
 from ppiov.store import Store
 
@@ -33,7 +34,7 @@ FAST = {
 def module() -> Iterator[Any]:
     """ppiov.ko as ``ppiov build --checks`` makes it, which is in the store then; the copy with debug information."""
     tree = built.kernel_with_headers()
-    modules = built.drain(kbuild.build_modules(tree, TOP / "kernel", store=Store(), checks=True))
+    modules = drain(kbuild.build_modules(tree, TOP / "kernel", store=Store(), checks=True))[1]
     with (modules.directory / f"ppiov.ko{kbuild.DEBUG_SUFFIX}").open("rb") as file:
         yield ELFFile(file)
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
-from collections.abc import Generator
 from pathlib import Path
-from typing import TypeVar
 
 import fake_archive
 import pytest
 from elftools.elf.elffile import ELFFile
+from engines import drain
 from ppiov import kbuild
 from ppiov.errors import BuildFailed, DiskFull, UnfitKernel
-from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
+from ppiov.events import Note, StageBegun, StageEnded, StageProgress
 from ppiov.kernels import KernelTree
 from ppiov.store import Store
 
-T = TypeVar("T")
 RELEASE = "6.12.9-mine"
 MAKEFILE = """\
 modules:
@@ -61,16 +59,6 @@ def source(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "toy.c").write_text(MODULE)
     return folder
-
-
-def drain(engine: Generator[Event, None, T]) -> tuple[list[Event], T]:
-    told = []
-    while True:
-        try:
-            told.append(next(engine))
-        except StopIteration as stop:
-            value: T = stop.value
-            return told, value
 
 
 def has_lines(module: Path) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import fake_archive
 import pytest
+from engines import drain
 from fake_archive import ARCH, FakeArchive, boot_image, release_of
 from ppiov import deb, headers_tools, kernels
 from ppiov.archive import Archive, Package
@@ -20,8 +20,6 @@ from ppiov.image import image_release
 from ppiov.spec import KernelSpec
 from ppiov.store import Store
 from ppiov.tree import KernelTree
-
-T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +47,6 @@ def gone(archive: FakeArchive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
-
-
-def drain(engine: Generator[Event, None, T]) -> tuple[list[Event], T]:
-    told = []
-    while True:
-        try:
-            told.append(next(engine))
-        except StopIteration as stop:
-            value: T = stop.value
-            return told, value
 
 
 def get(text: str, store: Store, *, refresh: bool = False) -> tuple[list[Event], KernelTree]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import fake_archive
 import fake_kernel
 import pytest
+from engines import drain
 from fake_archive import FakeArchive
 from ppiov import kernel_source, kernels, lab, toolchain
 from ppiov.archive import Archive
@@ -27,7 +27,6 @@ from ppiov.store import Store
 from ppiov.toolchain import Toolchain
 from ppiov.tree import KernelTree
 
-T = TypeVar("T")
 STAGES = ["source", "configure", "kernel", "install"]
 
 
@@ -48,16 +47,6 @@ def store(tmp_path: Path) -> Store:
 def top(tmp_path: Path) -> Path:
     """A repository at a path that no makefile could take."""
     return fake_kernel.repository(tmp_path / "my work: net+next" / "linux@home")
-
-
-def drain(engine: Generator[Event, None, T]) -> tuple[list[Event], T]:
-    told = []
-    while True:
-        try:
-            told.append(next(engine))
-        except StopIteration as stop:
-            value: T = stop.value
-            return told, value
 
 
 def get(text: str, store: Store, *, refresh: bool = False) -> tuple[list[Event], KernelTree]:

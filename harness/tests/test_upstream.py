@@ -12,10 +12,10 @@ import subprocess
 import tarfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import fake_archive
 import pytest
+from engines import drain
 from fake_archive import FakeArchive
 from ppiov import kernel_source, suites, upstream
 from ppiov.archive import Archive
@@ -24,7 +24,6 @@ from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
 from ppiov.kernels import KernelTree
 from ppiov.store import Store
 
-T = TypeVar("T")
 SELFTESTS = "tools/testing/selftests"
 NET = f"{SELFTESTS}/net"
 VERSION, NONE, BROKEN = (f"6.12.{n}-1~deb12u1" for n in (2, 3, 4))
@@ -94,16 +93,6 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 def kernel(tmp_path: Path) -> KernelTree:
     """All that is asked of it is which one it is."""
     return KernelTree("deb:6.12", "6.12.2+deb12-amd64", VERSION, tmp_path, tmp_path, None, None, None, "1", "2")
-
-
-def drain(engine: Generator[Event, None, T]) -> tuple[list[Event], T]:
-    told = []
-    while True:
-        try:
-            told.append(next(engine))
-        except StopIteration as stop:
-            value: T = stop.value
-            return told, value
 
 
 def test_the_programs_of_the_very_version_are_built(
