@@ -10,6 +10,7 @@ A pass with complaints of the kernel is still a pass here: whether they count is
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from ppiov.results import Figure, Outcome, Splat, TestResult
 from ppiov.suites import PlannedTest
 
 CONSOLE_PATIENCE = 5.0  # seconds that the console may lag behind the records
+_ALLOCATED = re.compile(r"^\S*\s+comm \".*\", pid \d+, jiffies (\d+)", re.MULTILINE)  # in a report of kmemleak's
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,9 @@ class Ledger:
         self.panicked: str | None = None  # the title of what was fatal
         self.vm_error: str | None = None  # what QEMU itself gave up with
         self.stray_splats: list[Splat] = []  # those that fall to no test
+        self._begins: list[tuple[int, str]] = []  # jiffies at which tests began, where kmemleak is
+        self._lost: list[tuple[Splat, str | None]] = []  # what kmemleak told, and who ran then; not yet anybody's
+        self._late: list[tuple[str, Splat]] = []  # about tests that have their verdict
 
     @property
     def running(self) -> PlannedTest | None:
@@ -99,6 +104,8 @@ class Ledger:
             begun = self._begin(name)
             if name in self._open:
                 self._open[name].artifacts = str(record.get("artifacts", ""))
+                if "jiffies" in record:
+                    self._begins.append((int(record["jiffies"]), name))
             return begun
         elif kind in ("test-ended", "test-hung", "broken"):
             if kind == "broken":
@@ -128,11 +135,34 @@ class Ledger:
             self.vm_error = splat.title
         if splat.kind in ("panic", "oops") and self.panicked is None:  # an oops panics here: see vm.py
             self.panicked = splat.title
-        if heard.test in self._open:
-            self._open[heard.test].splats.append(splat)
+        if splat.kind == "kmemleak":
+            self._lost.append((splat, heard.test))
         else:
-            self.stray_splats.append(splat)
+            self._attach(splat, heard.test)
         return None
+
+    def _allocator(self, splat: Splat, during: str | None) -> str | None:
+        """The test in whose time the memory was allocated that kmemleak tells of, much later."""
+        match = _ALLOCATED.search(splat.text)
+        if match is None or not self._begins:
+            return during
+        return next((name for began, name in reversed(self._begins) if began <= int(match[1])), None)
+
+    def _attach(self, splat: Splat, test: str | None) -> None:
+        if test is None or (test not in self._open and test not in self._closed):
+            self.stray_splats.append(splat)
+        elif test in self._open:
+            splats = self._open[test].splats
+            # A loop loses one object after the other; kernels before 7.1 tell of each.
+            if splat.kind != "kmemleak" or splat.fingerprint not in {other.fingerprint for other in splats}:
+                splats.append(splat)
+        else:
+            self._late.append((test, splat))
+
+    def late(self) -> list[tuple[str, Splat]]:
+        """Complaints about tests whose verdicts were told already, once each."""
+        late, self._late = self._late, []
+        return late
 
     def _begin(self, name: str) -> str | None:
         if name in self._open or name in self._closed:
@@ -142,6 +172,9 @@ class Ledger:
 
     def settle(self, *, final: bool = False) -> list[TestResult]:
         """The verdicts that are ripe; with ``final``, the console has nothing more to say."""
+        for splat, during in self._lost:  # only now are the records heard that tell when which test began
+            self._attach(splat, self._allocator(splat, during))
+        self._lost = []
         ripe = []
         for name, test in list(self._open.items()):
             if test.record is None:

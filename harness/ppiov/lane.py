@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import time
@@ -225,6 +226,17 @@ class Lane:
         for result in results:
             self._common.results.append(result)
             yield TestEnded(self._common.judged(result), self._common.numbers[result.name], len(self._common.numbers))
+        for name, splat in self._ledger.late():
+            yield from self._amend(name, splat)
+
+    def _amend(self, name: str, splat: Splat) -> Iterator[Event]:
+        """Add to a test of this guest what became known after its end."""
+        results = self._common.results
+        at = next(n for n, result in enumerate(results) if result.name == name and result.boot == self._boot)
+        if splat.fingerprint in {other.fingerprint for other in results[at].splats}:
+            return
+        results[at] = dataclasses.replace(results[at], splats=(*results[at].splats, splat))
+        yield Note(f"the kernel complains of {name}, which has ended before: {splat.title}", "warning")
 
     def _cases(self, test: PlannedTest, folder: str, died: bool) -> Parsed | None:
         """What the test handed over in KTAP, or what the console has of it."""

@@ -75,7 +75,7 @@ def seen_in(run: Run) -> dict[str, str]:
 
 def decoder(ready: Ready) -> Decoder:
     """A decoder for what the guests of a run print."""
-    folders = [ready.modules_dir, *([ready.planted_dir] if ready.planted_dir else [])]
+    folders = _folders(ready)
     modules = {path.stem: path for path in _kernels_own(ready.tree)}
     modules |= {
         path.name.removesuffix(f".ko{DEBUG_SUFFIX}"): path
@@ -88,6 +88,11 @@ def decoder(ready: Ready) -> Decoder:
     return Decoder(next((place for place in places if place and place.is_file()), None), modules, sources)
 
 
+def _folders(ready: Ready) -> list[Path]:
+    """Where the modules are that were built here."""
+    return [ready.modules_dir, *ready.test_modules, *([ready.planted_dir] if ready.planted_dir else [])]
+
+
 def _kernels_own(tree: KernelTree) -> Iterator[Path]:
     """Modules of the kernel that are not compressed; a distribution's are, and have no debug information."""
     yield from sorted((tree.root / "lib/modules" / tree.release).glob("kernel/**/*.ko"))
@@ -95,7 +100,7 @@ def _kernels_own(tree: KernelTree) -> Iterator[Path]:
 
 def ours(ready: Ready) -> frozenset[str]:
     """The modules that are tested, or test, as the kernel names them."""
-    folders = [ready.modules_dir, *([ready.planted_dir] if ready.planted_dir else [])]
+    folders = _folders(ready)
     return frozenset(path.stem.replace("-", "_") for folder in folders for path in folder.glob("*.ko"))
 
 

@@ -17,6 +17,14 @@ from typing import Any
 
 PANIC = "Kernel panic - not syncing: planted\n---[ end Kernel panic - not syncing: planted ]---\n"
 WARN = "------------[ cut here ]------------\nWARNING: CPU: 0 PID: 1 at a.c:1 planted+0x1/0x2\n---[ end trace 0 ]---\n"
+LOST = """\
+kmemleak: unreferenced object 0xffff888103b7a000 (size 64):
+kmemleak:   comm "insmod", pid 99, jiffies {jiffies}
+kmemleak:   backtrace (crc 0):
+kmemleak:     kmalloc_noprof+0x1/0x2
+kmemleak:     planted+0x10/0x20 [ppnic]
+kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)
+"""
 
 
 def main(share: Path, scenario: dict[str, str]) -> None:
@@ -47,12 +55,12 @@ def main(share: Path, scenario: dict[str, str]) -> None:
         console("KVM internal error. Suberror: 1\n")
         time.sleep(600)
     record("job-begun")
-    for test in json.loads((share / "job.json").read_text())["tests"]:
+    for at, test in enumerate(json.loads((share / "job.json").read_text())["tests"]):
         name = test["name"]
         does, _, guests = scenario.get(name, "pass").partition("@")  # "fail@1,3": in those guests, else it passes
         if guests and str(number) not in guests.split(","):
             does = "pass"
-        record("test-begun", name=name)
+        record("test-begun", name=name, jiffies=1000 + 100 * at)
         console(f"ppiov: begin {name}\n")
         if does == "panic":
             console(PANIC)
@@ -83,6 +91,13 @@ def main(share: Path, scenario: dict[str, str]) -> None:
             return
         if does in ("warn", "warn on purpose", "warn twice on purpose"):
             console(WARN * (1 + (does == "warn twice on purpose")))
+        if does.startswith("lost "):  # and told now; when it was allocated
+            events = share.parents[1] / "events.log"
+            until = time.monotonic() + 30
+            while events.read_text().count('"TestEnded"') < at and time.monotonic() < until:
+                time.sleep(0.05)
+            for jiffies in does.split()[1:]:
+                console(LOST.format(jiffies=jiffies))
         if does == "garbage":
             (share / "records.jsonl").open("ab").write(b"\0\0{not json\n")
         if does == "fail":

@@ -191,6 +191,21 @@ def test_verdicts_in_one_guest(
     assert len(run.tests[1].splats) == (outcome is Outcome.SPLAT) and len(run.boots) == 1
 
 
+def test_lost_memory_is_the_fault_of_the_test_that_allocated_it(fake: Callable[..., engine.RunRequest]) -> None:
+    """kmemleak tells of it after the last test: once each where a loop lost it; what is older falls to no test."""
+    events, run = play(fake({THREE: "lost 1150 1010 999 1011 1250"}))
+    assert verdicts(run) == {ONE: Outcome.SPLAT, TWO: Outcome.SPLAT, THREE: Outcome.SPLAT}
+    assert [[splat.text.split("jiffies ")[1][:4] for splat in test.splats] for test in run.tests] == [
+        ["1010"],
+        ["1150"],
+        ["1250"],
+    ]
+    assert ["jiffies 999" in splat.text for splat in run.boot_splats] == [True]
+    assert [test.leaks for test in run.tests] == [(), (), ()]
+    notes = [event.text for event in events if isinstance(event, ev.Note) and "which has ended before" in event.text]
+    assert len(notes) == 2 and ONE in notes[1] and TWO in notes[0]
+
+
 def test_a_panic_after_the_last_verdict_blames_nobody_and_is_not_lost(fake: Callable[..., engine.RunRequest]) -> None:
     events, run = play(fake({TWO: "late panic"}))
     assert set(verdicts(run).values()) == {Outcome.PASS}

@@ -11,19 +11,16 @@ from __future__ import annotations
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lib.debugfs import DEBUGFS, mount_debugfs
 from lib.dmabuf import Dmabuf
 from lib.netdev import Netdev
 from lib.netns import INIT, Namespace
 
 PORT = 5201
 AMOUNT = 256 << 10
-KMEMLEAK_MIN_AGE = 5.0  # MSECS_MIN_AGE in mm/kmemleak.c: it tells of nothing younger
 ADDRESSES = {socket.AF_INET: ("10.9.0.1", "10.9.0.2", 24), socket.AF_INET6: ("fd09::1", "fd09::2", 64)}
 # What the tests of our modules load of the kernel's own; which of them a kernel has differs.
 MODULES = ("veth", "dummy", "netdevsim", "udmabuf", "nf_tables", "cls_flower", "act_mirred")
@@ -102,13 +99,3 @@ def test_dmabuf() -> None:
         return
     with Dmabuf(4 << 20) as dmabuf:
         assert dmabuf.read(0, 8) == bytes(8)
-
-
-def test_memory() -> None:
-    """What kmemleak finds, where there is one: it tells the console."""
-    mount_debugfs()
-    file = DEBUGFS / "kmemleak"
-    if file.exists():
-        file.write_text("scan")
-        time.sleep(KMEMLEAK_MIN_AGE)
-        file.write_text("scan")

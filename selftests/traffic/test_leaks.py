@@ -11,7 +11,7 @@ import socket
 
 import pyroute2.netns
 import pytest
-from lib import backend, devmem, leaks, link, module, processes
+from lib import backend, devmem, leaks, link, processes
 from lib.dmabuf import Dmabuf
 from lib.fixtures import Bind, Defer, MakeLink
 from lib.link import Link
@@ -85,19 +85,6 @@ def test_pool(link: Link, bind: Bind, defer: Defer, device_goes: bool) -> None:
         link.remove()
     assert found(backend.current().leak(binding.id))
     receiver.close()
-
-
-@pytest.mark.only("ppiov")
-@pytest.mark.needs_config("DEBUG_KMEMLEAK")
-@pytest.mark.timeout_s(400)
-def test_lost_memory(namespaces: object, defer: Defer) -> None:
-    """Memory that nothing points to any more is found, with its size and who has lost it; told once."""
-    assert not leaks.last_questions(), "found before anything was planted"
-    module.load_for_test("ppiov_lossy", bytes=1234)
-    defer(module.unload_for_test, "ppiov_lossy")
-    (sentence,) = leaks.last_questions()
-    assert "kmemleak: 1234 bytes that insmod has allocated in ppiov_lossy_init" in sentence
-    assert not leaks.last_questions(), "told twice"
 
 
 def flow(link: Link, defer: Defer) -> tuple[socket.socket, socket.socket]:

@@ -4,20 +4,11 @@
 Everything that the host believes about a test comes from here, as records: one JSON object a line, appended to
 ``records.jsonl`` in the shared folder, on the host's disk before the next thing happens.
 
-``job-begun``   the guest is prepared; ``release``, ``uptime``
-``beat``        every 5 s: the guest lives, however long a test takes
-``test-begun``  ``name, artifacts`` (a folder's name); written before the test's first line runs
-``test-ended``  ``name, outcome, seconds, reason, detail, leaks, figures, warned``; after its teardown and the leak
-                questions; ``warned``: the kernel has set its taint flag W meanwhile
-``test-hung``   ``name, detail``: its time was up; the guest ends after this
-``broken``      ``reason``: pytest could not do its work; the guest ends after this
-``job-ended``   all tests of the job have had their turn
-==============  =============================================================================================
-=======
 ==================  =============================================================================================
 ``job-begun``       the guest is prepared; ``release``, ``uptime``
 ``beat``            every 5 s: the guest lives, however long a test takes
-``test-begun``      ``name, artifacts`` (a folder's name); written before the test's first line runs
+``test-begun``      ``name, artifacts`` (a folder's name), ``jiffies`` where the kernel has kmemleak; written before the
+                    test's first line runs
 ``test-ended``      ``name, outcome, seconds, reason, detail, leaks, figures, warned, warnings``; after its teardown
                     and the leak questions; ``warned``: the kernel has set its taint flag W meanwhile;
                     ``warnings``: what the kernel has to warn of, once each

@@ -37,6 +37,7 @@ import pytest
 DEFAULT_TIMEOUT_SECONDS = 120.0
 LEAKS_MODULE = "lib.leaks"
 TAINT_WARN = 1 << 9
+KMEMLEAK = Path("/sys/kernel/debug/kmemleak")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -187,7 +188,7 @@ class Teller:
         artifacts.mkdir(parents=True, exist_ok=True)
         os.environ["PPIOV_ARTIFACTS"] = str(artifacts)
         self._reports = []
-        self._channel.tell("test-begun", name=item.nodeid, artifacts=artifacts.name)
+        self._channel.tell("test-begun", name=item.nodeid, artifacts=artifacts.name, **jiffies())
         kernel_log(f"ppiov: begin {item.nodeid}")
         warned_before = warned()
         began = time.monotonic()
@@ -260,6 +261,14 @@ def _reason(report: pytest.TestReport) -> str:
 def warned() -> bool:
     """Whether the kernel has warned since it was booted: the taint flag W."""
     return bool(int(Path("/proc/sys/kernel/tainted").read_text()) & TAINT_WARN)
+
+
+def jiffies() -> dict[str, int]:
+    """The kernel's clock, where kmemleak will say by it when it tells of lost memory; else nothing."""
+    if not KMEMLEAK.exists():
+        return {}
+    match = re.search(r"^jiffies: (\d+)", Path("/proc/timer_list").read_text(), re.MULTILINE)
+    return {"jiffies": int(match[1])} if match else {}
 
 
 def kernel_log(text: str) -> None:
