@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from lib.debugfs import DEBUGFS
 
 PARAMETERS = Path("/sys/module/kunit/parameters")
 OWN = "ppiov_kunit"
+# The result of a case, or of a suite that is skipped as a whole: the suite's own line is there in any case
+_RESULT = re.compile(r"^ +(not )?ok \d|# SKIP", re.MULTILINE)
 
 
 def run(suite: str, path: Path | None) -> str:
@@ -20,11 +23,13 @@ def run(suite: str, path: Path | None) -> str:
     """
     with ExitStack() as undo:
         if path is None:
-            _again(suite)
+            _run(suite)
         else:
             _load(path, suite, undo)
         results = DEBUGFS / "kunit" / suite / "results"
         assert results.is_file(), f"{suite} has vanished: it left nothing in {results}"
+        if not _RESULT.search(results.read_text()):
+            _run(suite)  # it is loaded and did not run: kunit.autorun is off, and nothing else says so
         return results.read_text()
 
 
@@ -50,8 +55,8 @@ def _filter(suite: str) -> None:
     (PARAMETERS / "filter_glob").write_text(suite)
 
 
-def _again(suite: str) -> None:
-    """Run a suite that is built in once more."""
-    again = DEBUGFS / "kunit" / suite / "run"
-    assert again.is_file(), f"{suite} is built in and has no {again}: it was filtered out at boot, or runs only then"
-    again.write_text("1")
+def _run(suite: str) -> None:
+    """Run a suite that is there, once more or for the first time."""
+    file = DEBUGFS / "kunit" / suite / "run"
+    assert file.is_file(), f"{suite} has no {file}: it was filtered out when it was loaded, or runs only then"
+    file.write_text("1")
