@@ -12,6 +12,7 @@ from lib.debugfs import DEBUGFS
 
 PARAMETERS = Path("/sys/module/kunit/parameters")
 OWN = "ppiov_kunit"
+_PATIENCE = 3600.0  # loading a module runs its suite, and how long a test may take the harness knows
 # The result of a case, or of a suite that is skipped as a whole: the suite's own line is there in any case
 _RESULT = re.compile(r"^ +(not )?ok \d|# SKIP", re.MULTILINE)
 
@@ -47,7 +48,7 @@ def _load(path: Path, suite: str, undo: ExitStack) -> None:
         undo.callback(processes.run, ["rmmod", module.PPIOV])
     # The kernel's own modules may need others of the kernel; those outside its tree modprobe doesn't know.
     in_tree = "lib/modules" in str(path)
-    processes.run(["modprobe", name] if in_tree else ["insmod", path])
+    processes.run(["modprobe", name] if in_tree else ["insmod", path], timeout=_PATIENCE)
     undo.callback(processes.run, ["rmmod", name])
 
 
