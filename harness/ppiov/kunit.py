@@ -29,6 +29,7 @@ BUILT_IN: Final = ""
 _SECTION: Final = ".kunit_test_suites"
 _NAME: Final = 256  # KUNIT's suite->name[256]; four function pointers follow, then the pointer to the cases
 _CASES: Final = _NAME + 4 * 8
+_ALLOC, _CODE = 0x2, 0x4  # SHF_ALLOC, SHF_EXECINSTR
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,8 @@ def _of_module(elf: Any, path: Path) -> Iterator[Suite]:
         if suite is None:
             continue
         cases = pointers.target(suite[0], suite[1] + _CASES)
+        if cases and pointers.is_empty(cases):
+            continue  # all of its cases are configured away, and KUnit does not know it then
         names = tuple(_case_names(pointers, cases)) if cases else ()
         yield Suite(pointers.string(suite), str(path), names)
 
@@ -127,7 +130,10 @@ class _Pointers:
             if symbol["st_info"]["type"] == "STT_OBJECT"
         }
         for section in self.sections:
-            if section["sh_type"] != "SHT_RELA" or not section.name.startswith((".rela.data", f".rela{_SECTION}")):
+            if section["sh_type"] != "SHT_RELA":
+                continue
+            flags = self.sections[section["sh_info"]]["sh_flags"]
+            if not flags & _ALLOC or flags & _CODE:  # data, whatever its section is called: .ref.data, .init.data
                 continue
             table = self.table.setdefault(section["sh_info"], {})
             for relocation in section.iter_relocations():
@@ -144,8 +150,14 @@ class _Pointers:
         data = self._data.setdefault(section, self.sections[section].data())
         return data[offset : data.find(b"\0", offset)].decode(errors="replace")
 
+    def is_empty(self, array: tuple[int, int]) -> bool:
+        """Whether the array is there and points nowhere."""
+        section, start = array
+        size = self.sizes.get(array, 0)
+        return size > 0 and not any(start <= at < start + size for at in self.table.get(section, {}))
+
     def is_code(self, place: tuple[int, int]) -> bool:
-        return bool(self.sections[place[0]]["sh_flags"] & 4)  # SHF_EXECINSTR
+        return bool(self.sections[place[0]]["sh_flags"] & _CODE)
 
     def is_string(self, place: tuple[int, int]) -> bool:
         name: str = self.sections[place[0]].name
