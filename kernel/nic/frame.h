@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A frame on the wire, as the device half sees it: engine.c and segment.c. */
+/* A frame on the wire, as the device half sees it. */
 #ifndef PPNIC_FRAME_H
 #define PPNIC_FRAME_H
 
 #include "ppnic.h"
+
+/* A frame that finds no buffers now and may later. */
+#define PPNIC_BLOCKED (-EAGAIN)
+
+/* @q: an rxq with its lock held, or a txq with engine_lock held. */
+#define hw_inc(q, field)                               \
+	do {                                           \
+		typeof(q) __q = (q);                   \
+		u64_stats_update_begin(&__q->hw.sync); \
+		u64_stats_inc(&__q->hw.field);         \
+		u64_stats_update_end(&__q->hw.sync);   \
+	} while (0)
 
 /* Where a frame's L4 checksum stands. */
 enum ppnic_csum {
@@ -50,5 +62,14 @@ int ppnic_frame_copy(struct ppnic_frame *f, u32 *pos, struct ppnic_parent *to,
 		     dma_addr_t addr, u32 len);
 int ppnic_segment(struct ppnic_frame *seg, const struct ppnic_frame *whole,
 		  const struct ppnic_txd *first, u32 pos, u32 len);
+
+/* wire.c */
+int ppnic_wire(struct ppnic_txq *txq, struct ppnic_port *to,
+	       struct ppnic_frame *f);
+int ppnic_wire_flush(struct ppnic_txq *txq, struct ppnic_port *to);
+
+/* deliver.c */
+int ppnic_deliver(struct ppnic_txq *txq, struct ppnic_port *to,
+		  struct ppnic_frame *f);
 
 #endif /* PPNIC_FRAME_H */

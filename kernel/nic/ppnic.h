@@ -6,8 +6,9 @@
  * Two ports form a link, like veth. The split between driver and device is
  * kept on purpose: the driver half (rx.c, tx.c, netdev.c, queue_mgmt.c,
  * ethtool.c) only writes descriptors, rings doorbells and reads completions;
- * the device half (engine.c, segment.c, parse.c, rss.c, steer.c) only sees
- * descriptors and reaches memory through the table of mapped regions in dma.c.
+ * the device half (engine.c, wire.c, deliver.c, segment.c, parse.c, rss.c,
+ * steer.c) only sees descriptors and reaches memory through the table of mapped
+ * regions in dma.c.
  *
  *   port A                                      port B
  *   ndo_start_xmit                              napi poll
@@ -665,8 +666,10 @@ void ppnic_tx_queue_init(struct ppnic_port *port, u16 index);
 /* engine.c */
 void ppnic_engine_kick(struct ppnic_txq *txq);
 void ppnic_engine_kick_waiters(struct ppnic_rxq *rxq);
-void ppnic_engine_init(struct ppnic_txq *txq);
-void ppnic_engine_drain(struct ppnic_txq *txq);
+
+/* wire.c; what only the device half calls is in frame.h */
+void ppnic_wire_init(struct ppnic_txq *txq);
+void ppnic_wire_drain(struct ppnic_txq *txq);
 
 /* queue_mgmt.c */
 extern const struct netdev_queue_mgmt_ops ppnic_queue_mgmt_ops;

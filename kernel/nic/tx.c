@@ -387,8 +387,9 @@ void ppnic_tx_stop(struct ppnic_txq *txq, struct ppnic_tx_mem *mem)
 
 	spin_lock_bh(&txq->engine_lock);
 	txq->started = false;
+	clear_bit(PPNIC_ENGINE_MORE, &txq->engine_flags);
 	spin_unlock_bh(&txq->engine_lock);
-	ppnic_engine_drain(txq);
+	ppnic_wire_drain(txq);
 
 	for (clean = txq->clean; clean != txq->prod;) {
 		struct ppnic_txd *txd = &txq->mem.desc[clean & txq->mem.mask];
@@ -426,5 +427,5 @@ void ppnic_tx_queue_init(struct ppnic_port *port, u16 index)
 	u64_stats_init(&txq->stats.sync);
 	u64_stats_init(&txq->done_stats.sync);
 	u64_stats_init(&txq->hw.sync);
-	ppnic_engine_init(txq);
+	ppnic_wire_init(txq);
 }

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The receiving side of the device: from the wire into a queue's buffers.
+ *
+ * A frame that finds no buffer holds its TX queue back, as a pause frame
+ * would, if both ends agreed to pause (ethtool -A). The pause ends when the
+ * peer refills, or after pause_ms (ethtool tunable pfc-prevention-tout); then
+ * frames for that queue are dropped until it refills, so that one starved
+ * queue can't stop a link for ever.
+ */
+#include <linux/etherdevice.h>
+#include <linux/if_vlan.h>
+#include <linux/tcp.h>
+
+#include "frame.h"
+
+static u32 ppnic_ring_avail(const struct ppnic_rx_ring *ring)
+{
+	/* Pairs with the release in ppnic_ring_fill(). */
+	return smp_load_acquire(&ring->prod) - ring->cons;
+}
+
+/* ----------------------------------------------------------- classification */
+
+static enum skb_drop_reason ppnic_classify(struct ppnic_port *to,
+					   struct ppnic_frame *f, u16 *queue)
+{
+	u32 nr = READ_ONCE(to->dev->real_num_rx_queues), target = 0, ctx = 0;
+	bool to_queue = false;
+
+	if (to->dev->features & NETIF_F_NTUPLE) {
+		switch (ppnic_steer(to, &f->h, f->hdr, &target)) {
+		case PPNIC_STEER_DROP:
+			/* Of no queue; counted at the first. */
+			spin_lock(&to->rxqs[0].lock);
+			hw_inc(&to->rxqs[0], steer_drops);
+			spin_unlock(&to->rxqs[0].lock);
+			return SKB_DROP_REASON_TAP_FILTER;
+		case PPNIC_STEER_QUEUE:
+			to_queue = target < nr;
+			break;
+		case PPNIC_STEER_CONTEXT:
+			ctx = target;
+			break;
+		case PPNIC_STEER_NONE:
+			break;
+		}
+	}
+
+	/* A frame steered to a queue has the hash of the default context. */
+	*queue = ppnic_rss_lookup(to, ctx, &f->h, &f->hash, &f->hash_type) % nr;
+	if (to_queue)
+		*queue = target;
+	return SKB_NOT_DROPPED_YET;
+}
+
+/* ----------------------------------------------------------------- delivery */
+
+/*
+ * Is an urgent pointer set? tcp_urg() reads the byte that it points at, and
+ * calls BUG() if it can't, so the payload of such a segment stays readable.
+ */
+static bool ppnic_is_urgent(const struct ppnic_frame *f)
+{
+	const struct tcphdr *th = (const void *)(f->hdr + f->h.l4_off);
+
+	return th->urg;
+}
+
+/* How many buffers of each kind a frame takes in this queue. */
+struct ppnic_need {
+	u32 host;
+	u32 data;
+};
+
+static bool ppnic_need(const struct ppnic_rxq *rxq, const struct ppnic_frame *f,
+		       struct ppnic_need *need)
+{
+	const struct ppnic_rx_mem *mem = &rxq->mem;
+	u32 len = f->hdr_len + f->data_len;
+
+	/* Only TCP is split; what is not goes to host buffers as a whole,
+	 * since the stack must be able to read it.
+	 */
+	if (ppnic_ring_exists(&mem->data) && f->h.l4 == PPNIC_L4_TCP &&
+	    f->h.hdr_len && !f->h.is_frag && f->data_len &&
+	    f->h.frame_len == len && !ppnic_is_urgent(f) &&
+	    len > READ_ONCE(rxq->port->hds_thresh)) {
+		need->host = 1;
+		need->data = DIV_ROUND_UP(f->data_len, mem->data.room);
+		return need->data <= mem->data.max_bufs;
+	}
+
+	need->data = 0;
+	need->host = DIV_ROUND_UP(len, mem->host.room);
+	return need->host <= mem->host.max_bufs;
+}
+
+/* Scatter the next @len bytes of @f over @n buffers of @ring. */
+static int ppnic_scatter(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
+			 u32 n, struct ppnic_frame *f, u32 *pos, u32 len,
+			 dma_addr_t stray)
+{
+	u32 i;
+	int err;
+
+	for (i = 0; i < n; i++) {
+		struct ppnic_rxd *d =
+			&ring->desc[(ring->cons + i) & ring->mask];
+		u32 part = min(len, d->len);
+
+		err = ppnic_frame_copy(f, pos, rxq->port->parent,
+				       d->addr + stray, part);
+		if (err)
+			return err;
+		len -= part;
+	}
+	return 0;
+}
+
+/* Write the frame and its completion. Called with rxq->lock held. */
+static int ppnic_place(struct ppnic_rxq *rxq, struct ppnic_frame *f,
+		       const struct ppnic_need *need)
+{
+	struct ppnic_rx_mem *mem = &rxq->mem;
+	u32 pos = 0, len = f->hdr_len + f->data_len;
+	u32 host_len = need->data ? f->hdr_len : len;
+	struct ppnic_cqe *cqe = &mem->cq[mem->cq_prod & mem->cq_mask];
+	dma_addr_t stray = 0;
+	int err;
+
+	/* Half the address space away: nothing is mapped there. */
+	if (ppnic_fault_next(&rxq->port->faults.stray_dma))
+		stray = rxq->port->parent->dma_mask / 2 + 1;
+
+	err = ppnic_scatter(rxq, &mem->host, need->host, f, &pos, host_len,
+			    need->data ? 0 : stray);
+	if (!err)
+		err = ppnic_scatter(rxq, &mem->data, need->data, f, &pos,
+				    len - host_len, stray);
+	if (err) {
+		hw_inc(rxq, dma_errors);
+		return err;
+	}
+
+	*cqe = (struct ppnic_cqe) {
+		.host_len = host_len,
+		.data_len = len - host_len,
+		.host_bufs = need->host,
+		.data_bufs = need->data,
+		.gso_size = f->gso_size,
+		.gso_segs = f->gso_segs,
+		.gso_hdr = f->hdr_len,
+		.gso_type = f->gso_type,
+		.csum_start = f->csum_start,
+		.csum_offset = f->csum_offset,
+		.hash = f->hash,
+		.hash_type = f->hash_type,
+	};
+	if (need->data)
+		cqe->flags |= PPNIC_CQ_SPLIT;
+	if (f->csum == PPNIC_CSUM_PSEUDO)
+		cqe->flags |= PPNIC_CQ_CSUM_PARTIAL;
+	else if (f->csum == PPNIC_CSUM_GOOD)
+		cqe->flags |= PPNIC_CQ_CSUM_OK;
+
+	mem->host.cons += need->host;
+	mem->data.cons += need->data;
+	/* The frame and its completion before the index. */
+	smp_store_release(&mem->cq_prod, mem->cq_prod + 1);
+	return 0;
+}
+
+/*
+ * Look at the checksum, if the receiver wants to know or must: what goes to
+ * memory that the stack can't read has to be right, as nobody above could find
+ * out, and a super-packet's is taken for granted. Returns a drop reason.
+ */
+static enum skb_drop_reason ppnic_check_csum(struct ppnic_rxq *rxq,
+					     struct ppnic_frame *f,
+					     const struct ppnic_need *need)
+{
+	bool unreadable = need->data && rxq->mem.data.src.unreadable;
+
+	if (f->csum == PPNIC_CSUM_VERIFY &&
+	    (unreadable || (rxq->port->dev->features & NETIF_F_RXCSUM)))
+		f->csum = ppnic_frame_verify(f);
+
+	if (f->csum == PPNIC_CSUM_BAD)
+		hw_inc(rxq, csum_bad);
+	if ((unreadable && f->csum != PPNIC_CSUM_GOOD &&
+	     f->csum != PPNIC_CSUM_PSEUDO) ||
+	    (f->gso_size && f->csum == PPNIC_CSUM_BAD)) {
+		hw_inc(rxq, csum_bad_dropped);
+		return SKB_DROP_REASON_TCP_CSUM;
+	}
+
+	if (f->csum == PPNIC_CSUM_GOOD && !unreadable &&
+	    !(rxq->port->dev->features & NETIF_F_RXCSUM))
+		f->csum = PPNIC_CSUM_NONE;
+	return SKB_NOT_DROPPED_YET;
+}
+
+/* May the queue wait, or must the frame be dropped? rxq->lock held. */
+static bool ppnic_may_pause(struct ppnic_txq *txq, struct ppnic_rxq *rxq)
+{
+	struct ppnic_port *to = rxq->port;
+	u32 ms = READ_ONCE(to->pause_ms);
+
+	if (!READ_ONCE(txq->port->rx_pause) || !READ_ONCE(to->tx_pause) ||
+	    rxq->storm)
+		return false;
+
+	set_bit(txq->index, &rxq->waiters);
+	if (!rxq->pausing) {
+		rxq->pausing = true;
+		rxq->pause_began = jiffies;
+		hw_inc(rxq, pauses);
+	}
+	if (!timer_pending(&rxq->pause_timer))
+		mod_timer(&rxq->pause_timer,
+			  rxq->pause_began + msecs_to_jiffies(ms));
+
+	/* Pairs with the barrier in ppnic_refill(): either we see its new
+	 * buffers, or it sees our bit.
+	 */
+	smp_mb__after_atomic();
+	return true;
+}
+
+static bool ppnic_has_room(struct ppnic_rxq *rxq, const struct ppnic_need *need)
+{
+	if (READ_ONCE(rxq->port->faults.stall_rx) & BIT_ULL(rxq->index))
+		return false;
+	return ppnic_ring_avail(&rxq->mem.host) >= need->host &&
+	       ppnic_ring_avail(&rxq->mem.data) >= need->data;
+}
+
+/*
+ * Deliver one frame to one queue. Returns PPNIC_BLOCKED, or a drop reason
+ * (SKB_NOT_DROPPED_YET: delivered).
+ */
+static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
+			       struct ppnic_frame *f)
+{
+	struct ppnic_port *to = rxq->port;
+	enum skb_drop_reason reason = SKB_NOT_DROPPED_YET;
+	struct ppnic_need need;
+
+	spin_lock(&rxq->lock);
+	if (!rxq->started) {
+		/* A queue in restart is back in no time; a port that is
+		 * down is not, and has no carrier either.
+		 */
+		if (netif_running(to->dev) && netif_carrier_ok(to->dev) &&
+		    ppnic_may_pause(txq, rxq)) {
+			spin_unlock(&rxq->lock);
+			return PPNIC_BLOCKED;
+		}
+		hw_inc(rxq, down);
+		reason = SKB_DROP_REASON_DEV_READY;
+		goto out;
+	}
+
+	if (!ppnic_need(rxq, f, &need)) {
+		hw_inc(rxq, too_long);
+		reason = SKB_DROP_REASON_PKT_TOO_BIG;
+		goto out;
+	}
+
+	if (!ppnic_has_room(rxq, &need)) {
+		if (ppnic_may_pause(txq, rxq) && !ppnic_has_room(rxq, &need)) {
+			spin_unlock(&rxq->lock);
+			return PPNIC_BLOCKED;
+		}
+		if (!ppnic_has_room(rxq, &need)) {
+			hw_inc(rxq, overruns);
+			reason = SKB_DROP_REASON_FULL_RING;
+			goto out;
+		}
+	}
+	rxq->storm = false;
+	rxq->pausing = false;
+
+	reason = ppnic_check_csum(rxq, f, &need);
+	if (reason)
+		goto out;
+	if (ppnic_place(rxq, f, &need))
+		reason = SKB_DROP_REASON_DEV_HDR;
+out:
+	spin_unlock(&rxq->lock);
+	ppnic_irq_event_rx(&to->channels[rxq->index], 1);
+	return reason;
+}
+
+/**
+ * ppnic_deliver() - bring a frame to the queue that it belongs to
+ * @txq: the queue that it comes from; waits if the other end pauses it
+ * @to: the port at the other end
+ * @f: the frame; its hash and its checksum's state are filled in
+ *
+ * Context: @txq's engine_lock held, under RCU.
+ * Return: PPNIC_BLOCKED, or a drop reason (SKB_NOT_DROPPED_YET: delivered).
+ */
+int ppnic_deliver(struct ppnic_txq *txq, struct ppnic_port *to,
+		  struct ppnic_frame *f)
+{
+	u32 limit = READ_ONCE(to->dev->mtu) + ETH_HLEN +
+		    f->h.nr_vlans * VLAN_HLEN;
+	enum skb_drop_reason reason;
+	u16 queue;
+
+	reason = ppnic_classify(to, f, &queue);
+	if (reason)
+		return reason;
+
+	if (f->hdr_len + (f->gso_size ?: f->data_len) > limit) {
+		struct ppnic_rxq *rxq = &to->rxqs[queue];
+
+		spin_lock(&rxq->lock);
+		hw_inc(rxq, too_long);
+		spin_unlock(&rxq->lock);
+		return SKB_DROP_REASON_PKT_TOO_BIG;
+	}
+	return ppnic_deliver_queue(txq, &to->rxqs[queue], f);
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The wire between two ports, and what can go wrong on it: frames that are
+ * lost, doubled, overtaken or corrupted (debugfs, fault.c).
+ */
+#include "frame.h"
+
+/* How long the reorder fault keeps a frame that nothing follows. */
+#define PPNIC_REORDER_JIFFIES msecs_to_jiffies(10)
+
+/* A frame copied out of the TX ring: to be kept back, or to be corrupted. */
+struct ppnic_held {
+	struct ppnic_parent *parent;
+	dma_addr_t addr;
+	u32 len;
+	struct ppnic_frame frame;
+	u8 data[];
+};
+
+static void ppnic_held_free(struct ppnic_held *held)
+{
+	dma_unmap_single(&held->parent->dev, held->addr, held->len,
+			 DMA_TO_DEVICE);
+	put_device(&held->parent->dev);
+	kfree(held);
+}
+
+/* Copy a frame's payload and map the copy, as if the driver had sent it. */
+static struct ppnic_held *ppnic_hold(struct ppnic_port *port,
+				     const struct ppnic_frame *f)
+{
+	u32 len = max(f->data_len, 1U), i, off = f->data_off, got = 0;
+	struct device *dev = &port->parent->dev;
+	struct ppnic_held *held;
+
+	held = kmalloc(struct_size(held, data, len), GFP_ATOMIC | __GFP_NOWARN);
+	if (!held)
+		return NULL;
+
+	held->frame = *f;
+	held->parent = port->parent;
+	held->len = len;
+	for (i = 0; i < f->nr_sg && got < f->data_len; i++) {
+		u32 n;
+
+		if (off >= f->sg[i].len) {
+			off -= f->sg[i].len;
+			continue;
+		}
+		n = min(f->data_len - got, f->sg[i].len - off);
+		if (ppnic_dma_read(f->src, held->data + got,
+				   f->sg[i].addr + off, n))
+			goto err_free;
+		got += n;
+		off = 0;
+	}
+
+	held->addr = dma_map_single(dev, held->data, len, DMA_TO_DEVICE);
+	if (dma_mapping_error(dev, held->addr))
+		goto err_free;
+	get_device(dev);
+	held->frame.sg[0].addr = held->addr;
+	held->frame.sg[0].len = len;
+	held->frame.nr_sg = 1;
+	held->frame.data_off = 0;
+	return held;
+
+err_free:
+	kfree(held);
+	return NULL;
+}
+
+/* Deliver a copy of @f with one bit flipped, behind the checksum's back. */
+static int ppnic_deliver_corrupted(struct ppnic_txq *txq, struct ppnic_port *to,
+				   struct ppnic_frame *f)
+{
+	struct ppnic_held *held;
+	int ret;
+
+	/* A device that aggregates checks each segment first. */
+	if (f->gso_size) {
+		f->csum = PPNIC_CSUM_BAD;
+		return ppnic_deliver(txq, to, f);
+	}
+
+	held = ppnic_hold(txq->port, f);
+	if (!held)
+		return SKB_DROP_REASON_NOMEM;
+	if (f->data_len)
+		held->data[f->data_len - 1] ^= 0x01;
+	else
+		held->frame.hdr[f->hdr_len - 1] ^= 0x01;
+	held->frame.csum = PPNIC_CSUM_VERIFY;
+	ret = ppnic_deliver(txq, to, &held->frame);
+	ppnic_held_free(held);
+	return ret;
+}
+
+/**
+ * ppnic_wire_flush() - let the held frame go, if there is one and it is time
+ * @txq: the queue that it came from
+ * @to: the port at the other end, up
+ *
+ * Context: engine_lock held, under RCU.
+ * Return: 0, PPNIC_BLOCKED, or the drop reason of the held frame.
+ */
+int ppnic_wire_flush(struct ppnic_txq *txq, struct ppnic_port *to)
+{
+	int ret;
+
+	if (!txq->held || !test_bit(PPNIC_ENGINE_FLUSH, &txq->engine_flags))
+		return 0;
+
+	ret = ppnic_deliver(txq, to, &txq->held->frame);
+	if (ret == PPNIC_BLOCKED)
+		return ret;
+
+	clear_bit(PPNIC_ENGINE_FLUSH, &txq->engine_flags);
+	ppnic_held_free(txq->held);
+	txq->held = NULL;
+	return 0;
+}
+
+/**
+ * ppnic_wire() - send a frame through the faults of the wire
+ * @txq: the queue that it comes from
+ * @to: the port at the other end, up
+ * @f: an ordinary frame or a super-packet
+ *
+ * Context: engine_lock held, under RCU.
+ * Return: PPNIC_BLOCKED, to be tried again, or a drop reason.
+ */
+int ppnic_wire(struct ppnic_txq *txq, struct ppnic_port *to,
+	       struct ppnic_frame *f)
+{
+	struct ppnic_faults *faults = &txq->port->faults;
+	int ret;
+
+	ret = ppnic_wire_flush(txq, to);
+	if (ret)
+		return ret;
+
+	/* The injected losses have no reason: the wire gives none. The counter
+	 * is lose_hits, and a period counts each frame once, also if it has to
+	 * be tried again.
+	 */
+	if (!txq->retry) {
+		if (ppnic_fault_every(&faults->lose))
+			return SKB_DROP_REASON_NOT_SPECIFIED;
+		if (ppnic_fault_every(&faults->reorder) && !txq->held) {
+			txq->held = ppnic_hold(txq->port, f);
+			if (txq->held) {
+				mod_timer(&txq->reorder_timer,
+					  jiffies + PPNIC_REORDER_JIFFIES);
+				return SKB_NOT_DROPPED_YET;
+			}
+		}
+		txq->corrupt = ppnic_fault_every(&faults->corrupt);
+	}
+
+	if (txq->corrupt)
+		ret = ppnic_deliver_corrupted(txq, to, f);
+	else
+		ret = ppnic_deliver(txq, to, f);
+	txq->retry = ret == PPNIC_BLOCKED;
+	if (txq->retry)
+		return ret;
+
+	if (ppnic_fault_every(&faults->duplicate))
+		ppnic_deliver(txq, to, f);
+	if (txq->held)
+		set_bit(PPNIC_ENGINE_FLUSH, &txq->engine_flags);
+	return ret;
+}
+
+static void ppnic_reorder_timer(struct timer_list *t)
+{
+	struct ppnic_txq *txq = container_of(t, struct ppnic_txq,
+					     reorder_timer);
+
+	set_bit(PPNIC_ENGINE_FLUSH, &txq->engine_flags);
+	ppnic_engine_kick(txq);
+}
+
+/**
+ * ppnic_wire_init() - set up the wire behind a TX queue
+ * @txq: the queue
+ *
+ * Context: process.
+ */
+void ppnic_wire_init(struct ppnic_txq *txq)
+{
+	timer_setup(&txq->reorder_timer, ppnic_reorder_timer, 0);
+}
+
+/**
+ * ppnic_wire_drain() - forget what a stopped TX queue left on the wire
+ * @txq: the queue, not started
+ *
+ * Context: process.
+ */
+void ppnic_wire_drain(struct ppnic_txq *txq)
+{
+	struct ppnic_held *held;
+
+	timer_delete_sync(&txq->reorder_timer);
+
+	spin_lock_bh(&txq->engine_lock);
+	held = txq->held;
+	txq->held = NULL;
+	txq->retry = false;
+	if (held)
+		hw_inc(txq, no_link);
+	clear_bit(PPNIC_ENGINE_FLUSH, &txq->engine_flags);
+	spin_unlock_bh(&txq->engine_lock);
+
+	if (held)
+		ppnic_held_free(held);
+}
