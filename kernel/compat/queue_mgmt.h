@@ -12,11 +12,11 @@
  * COMPAT_QUEUE_OPS() makes the operations, COMPAT_QUEUE_OPS_INIT() fills them
  * in.
  *
- * int alloc(struct net_device *dev, void *mem, int idx)
+ * int alloc(struct net_device *dev, void *mem, int idx, u32 rx_page_size)
  * int start(struct net_device *dev, void *mem, int idx)
  * int validate(u32 rx_page_size, struct netlink_ext_ack *extack)
  *
- * What the configuration says, compat_rxq_page_size() says at that time too.
+ * The memory is made as the configuration says, so start() needn't know it.
  */
 #ifdef HAVE_NETDEV_QUEUE_CONFIG
 #define COMPAT_QUEUE_OPS(alloc, start, validate)                               \
@@ -24,7 +24,7 @@
 				  struct netdev_queue_config *qcfg, void *mem, \
 				  int idx)                                     \
 	{                                                                      \
-		return alloc(dev, mem, idx);                                   \
+		return alloc(dev, mem, idx, qcfg->rx_page_size);               \
 	}                                                                      \
 	static int start##_compat(struct net_device *dev,                      \
 				  struct netdev_queue_config *qcfg, void *mem, \
@@ -54,7 +54,7 @@
 #define COMPAT_QUEUE_OPS(alloc, start, ...)                                   \
 	static int alloc##_compat(struct net_device *dev, void *mem, int idx) \
 	{                                                                     \
-		return alloc(dev, mem, idx);                                  \
+		return alloc(dev, mem, idx, PAGE_SIZE);                       \
 	}                                                                     \
 	static int start##_compat(struct net_device *dev, void *mem, int idx) \
 	{                                                                     \
@@ -64,7 +64,10 @@
 	.ndo_queue_mem_alloc = alloc##_compat, .ndo_queue_start = start##_compat
 #endif
 
-/* How large are the buffers that the core wants in this queue? */
+/*
+ * How large are the buffers that the core wants in this queue? For memory that
+ * it didn't ask for itself, as at ndo_open.
+ */
 static inline u32 compat_rxq_page_size(struct net_device *dev, int idx)
 {
 #ifdef HAVE_NETDEV_QUEUE_CONFIG

@@ -9,6 +9,7 @@
 #include <linux/if_vlan.h>
 
 #include "../compat/netdev.h"
+#include "../compat/queue_mgmt.h"
 #include "ppnic.h"
 
 /* All rings of a port; between allocation and ppnic_port_start() ours. */
@@ -51,7 +52,8 @@ static int ppnic_rings_alloc(struct ppnic_port *port, struct ppnic_rings *r,
 			goto err_free;
 	}
 	for (i = 0; i < nr_rx; i++) {
-		err = ppnic_rx_mem_alloc(&port->rxqs[i], &r->rx[i], cfg);
+		err = ppnic_rx_mem_alloc(&port->rxqs[i], &r->rx[i], cfg,
+					 compat_rxq_page_size(port->dev, i));
 		if (err)
 			goto err_free;
 	}

@@ -641,7 +641,7 @@ extern struct rtnl_link_ops ppnic_link_ops;
 
 /* rx.c */
 int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
-		       const struct ppnic_ring_cfg *cfg);
+		       const struct ppnic_ring_cfg *cfg, u32 page_size);
 void ppnic_rx_mem_free(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem);
 void ppnic_rx_start(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem);
 void ppnic_rx_stop(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem);

@@ -24,7 +24,7 @@ struct ppnic_queue_mem {
 };
 
 static int ppnic_queue_mem_alloc(struct net_device *dev, void *per_queue_mem,
-				 int idx)
+				 int idx, u32 page_size)
 {
 	struct ppnic_port *port = netdev_priv(dev);
 	struct ppnic_queue_mem *qm = per_queue_mem;
@@ -33,7 +33,8 @@ static int ppnic_queue_mem_alloc(struct net_device *dev, void *per_queue_mem,
 	if (ppnic_fault_next(&port->faults.queue_mem_alloc))
 		return -ENOMEM;
 
-	err = ppnic_rx_mem_alloc(&port->rxqs[idx], &qm->mem, &port->cfg);
+	err = ppnic_rx_mem_alloc(&port->rxqs[idx], &qm->mem, &port->cfg,
+				 page_size);
 	if (err)
 		return err;
 	qm->rxq = &port->rxqs[idx];
@@ -137,7 +138,8 @@ int ppnic_queue_restart(struct ppnic_rxq *rxq)
 	ASSERT_RTNL();
 	compat_netdev_assert_ops_locked(dev);
 
-	err = ppnic_queue_mem_alloc(dev, &new, rxq->index);
+	err = ppnic_queue_mem_alloc(dev, &new, rxq->index,
+				    compat_rxq_page_size(dev, rxq->index));
 	if (err)
 		return err;
 	err = ppnic_queue_stop(dev, &old, rxq->index);
@@ -197,7 +199,8 @@ static bool ppnic_queue_try(struct ppnic_rxq *rxq)
 		rxq->restart = false;
 		return true;
 	}
-	if (ppnic_rx_mem_alloc(rxq, &mem, &port->cfg))
+	if (ppnic_rx_mem_alloc(rxq, &mem, &port->cfg,
+			       compat_rxq_page_size(port->dev, rxq->index)))
 		return false;
 
 	ppnic_channel_disable(ch);

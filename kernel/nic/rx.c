@@ -158,6 +158,7 @@ bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index)
  * @rxq: the queue it will serve
  * @mem: filled in; contents on entry don't matter, zero on error
  * @cfg: of the rings
+ * @page_size: of the buffers, if the core's memory provider feeds the queue
  *
  * A provider may have less to give than a ring holds (a small dma-buf, or one
  * whose buffers the socket still has): that is no error, the refill timer
@@ -168,7 +169,7 @@ bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index)
  * -ENOMEM, or what the making of a pool says.
  */
 int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
-		       const struct ppnic_ring_cfg *cfg)
+		       const struct ppnic_ring_cfg *cfg, u32 page_size)
 {
 	int err;
 
@@ -192,7 +193,11 @@ int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 		goto err_cq;
 
 	if (cfg->split) {
-		err = ppnic_ring_alloc(rxq, &mem->data, cfg->rx, cfg->buf_len);
+		bool bound = compat_rxq_has_provider(rxq->port->dev,
+						     rxq->index);
+
+		err = ppnic_ring_alloc(rxq, &mem->data, cfg->rx,
+				       bound ? page_size : cfg->buf_len);
 		if (err)
 			goto err_host;
 	}

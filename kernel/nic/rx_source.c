@@ -13,7 +13,6 @@
 #include <linux/skbuff.h>
 
 #include "../compat/page_pool.h"
-#include "../compat/queue_mgmt.h"
 #include "../include/ppiov/binding.h"
 #include "../include/ppiov/carrier.h"
 #include "../include/ppiov/pool.h"
@@ -269,7 +268,7 @@ int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
  * ppnic_source_data() - make a data ring's pool, of the kind the queue is for
  * @rxq: the queue
  * @ring: without a source; @mask is set, @room is filled in
- * @buf_len: of buffers, if no provider says otherwise; a power of two
+ * @buf_len: of buffers, if no provider of ppiov says otherwise; a power of two
  *
  * Context: process, ops lock held.
  * Return: 0, -EBUSY if core and ppiov have both bound the queue, -ENOMEM, or
@@ -291,8 +290,6 @@ int ppnic_source_data(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 	if (rxq->binding)
 		return ppnic_ppiov_create(rxq, ring);
 
-	if (bound)
-		buf_len = compat_rxq_page_size(dev, rxq->index);
 	ring->room = buf_len;
 	ring->max_bufs = MAX_SKB_FRAGS;
 	err = ppnic_core_create(rxq, ring, buf_len, 0,
