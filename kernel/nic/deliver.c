@@ -130,7 +130,7 @@ static int ppnic_place(struct ppnic_rxq *rxq, struct ppnic_frame *f,
 	int err;
 
 	/* Half the address space away: nothing is mapped there. */
-	if (ppnic_fault_next(&rxq->port->faults.stray_dma))
+	if (ppnic_fault_next_rx(rxq, &rxq->port->faults.stray_dma))
 		stray = rxq->port->parent->dma_mask / 2 + 1;
 
 	err = ppnic_scatter(rxq, &mem->host, need->host, f, &pos, host_len,

@@ -6,6 +6,8 @@
  *     netdev          name of the port's netdev
  *     <fault>         argument, writable; 0: off
  *     <fault>_hits    how often it struck
+ *     rx_queues       bitmap of RX queues that rx_alloc, rx_attach and
+ *                     stray_dma strike; at first all
  *     stall_rx, stall_tx  bitmap of queues that the device leaves alone
  *     hold            "QUEUE N": keep N free buffers from that RX queue;
  *                     "0": give all back. Reads as how many are kept
@@ -74,6 +76,22 @@ bool ppnic_fault_next(struct ppnic_fault *f)
 	atomic_inc(&f->count);
 	atomic64_inc(&f->hits);
 	return true;
+}
+
+/**
+ * ppnic_fault_next_rx() - ppnic_fault_next() for what an RX queue does
+ * @rxq: the queue; others than those of rx_queues are spared
+ * @f: the fault, of the queue's port
+ *
+ * Context: any.
+ * Return: true if the fault is to strike. It is counted then.
+ */
+bool ppnic_fault_next_rx(const struct ppnic_rxq *rxq, struct ppnic_fault *f)
+{
+	if (likely(!READ_ONCE(f->arg)))
+		return false;
+	return READ_ONCE(rxq->port->faults.rx_queues) & BIT_ULL(rxq->index) &&
+	       ppnic_fault_next(f);
 }
 
 /* ------------------------------------------------------------ plain files */
@@ -351,6 +369,7 @@ void ppnic_fault_add_port(struct ppnic_port *port)
 	size_t i;
 
 	xa_init_flags(&port->faults.held, XA_FLAGS_ALLOC);
+	port->faults.rx_queues = ~0ULL;
 	dir = debugfs_create_dir(dev_name(&parent->dev), ppnic_debugfs);
 	parent->debugfs = dir;
 
@@ -361,6 +380,7 @@ void ppnic_fault_add_port(struct ppnic_port *port)
 		debugfs_create_file(ppnic_fault_files[i].hits, 0400, dir,
 				    &f->hits, &ppnic_count_fops);
 	}
+	debugfs_create_x64("rx_queues", 0600, dir, &port->faults.rx_queues);
 	debugfs_create_file("netdev", 0400, dir, port, &ppnic_netdev_fops);
 	debugfs_create_file("stall_rx", 0600, dir, port, &ppnic_stall_rx_fops);
 	debugfs_create_file("stall_tx", 0600, dir, port, &ppnic_stall_tx_fops);

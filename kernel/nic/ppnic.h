@@ -306,7 +306,8 @@ struct ppnic_faults {
 	struct ppnic_fault queue_mem_alloc; /* next N calls fail */
 	struct ppnic_fault queue_start;
 	struct ppnic_fault queue_stop;
-	u64 stall_rx; /* bitmap of queues */
+	u64 rx_queues; /* bitmap: whom rx_alloc, rx_attach, stray_dma strike */
+	u64 stall_rx;  /* bitmap of queues */
 	u64 stall_tx;
 	struct xarray held; /* netmems held back, by fault.c */
 	u32 nr_held;
@@ -318,6 +319,7 @@ void ppnic_fault_add_port(struct ppnic_port *port);
 void ppnic_fault_del_port(struct ppnic_port *port);
 bool ppnic_fault_every(struct ppnic_fault *f);
 bool ppnic_fault_next(struct ppnic_fault *f);
+bool ppnic_fault_next_rx(const struct ppnic_rxq *rxq, struct ppnic_fault *f);
 
 /* ------------------------------------------------------------ rx_source.c */
 

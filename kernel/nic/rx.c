@@ -39,7 +39,7 @@ static bool ppnic_ring_fill(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 		u32 slot = prod & ring->mask;
 		dma_addr_t addr;
 
-		if (ppnic_fault_next(&rxq->port->faults.rx_alloc) ||
+		if (ppnic_fault_next_rx(rxq, &rxq->port->faults.rx_alloc) ||
 		    !ppnic_source_alloc(&ring->src, gfp, &ring->buf[slot],
 					&addr)) {
 			full = false;
@@ -349,7 +349,7 @@ static struct sk_buff *ppnic_build_skb(struct ppnic_rxq *rxq,
 	ppnic_source_attach(host, skb, cqe->host_bufs - 1, cqe->host_len - len,
 			    PPNIC_HEADROOM);
 	if (cqe->data_bufs &&
-	    unlikely(ppnic_fault_next(&rxq->port->faults.rx_attach) ||
+	    unlikely(ppnic_fault_next_rx(rxq, &rxq->port->faults.rx_attach) ||
 		     ppnic_source_attach(data, skb, cqe->data_bufs,
 					 cqe->data_len, 0))) {
 		ppnic_drop_bufs(data, cqe->data_bufs);

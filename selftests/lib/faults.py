@@ -2,12 +2,13 @@
 """ppnic's faults on demand, one debugfs file each: see kernel/nic/fault.c.
 
 A port's files are in the folder of its parent device. lose, duplicate, reorder and corrupt take N for "every Nth frame
-that this port sends"; rx_alloc, stray_dma and the steps of a queue restart take N for "the next N".
+that this port sends"; rx_alloc, rx_attach, stray_dma and the steps of a queue restart take N for "the next N". Of these
+the first three strike whichever queue comes first, unless strike_only() says which.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,22 @@ def inject(port: Port, fault: str, argument: int, defer: Callable[..., None]) ->
     file = folder(port) / fault
     file.write_text(str(argument))
     defer(_off, file)
+
+
+def strike_only(port: Port, queues: Iterable[int], defer: Callable[..., None]) -> None:
+    """Spare all RX queues but these, until the test's end, from faults of a receive queue.
+
+    Any port receives unasked: neighbour and multicast listener discovery come when they like, through the RSS queues.
+    """
+    file = folder(port) / "rx_queues"
+    before = file.read_text()
+    file.write_text(str(sum(1 << queue for queue in queues)))
+    defer(_restore, file, before)
+
+
+def _restore(file: Path, text: str) -> None:
+    if file.exists():
+        file.write_text(text)
 
 
 def _off(file: Path) -> None:

@@ -129,6 +129,24 @@ def test_rx_alloc(wire: Wire, defer: Defer) -> None:
     assert int((faults.folder(wire.link.rx) / "rx_alloc").read_text()) == 0, "it counts down"
 
 
+def test_rx_queues(wire: Wire, defer: Defer) -> None:
+    """A queue that rx_queues does not name is spared, and the fault waits for one that it does."""
+    rx = wire.link.rx
+    assert int((faults.folder(rx) / "rx_queues").read_text(), 0) == (1 << 64) - 1, "at first a fault strikes any queue"
+    faults.strike_only(rx, [2], defer)
+    faults.inject(rx, "stray_dma", 10, defer)
+    faults.inject(rx, "rx_alloc", 20, defer)
+    wire.send(numbered())
+    assert numbers(wire, COUNT) == list(range(COUNT)), "frames of queue 3 were struck"
+    assert faults.hits(rx, "stray_dma") == faults.hits(rx, "rx_alloc") == 0
+    faults.strike_only(rx, [1, 3], defer)
+    wire.link.dma_faults_wanted = 10
+    wire.send(numbered())
+    assert numbers(wire, COUNT - 10) == list(range(10, COUNT))
+    until("20 allocations have failed", lambda: faults.hits(rx, "rx_alloc") == 20)
+    assert faults.hits(rx, "stray_dma") == 10
+
+
 def test_stall_rx(wire: Wire, defer: Defer) -> None:
     """Frames wait while a queue is stalled, and come when it is not."""
     wire.link.rx.ethtool.run("--set-tunable", "pfc-prevention-tout", 20000)

@@ -110,6 +110,7 @@ def test_bind_that_fails(link: Link, bind: Bind, start: Start, defer: Defer, how
     if how == "no_buffers":  # of the headers' pool: a provider may be short of buffers
         times = 1
     steer(link, socket.AF_INET, [2])
+    faults.strike_only(link.rx, [2], defer)
     faults.inject(link.rx, fault, times, defer)
     with pytest.raises(RefusedError) as refused:
         bind(link, [2])
@@ -130,6 +131,7 @@ def test_unbind_that_fails(link: Link, bind: Bind, defer: Defer, how: str) -> No
     steer(link, socket.AF_INET, [2])
     check(link, binding, defer)
     fault, times = RESTARTS[how]
+    faults.strike_only(link.rx, [2], defer)
     faults.inject(link.rx, fault, times, defer)
     binding.unbind()
     assert link.bound_to(2) is None
