@@ -218,7 +218,7 @@ def run(
     provider: Annotated[
         Provider,
         typer.Option(help="Of ppiov's providers: all that fit each test, one, or some (dmabuf and a sample)."),
-    ] = Provider.DMABUF,
+    ] = Provider.SOME,
     repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds, each in new guests.")] = 1,
     until_fail: Annotated[
         bool, typer.Option("--until-fail", help="No further round after one that failed; without --repeat, no limit.")

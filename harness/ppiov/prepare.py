@@ -23,6 +23,7 @@ from ppiov.results import Kernel, Module
 from ppiov.spec import KernelSpec
 from ppiov.store import Store
 from ppiov.suites import (
+    DEFAULT_PROVIDER,
     HAND_OVER_KTAP,
     SUITES,
     TEST_MODULES,
@@ -60,7 +61,7 @@ class Ready:
     backend: str = "core"  # one of suites.BACKENDS
     ktap: Reader = NO_KTAP
     expected: Expected | None = None  # what of the kernel's own tests may skip or fail
-    provider: str = "dmabuf"  # one of suites.PROVIDERS
+    provider: str = DEFAULT_PROVIDER  # one of suites.PROVIDERS
     test_modules: tuple[Path, ...] = ()  # folders with modules that only tests load
     kunit: tuple[Suite, ...] = ()  # those to run, where the kunit suite was asked for
 
@@ -106,7 +107,7 @@ def ready(
     suites: set[str],
     backend: str = "core",
     own: Programs | None = None,
-    provider: str = "dmabuf",
+    provider: str = DEFAULT_PROVIDER,
     units: tuple[Suite, ...] = (),
 ) -> Generator[Event, None, Ready]:
     """Fetch the kernel, build for it, and find out how guests run here. Raises whatever of errors.py can go wrong.

@@ -37,7 +37,7 @@ from ppiov.results import Boot, Kernel, Run, RunState, Splat, TestResult, Vm
 from ppiov.spec import KernelSpec
 from ppiov.splats import Known
 from ppiov.store import Store
-from ppiov.suites import PlannedTest
+from ppiov.suites import DEFAULT_PROVIDER, PlannedTest
 from ppiov.upstream import Programs
 from ppiov.vm import Deadlines
 
@@ -54,7 +54,7 @@ class RunRequest:
     expression: str = ""  # pytest's -k
     tests: tuple[str, ...] = ()  # names of single tests
     backend: str = "core"  # or "ppiov", or "both": what the traffic suite is run with
-    provider: str = "dmabuf"  # of ppiov's: which, in the traffic suite
+    provider: str = DEFAULT_PROVIDER  # of ppiov's: which, in the traffic suite
     kunit_filter: str = ""  # a glob: the KUnit suites to run, the kernel's own among them; "": ours
     accel: str = "auto"
     cpus: int = 2
@@ -77,7 +77,7 @@ class RunRequest:
         words += ["--until-fail"] if self.until_fail else []
         words += ["-j", str(self.jobs)] if self.jobs != 1 else []
         words += ["--backend", self.backend] if self.backend != "core" else []
-        words += ["--provider", self.provider] if self.provider != "dmabuf" else []
+        words += ["--provider", self.provider] if self.provider != DEFAULT_PROVIDER else []
         words += [word for name in self.baselines for word in ("--baseline", name)]
         words += ["--accel", self.accel] if self.accel != "auto" else []
         words += ["--cpus", str(self.cpus)] if self.cpus != 2 else []

@@ -40,6 +40,7 @@ KUNIT = "kunit"
 ALL = "all"
 # What selftests/lib/backend.py takes from PPIOV_PROVIDER. "some": dmabuf with all tests, the others with a sample
 PROVIDERS = ("some", "all", "dmabuf", "page", "hugepage", "zone_device", "ring")
+DEFAULT_PROVIDER = "some"
 BACKENDS = ("core", "ppiov", "both")  # what selftests/lib/backend.py takes from PPIOV_BACKEND
 HAND_OVER_KTAP = frozenset({"kunit", "planted", "upstream"})  # suites whose results only the kernel's parser can read
 _NOT_IN_ALL = frozenset({"baseline", "planted", "reproducers"})
@@ -130,7 +131,7 @@ def collect(
     tests: Sequence[str] = (),
     backend: str = "core",
     programs: Programs | None = None,
-    provider: str = "dmabuf",
+    provider: str = DEFAULT_PROVIDER,
     units: Sequence[Suite] = (),
 ) -> list[PlannedTest]:
     """The tests of the suites, in the order they will run; ``keyword`` is pytest's -k, ``tests`` names single ones.
