@@ -20,7 +20,7 @@ from typing import Any
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from ppiov import child, compiler, headers_tools
+from ppiov import checker, child, compiler, headers_tools
 from ppiov.errors import BuildFailed, PpiovError, UnfitKernel
 from ppiov.events import Event, Note, StageBegun, StageEnded
 from ppiov.make import Make
@@ -33,6 +33,7 @@ DEBUG_SUFFIX = ".debug"  # X.ko.debug is X.ko with its debug information
 SYMVERS = "Module.symvers"
 _GENERATED = {".o", ".ko", ".mod", ".cmd", ".order", ".symvers", ".d", ".a"}
 _NO_SPARSE = "C=2 specified, but"  # Kbuild tries sparse on a few lines first, and does without it if that fails
+_CHECKED = "\n  CHECK "
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +80,18 @@ def build_modules(
         raise UnfitKernel(f"{kernel.spec} came without headers, so no modules can be built for it")
     check_config(kernel, source)
     child.find_tool("make")
-    if checks:
-        child.find_tool("sparse")
+    sparse = (yield from checker.find(kernel.build, store)) if checks else None
     gcc = compiler.find(kernel.build)
     no_btf = headers_tools.no_btf(kernel.build, _config(kernel))
     flags = ["W=1", "CONFIG_MODULE_SRCVERSION_ALL=y", *kernel.make_flags, *gcc.variables]
     flags += [f"CC={gcc.command}"] if gcc.command != gcc.asked else []
-    flags += ["C=2"] if checks else []
     flags += ["CONFIG_DEBUG_INFO_BTF_MODULES="] if no_btf else []
     # A kernel built without debug information (most lab kernels) asks for none in modules; it changes no instruction.
     debug = "" if "CONFIG_DEBUG_INFO" in _config(kernel) else " -g"
     symvers = file_sha256(kernel.symvers) if kernel.symvers else ""
     made_of: list[str | bytes] = [kernel.release, kernel.config_sha256, kernel.image_sha256, symvers]
-    made_of += [_version_line(gcc.command), *flags]
+    made_of += [_version_line(gcc.command), *flags, *(sparse.about if sparse else ())]
+    flags += sparse.words if sparse else ()
     made_of += [DEBUG_SUFFIX, debug, SYMVERS]  # what else the entry has
     if against:
         made_of += [file_sha256(against.symvers)]
@@ -117,8 +117,8 @@ def build_modules(
             words.append(f"PPIOV={beside}")
         make = Make("modules", key, title, work, fresh.path / "build.log", store)
         warnings = yield from make.run(["make", "-C", build_folder, f"M={work}", mapped, *words, "modules"])
-        if checks and _NO_SPARSE in make.log.read_text():
-            yield Note("not checked with sparse: this machine's does not understand the kernel's headers", "warning")
+        if checks and _NO_SPARSE in (said := make.log.read_text()) and _CHECKED not in said:
+            yield Note("not checked with sparse: Kbuild does not take it for the kernel's headers", "warning")
         if warnings and checks:
             raise make.failed(f"{_count(warnings)}, the first: {warnings[0]}")
         for path in work.rglob("*.ko"):

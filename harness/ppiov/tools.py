@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Programs that the kernel's own tests call and that a stable distribution has too old, or a machine not at all.
+"""Programs that a stable distribution has too old, or a machine not at all: what the kernel's tests call, and sparse.
 
 They come from a later release of Debian through the same archive and the same checks as the kernels (archive.py), with
 all the libraries that they need, the C library included, and stay in the store: nothing of the host changes. Each has a
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ppiov import archive, child
@@ -33,7 +34,25 @@ PROGRAMS = {
     "socat": ("socat",),
 }
 LIBRARY = "liburing"
-_PACKAGES = (*PROGRAMS, "liburing-dev")
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What is fetched together, and stays in the store as one entry."""
+
+    title: str
+    packages: Mapping[str, tuple[str, ...]]  # package -> the programs of it that get a script
+    library: str = ""  # its -dev package comes too
+
+    @property
+    def wanted(self) -> list[str]:
+        """The packages, those apart that these need."""
+        return sorted([*self.packages, *([f"{self.library}-dev"] if self.library else [])])
+
+
+TESTS = Programs("programs for the kernel's tests", PROGRAMS, LIBRARY)
+SPARSE = Programs("a newer sparse", {"sparse": ("sparse",)})
+
 # What a program needs to start. libc6 names its character sets, which nothing here converts.
 _LIBRARY_PACKAGE = re.compile(r"\b(lib[a-z0-9.+-]+)(?<!-bin)(?<!-dev)(?<!-extra)(?=\s|,|$|\()")
 _ROOM = 120_000_000  # bytes that the package lists take, those of another release included
@@ -44,52 +63,51 @@ exec "$here/{loader}" --argv0 {name} --library-path "$here/{libraries}" "$here/{
 """
 
 
-def get(*, store: Store) -> Generator[Event, None, Path]:
-    """The folder with ``bin/`` and ``liburing/``, fetched if the store has none.
+def get(programs: Programs = TESTS, *, store: Store) -> Generator[Event, None, Path]:
+    """The folder with ``bin/``, and ``liburing/`` for the tests, fetched if the store has none.
 
     Raises NetworkGone, UntrustedArchive, DiskFull, MissingTool, UnknownName.
     """
-    entry = stored(store)
+    entry = stored(store, programs)
     if entry is None:
         with (yield from store.lock("archive", "the package archive")):
-            entry = stored(store)  # the process that we waited for may have fetched it
+            entry = stored(store, programs)  # the process that we waited for may have fetched it
             if entry is None:
-                return (yield from _fetch(store)).path
-    yield StageBegun(KIND, "programs for the kernel's tests")
+                return (yield from _fetch(store, programs)).path
+    yield StageBegun(KIND, programs.title)
     yield StageEnded(KIND, note="already there")
     return entry.path
 
 
-def stored(store: Store) -> Entry | None:
+def stored(store: Store, programs: Programs = TESTS) -> Entry | None:
     """The newest entry with today's programs, if there is one."""
-    wanted = sorted(_PACKAGES)
-    return next((e for e in reversed(store.entries(KIND)) if e.facts.get("wanted") == wanted), None)
+    return next((e for e in reversed(store.entries(KIND)) if e.facts.get("wanted") == programs.wanted), None)
 
 
-def _fetch(store: Store) -> Generator[Event, None, Entry]:
+def _fetch(store: Store, programs: Programs) -> Generator[Event, None, Entry]:
     """Fetch and unpack. The caller holds the archive's lock."""
     store.need(_ROOM, "reading the package lists")
     source = Archive(store)
     try:
         yield from source.refresh(release=RELEASE)
-        packages = closure(source, _PACKAGES)
+        packages = closure(source, programs.wanted)
     except NetworkGone as gone:
-        raise NetworkGone(f"{gone} (the programs for the kernel's tests are not in the store)") from gone
+        raise NetworkGone(f"{gone} (not in the store: {programs.title})") from gone
     key = f"{RELEASE}-{digest(f'{p.name} {p.version} {p.sha256}' for p in packages)}"
-    store.need(sum(p.size + p.installed for p in packages), "the programs for the kernel's tests")
+    store.need(sum(p.size + p.installed for p in packages), programs.title)
     with (
-        (yield from store.lock(entry_lock(KIND, key), "the programs for the kernel's tests")),
+        (yield from store.lock(entry_lock(KIND, key), programs.title)),
         store.fresh(KIND, key) as fresh,
     ):
         files = yield from source.download(packages)
-        yield StageBegun(KIND, "unpack the programs for the kernel's tests")
+        yield StageBegun(KIND, f"unpack {programs.title}")
         for file in files:
             code, _, err = child.output(["dpkg-deb", "--extract", file, fresh.path / "root"])
             if code:
                 raise PpiovError(f"{file.name} cannot be unpacked: {err.strip()}")
-        settle(fresh.path)
+        settle(fresh.path, programs)
         yield StageEnded(KIND, note=mb(sum(p.installed for p in packages)))
-        entry = fresh.commit({"wanted": sorted(_PACKAGES), "packages": [[p.name, p.version] for p in packages]})
+        entry = fresh.commit({"wanted": programs.wanted, "packages": [[p.name, p.version] for p in packages]})
         source.forget(files)
     return entry
 
@@ -97,14 +115,15 @@ def _fetch(store: Store) -> Generator[Event, None, Entry]:
 def closure(source: Archive, names: Iterable[str]) -> list[Package]:
     """The newest packages ``names``, and the libraries that they need. Raises UnknownName."""
     found: dict[str, Package] = {}
-    wanted = list(names)
+    asked = list(names)
+    wanted = [*asked]
     while wanted:
         name = wanted.pop()
         if name in found:
             continue
         versions = source.packages(name, re.compile(re.escape(name)))
         if not versions:
-            raise UnknownName("package", name, _PACKAGES)
+            raise UnknownName("package", name, asked)
         newest = versions[0]
         for package in versions[1:]:
             newest = package if archive.newer(package.version, newest.version) else newest
@@ -119,23 +138,24 @@ def libraries(depends: str) -> list[str]:
     return [match[1] for text in first if (match := _LIBRARY_PACKAGE.match(text))]
 
 
-def settle(folder: Path) -> None:
-    """Make ``bin/`` and ``liburing/`` from what was unpacked to ``folder``/root; what nobody needs goes."""
+def settle(folder: Path, programs: Programs = TESTS) -> None:
+    """Make ``bin/``, and the library's folder, from what was unpacked to ``folder``/root; what nobody needs goes."""
     root = folder / "root"
     loader = next(iter(sorted(root.rglob("ld-linux-*.so.*"))), None)
     if loader is None:
         raise PpiovError("the C library's package has no ld-linux-*.so.*")
-    own = folder / LIBRARY
-    (own / "lib").mkdir(parents=True)
-    for path in sorted(loader.parent.glob("liburing.so*")):  # the link of the -dev package included
-        shutil.copy(path, own / "lib" / path.name, follow_symlinks=False)
-    shutil.copytree(root / "usr/include", own / "include")
+    if programs.library:
+        own = folder / programs.library
+        (own / "lib").mkdir(parents=True)
+        for path in sorted(loader.parent.glob(f"{programs.library}.so*")):  # the link of the -dev package included
+            shutil.copy(path, own / "lib" / path.name, follow_symlinks=False)
+        shutil.copytree(root / "usr/include", own / "include")
     (folder / "bin").mkdir()
-    for name in sorted(name for names in PROGRAMS.values() for name in names):
+    for name in sorted(name for names in programs.packages.values() for name in names):
         places = [root / place / name for place in ("usr/sbin", "usr/bin", "sbin", "bin")]
         program = next((place for place in places if place.is_file()), None)
         if program is None:
-            raise PpiovError(f"no package of {', '.join(_PACKAGES)} has the program {name}")
+            raise PpiovError(f"no package of {', '.join(programs.wanted)} has the program {name}")
         script = folder / "bin" / name
         script.write_text(
             _SCRIPT.format(

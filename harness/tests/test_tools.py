@@ -59,6 +59,13 @@ def test_programs_start_with_their_own_loader_wherever_they_are(unpacked: Path, 
     assert not (moved / "root/usr/share").exists()
 
 
+def test_programs_without_a_library(unpacked: Path) -> None:
+    shutil.copy("/bin/echo", unpacked / "root/usr/bin/sparse")
+    tools.settle(unpacked, tools.SPARSE)
+    assert [path.name for path in (unpacked / "bin").iterdir()] == ["sparse"]
+    assert not (unpacked / "liburing").exists()
+
+
 def test_a_package_without_its_program_is_a_sentence(unpacked: Path) -> None:
     (unpacked / "root/usr/bin/socat").unlink()
     with pytest.raises(PpiovError, match="has the program socat"):
