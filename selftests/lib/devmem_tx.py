@@ -1,103 +1,87 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sending from device memory: Documentation/networking/devmem.rst, "TX Interface".
-
-What an iovec calls an address is an offset in the dma-buf here, which Python's own sendmsg() has no way to say.
-"""
+"""Sending from device memory by the core: Documentation/networking/devmem.rst, "TX Interface"."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
+import errno
 import select
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from lib import netdev
 from lib.dmabuf import Dmabuf
+from lib.fixtures import Defer
+from lib.lacking import or_refused as lacking
 from lib.link import Link
 from lib.netdev import TxBinding
-from lib.netlink import Genl
+from lib.netlink import Genl, refusal
 from lib.poll import PATIENCE
+from lib.send import MSG_ZEROCOPY, SO_ZEROCOPY, cmsg, completions, send_raw
+from lib.traffic import connect
 
-SO_ZEROCOPY = 60
-MSG_ZEROCOPY = 0x4000000
 SCM_DEVMEM_DMABUF = 79
-SO_EE_ORIGIN_ZEROCOPY = 5
-_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
-class _Iovec(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_void_p), ("len", ctypes.c_size_t))
-
-
-class _Msghdr(ctypes.Structure):
-    _fields_ = (
-        ("name", ctypes.c_void_p),
-        ("namelen", ctypes.c_uint32),
-        ("iov", ctypes.POINTER(_Iovec)),
-        ("iovlen", ctypes.c_size_t),
-        ("control", ctypes.c_char_p),
-        ("controllen", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-    )
-
-
-def bind(link: Link, dmabuf: Dmabuf, defer: Callable[..., None]) -> TxBinding:
-    """Let sockets of tx0's side send from the dma-buf; skips where the kernel can't."""
-    with Genl(link.tx.ns, netdev.FAMILY) as genl:
-        if netdev.CMD_BIND_TX not in genl.commands:
-            pytest.skip("this kernel has no device-memory TX")
+def bind(link: Link, dmabuf: Dmabuf, defer: Defer) -> TxBinding:
+    """Let sockets of tx0's side send from the dma-buf, until the test ends."""
     binding = TxBinding(link.tx.ns, link.tx.ifindex, dmabuf)
     defer(binding.unbind)
     return binding
 
 
-def send(sock: socket.socket, binding: int, pieces: Sequence[tuple[int, int]], flags: int = 0) -> int:
-    """One sendmsg() of (offset, length) pieces of the bound dma-buf; returns the bytes taken.
+def connected(link: Link, family: int, defer: Defer, prepared: bool = False) -> tuple[socket.socket, socket.socket]:
+    """A connection whose sender may send from device memory."""
+    sender, receiver = connect(link, family, defer, prepared=prepared)
+    sender.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+    return sender, receiver
+
+
+def send(sock: socket.socket, binding: int, pieces: Sequence[tuple[int, int]]) -> int:
+    """One sendmsg() of (offset, length) pieces of the bound dma-buf, which doesn't wait; returns the bytes taken.
 
     :raises OSError: as sendmsg() does
     """
-    iov = (_Iovec * len(pieces))(*(_Iovec(offset, length) for offset, length in pieces))
-    control = struct.pack("=QiiI4x", 16 + 4, socket.SOL_SOCKET, SCM_DEVMEM_DMABUF, binding)
-    msg = _Msghdr(None, 0, iov, len(pieces), control, len(control), 0)
-    sent = _libc.sendmsg(sock.fileno(), ctypes.byref(msg), MSG_ZEROCOPY | flags)
-    if sent < 0:
-        errno = ctypes.get_errno()
-        raise OSError(errno, os.strerror(errno))
-    return int(sent)
+    control = cmsg(struct.pack("=I", binding), SCM_DEVMEM_DMABUF, socket.SOL_SOCKET)
+    return send_raw(sock, control, pieces, MSG_ZEROCOPY | socket.MSG_DONTWAIT)
 
 
 def send_all(sock: socket.socket, binding: int, offset: int, length: int) -> int:
-    """Send one stretch, waiting for room; returns the number of calls, each of which is completed by itself."""
+    """Send one stretch, waiting for room; returns the number of calls, each of which is completed by itself.
+
+    :raises AssertionError: if there is never room
+    """
     calls = 0
     end = offset + length
     while offset < end:
-        select.select([], [sock], [], PATIENCE)
+        assert select.select([], [sock], [], PATIENCE)[1], f"no room to send the last {end - offset} bytes"
         with contextlib.suppress(BlockingIOError):
             offset += send(sock, binding, [(offset, end - offset)])
             calls += 1
     return calls
 
 
-def completions(sock: socket.socket, calls: int) -> list[int]:
-    """Wait until the kernel is done with so many calls; returns the codes, 0 where nothing was copied.
+def _lacks(link: Link) -> str | None:
+    with Genl(link.tx.ns, netdev.FAMILY) as genl:
+        return None if netdev.CMD_BIND_TX in genl.commands else "bind-tx"
 
-    :raises AssertionError: if they don't come
-    """
-    codes: dict[int, int] = {}
-    poll = select.poll()
-    poll.register(sock, 0)  # POLLERR comes unasked
-    while len(codes) < calls:
-        assert poll.poll(PATIENCE * 1000), f"{len(codes)} of {calls} sends were completed"
-        _, ancillary, _, _ = sock.recvmsg(0, 512, socket.MSG_ERRQUEUE)
-        for _, _, data in ancillary:
-            _, origin, _, code, _, first, last = _ERROR.unpack_from(data)
-            assert origin == SO_EE_ORIGIN_ZEROCOPY, f"an error of origin {origin}"
-            codes.update(dict.fromkeys(range(first, last + 1), code))
-    return [codes[call] for call in sorted(codes)]
+
+def _refused(link: Link, defer: Defer, lack: str) -> None:
+    """No binding, no such control message, and the socket is as good as before."""
+    dmabuf = Dmabuf(1 << 16)
+    defer(dmabuf.close)
+    with refusal(errno.EOPNOTSUPP):
+        bind(link, dmabuf, defer)
+    sender, receiver = connected(link, socket.AF_INET, defer)
+    with pytest.raises(OSError) as no:
+        send(sender, 1, [(0, 1)])
+    assert no.value.errno == errno.EINVAL
+    sender.sendall(b"bytes")
+    assert receiver.recv(16) == b"bytes"
+    assert completions(sender) == []
+
+
+or_refused = lacking(_lacks, _refused)

@@ -17,6 +17,18 @@ from lib import ethstats
 from lib.netlink import Genl
 from lib.netns import Namespace
 
+
+class RingsMessage(ethtool_rings_msg):  # type: ignore[misc] # pyroute2 has no types
+    """With the attributes that came after pyroute2's own."""
+
+    nla_map = (
+        *ethtool_rings_msg.nla_map,
+        ("ETHTOOL_A_RINGS_HDS_THRESH", "uint32"),
+        ("ETHTOOL_A_RINGS_HDS_THRESH_MAX", "uint32"),
+    )
+
+
+_HDS_THRESH = [name for name, _ in RingsMessage.nla_map].index("ETHTOOL_A_RINGS_HDS_THRESH")
 SPLIT = {"auto": 0, "off": 1, "on": 2}  # ETHTOOL_TCP_DATA_SPLIT_*
 _SPLIT_NAMES = {value: name for name, value in SPLIT.items()}
 
@@ -40,7 +52,7 @@ class Ethtool:
     def rings(self) -> dict[str, int]:
         """The ring parameters, by their netlink names: RX, TX, RX_MAX, TCP_DATA_SPLIT, ..."""
         with Genl(self.ns, ETHTOOL_GENL_NAME) as genl:
-            (answer,) = genl.request(ethtool_rings_msg, ETHTOOL_MSG_RINGS_GET, [self._header("RINGS")])
+            (answer,) = genl.request(RingsMessage, ETHTOOL_MSG_RINGS_GET, [self._header("RINGS")])
         prefix = "ETHTOOL_A_RINGS_"
         return {name.removeprefix(prefix): value for name, value in answer["attrs"] if not name.endswith("HEADER")}
 
@@ -52,7 +64,12 @@ class Ethtool:
         attrs: list[Any] = [self._header("RINGS")]
         attrs += [(f"ETHTOOL_A_RINGS_{name}", value) for name, value in values.items()]
         with Genl(self.ns, ETHTOOL_GENL_NAME) as genl:
-            genl.request(ethtool_rings_msg, ETHTOOL_MSG_RINGS_SET, attrs)
+            genl.request(RingsMessage, ETHTOOL_MSG_RINGS_SET, attrs)
+
+    def knows_hds_thresh(self) -> bool:
+        """Does this kernel have a length from which on frames are split?"""
+        with Genl(self.ns, ETHTOOL_GENL_NAME) as genl:
+            return _HDS_THRESH in genl.accepts(ETHTOOL_MSG_RINGS_SET)
 
     def split(self) -> str:
         """Header split: "on", "off", or "auto" where the driver does not say."""

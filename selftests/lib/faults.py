@@ -64,6 +64,12 @@ def dma_faults(port: Port) -> int:
     return int(file.read_text()) if port.parent and file.exists() else 0
 
 
+def mapped(port: Port) -> set[int]:
+    """The lengths of the regions that the port's device may access, of which a buffer of a page_pool is one."""
+    lines = (folder(port) / "dma_regions").read_text().splitlines()[1:]
+    return {int(line.split()[1]) for line in lines}
+
+
 def hold(port: Port, queue: int, buffers: int) -> None:
     """Take up to so many free buffers away from an RX queue of the port; release() gives them back."""
     (folder(port) / "hold").write_text(f"{queue} {buffers}")

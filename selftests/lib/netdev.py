@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from pyroute2.netlink import NLA_F_NESTED, genlmsg, nla
 
@@ -24,6 +24,9 @@ CMD_QUEUE_GET = 10
 CMD_NAPI_GET = 11
 CMD_QSTATS_GET = 12
 CMD_BIND_RX = 13
+CMD_BIND_TX = 15
+
+RX_PAGE_SIZE = 5  # attribute of CMD_BIND_RX
 
 QUEUE_RX = 0
 QUEUE_TX = 1
@@ -114,7 +117,14 @@ class QstatsMessage(genlmsg):
 
 
 class BindMessage(genlmsg):
-    nla_map = (("UNSPEC", "none"), ("IFINDEX", "uint32"), ("QUEUES", "queue"), ("FD", "uint32"), ("ID", "uint32"))
+    nla_map = (
+        ("UNSPEC", "none"),
+        ("IFINDEX", "uint32"),
+        ("QUEUES", "queue"),
+        ("FD", "uint32"),
+        ("ID", "uint32"),
+        ("RX_PAGE_SIZE", "uint32"),
+    )
 
     class queue(nla):  # noqa: N801 - pyroute2 finds it by the name in the map
         nla_flags = NLA_F_NESTED
@@ -148,6 +158,12 @@ class Queue:
     kind: int  # QUEUE_RX or QUEUE_TX
     napi_id: int | None
     dmabuf: int | None
+    io_uring: bool  # it is an io_uring's
+
+
+def _queue(m: Any) -> Queue:
+    io_uring = m.get_attr("IO_URING") is not None
+    return Queue(m.get_attr("ID"), m.get_attr("TYPE"), m.get_attr("NAPI_ID"), m.get_attr("DMABUF"), io_uring)
 
 
 class Netdev:
@@ -176,16 +192,13 @@ class Netdev:
 
     def queues(self, ifindex: int) -> list[Queue]:
         """The queues of a device; none while it is down."""
-        return [
-            Queue(m.get_attr("ID"), m.get_attr("TYPE"), m.get_attr("NAPI_ID"), m.get_attr("DMABUF"))
-            for m in self._genl.request(QueueMessage, CMD_QUEUE_GET, [("IFINDEX", ifindex)], dump=True)
-        ]
+        return [_queue(m) for m in self._genl.request(QueueMessage, CMD_QUEUE_GET, [("IFINDEX", ifindex)], dump=True)]
 
     def rx_queue(self, ifindex: int, index: int) -> Queue:
         """One RX queue."""
         attrs = [("ID", index), ("IFINDEX", ifindex), ("TYPE", QUEUE_RX)]
         (m,) = self._genl.request(QueueMessage, CMD_QUEUE_GET, attrs)
-        return Queue(m.get_attr("ID"), m.get_attr("TYPE"), m.get_attr("NAPI_ID"), m.get_attr("DMABUF"))
+        return _queue(m)
 
     def napi_irqs(self, ifindex: int) -> dict[int, int | None]:
         """NAPI id -> interrupt number."""
@@ -215,11 +228,36 @@ def _counters(message: Any) -> dict[str, int]:
     return {name: value for name, value in values if value is not None}
 
 
-class Binding:
-    """A dma-buf bound to queues. It lives exactly as long as the netlink socket in here.
+class _Bound:
+    """What a bind request made. It lives exactly as long as the netlink socket in here."""
+
+    def __init__(self, ns: Namespace, command: int, attrs: list[Any], dmabuf: Dmabuf) -> None:
+        self.dmabuf = dmabuf
+        self._genl = Genl(ns, FAMILY)
+        try:
+            (answer,) = self._genl.request(BindMessage, command, attrs)
+        except BaseException:
+            self._genl.close()
+            raise
+        self.id: int = answer.get_attr("ID")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.unbind()
+
+    def unbind(self) -> None:
+        """End the binding; a second time is no error."""
+        self._genl.close()
+
+
+class Binding(_Bound):
+    """A dma-buf bound to RX queues.
 
     :param kind: QUEUE_RX; tests of refusals ask for others
     :param fd: bind this file descriptor instead of the dma-buf's, for the same purpose
+    :param page_size: of the buffers, if not one page
     :raises lib.netlink.RefusedError: if the kernel said no; nothing is left bound then
     """
 
@@ -231,24 +269,20 @@ class Binding:
         dmabuf: Dmabuf,
         kind: int = QUEUE_RX,
         fd: int | None = None,
+        page_size: int | None = None,
     ) -> None:
-        self.dmabuf = dmabuf
         attrs: list[Any] = [("IFINDEX", ifindex), ("FD", dmabuf.fd if fd is None else fd)]
         attrs += [("QUEUES", {"attrs": [("ID", queue), ("TYPE", kind)]}) for queue in queues]
-        self._genl = Genl(ns, FAMILY)
-        try:
-            (answer,) = self._genl.request(BindMessage, CMD_BIND_RX, attrs)
-        except BaseException:
-            self._genl.close()
-            raise
-        self.id: int = answer.get_attr("ID")
+        if page_size is not None:
+            attrs.append(("RX_PAGE_SIZE", page_size))
+        super().__init__(ns, CMD_BIND_RX, attrs, dmabuf)
 
-    def __enter__(self) -> Binding:
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.unbind()
+class TxBinding(_Bound):
+    """A dma-buf that sockets can send from through one device.
 
-    def unbind(self) -> None:
-        """End the binding; a second time is no error."""
-        self._genl.close()
+    :raises lib.netlink.RefusedError: if the kernel said no: EOPNOTSUPP if it can't, or the device can't
+    """
+
+    def __init__(self, ns: Namespace, ifindex: int, dmabuf: Dmabuf) -> None:
+        super().__init__(ns, CMD_BIND_TX, [("IFINDEX", ifindex), ("FD", dmabuf.fd)], dmabuf)

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from pyroute2.netlink import (
     CTRL_CMD_GETFAMILY,
+    CTRL_CMD_GETPOLICY,
     GENL_ID_CTRL,
     NETLINK_EXT_ACK,
     NETLINK_GENERIC,
@@ -127,10 +128,27 @@ class Genl(Netlink):
         """
         return self.talk(_genl(message, command, attrs), self._family, NLM_F_DUMP if dump else NLM_F_ACK)
 
+    def accepts(self, command: int) -> set[int]:
+        """The attributes that the kernel takes in a request, by its own policy."""
+        which = [("CTRL_ATTR_FAMILY_ID", self._family), ("CTRL_ATTR_OP", command)]
+        answers = self.talk(_genl(ctrlmsg, CTRL_CMD_GETPOLICY, which), GENL_ID_CTRL, NLM_F_DUMP)
+        # Which policy is the command's comes first; then all attributes of all policies, nested ones too
+        indexes = [
+            policy.get_attr("CTRL_ATTR_POLICY_DO")
+            for policy in _nested(answers, "CTRL_ATTR_OP_POLICY", f"OP({command})")
+        ]
+        found = _nested(answers, "CTRL_ATTR_POLICY", *(f"POLICY({index})" for index in indexes))
+        return {int(name.removeprefix("ATTR(").removesuffix(")")) for policy in found for name, _ in policy["attrs"]}
+
     def dump(self, message: type[Any], command: int) -> Iterator[list[Any]]:
         """A dump, message by message: the kernel goes on when the next one is asked for."""
         self._send(_genl(message, command, []), self._family, NLM_F_DUMP)
         yield from self._messages(message)
+
+
+def _nested(answers: list[Any], attribute: str, name: str) -> list[Any]:
+    nests = [nest for answer in answers if (nest := answer.get_attr(attribute)) is not None]
+    return [value for nest in nests for key, value in nest["attrs"] if key == name]
 
 
 def _genl(message: type[Any], command: int, attrs: list[Any]) -> Any:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sending from a dma-buf through a socket with the ULP: addresses in the iovec are offsets in the dma-buf."""
+"""Sending from a dma-buf: addresses in the iovec are offsets in the dma-buf. What names a binding is the ULP's here."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ _libc.sendmsg.argtypes = (ctypes.c_int, ctypes.POINTER(_Msghdr), ctypes.c_int)
 _libc.sendmsg.restype = ctypes.c_ssize_t
 
 
-def cmsg(data: bytes, kind: int = CMSG_TX_DEVMEM) -> bytes:
-    """A control message of the ULP's level, padded."""
-    head = struct.pack("=Qii", 16 + len(data), SOL_PPIOV, kind)
+def cmsg(data: bytes, kind: int = CMSG_TX_DEVMEM, level: int = SOL_PPIOV) -> bytes:
+    """A control message, padded; of the ULP's level unless told otherwise."""
+    head = struct.pack("=Qii", 16 + len(data), level, kind)
     return (head + data).ljust((16 + len(data) + 7) & ~7, b"\0")
 
 

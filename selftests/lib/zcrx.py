@@ -24,6 +24,7 @@ _OFF_SQES = 0x10000000
 _ENTER_GETEVENTS, _ENTER_EXT_ARG = 1, 8
 _REGISTER_PROBE, _REGISTER_ZCRX_IFQ = 8, 32
 _OP_RECV_ZC = 58
+_OP_SUPPORTED = 1  # IO_URING_OP_SUPPORTED
 _MULTISHOT = 2  # IORING_RECV_MULTISHOT
 _CQE_MORE = 2  # IORING_CQE_F_MORE
 _REGION_USER = 1  # IORING_MEM_REGION_TYPE_USER
@@ -35,6 +36,7 @@ _OFFSET = (1 << _AREA_SHIFT) - 1
 _REG = struct.Struct("=IIIIQQIIIIQQIIQQQ")  # struct io_uring_zcrx_ifq_reg, its offsets from the 7th number on
 _AREA = struct.Struct("=QQQIIQQ")  # struct io_uring_zcrx_area_reg
 _REGION = struct.Struct("=QQIIQQQQQ")  # struct io_uring_region_desc
+_PROBE_OP = struct.Struct("=BxHxxxx")  # struct io_uring_probe_op: operation and flags
 _RQE = struct.Struct("=QII")
 _CQE = struct.Struct("=QiIQQ")
 _SQE = struct.Struct("=BBHiQQIIQHHIQQ")
@@ -55,12 +57,25 @@ def _address(memory: mmap.mmap) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
+def supported() -> bool:
+    """Does this kernel's io_uring know the operation?"""
+    params = ctypes.create_string_buffer(120)
+    fd = _call(_SETUP, 1, params)
+    try:
+        probe = ctypes.create_string_buffer(16 + 256 * _PROBE_OP.size)
+        _call(_REGISTER, fd, _REGISTER_PROBE, probe, 256)
+    finally:
+        os.close(fd)
+    _, flags = _PROBE_OP.unpack_from(probe.raw, 16 + _OP_RECV_ZC * _PROBE_OP.size)
+    return bool(flags & _OP_SUPPORTED)
+
+
 class Zcrx:
     """An io_uring that receives without a copy.
 
     :param entries: of the refill ring
     :param buf_len: of a buffer, if not a page; the area is made of huge pages then
-    :raises OSError: EOPNOTSUPP where the kernel has no such thing; else what registering the queue says
+    :raises OSError: what registering the queue says: EINVAL where the kernel has no such thing
     """
 
     def __init__(
@@ -69,9 +84,8 @@ class Zcrx:
         assert platform.machine() == "x86_64", "the rings are read and written as x86's memory order allows"
         params = ctypes.create_string_buffer(struct.pack("=III108x", 0, 0, _FLAGS), 120)
         self.fd = _call(_SETUP, 8, params)
+        self._rings: list[mmap.mmap] = []
         try:
-            if not self._has_recv_zc():
-                raise OSError(errno.EOPNOTSUPP, "this kernel's io_uring has no zero-copy receive")
             self._map_rings(params.raw)
             flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
             self._area = mmap.mmap(-1, size, flags | (_HUGETLB if buf_len else 0))
@@ -79,7 +93,7 @@ class Zcrx:
             with ns.inside():
                 self._register(ifindex, queue, entries, buf_len)
         except BaseException:
-            os.close(self.fd)
+            self.close()
             raise
         self._mask = entries - 1
         self._tail = 0
@@ -94,13 +108,10 @@ class Zcrx:
     def close(self) -> None:
         """Give the ring up; the kernel gives the queue back some time later. A second time is no error."""
         if self.fd >= 0:
+            for memory in self._rings:  # keeps the ring as the file descriptor does
+                memory.close()
             os.close(self.fd)
             self.fd = -1
-
-    def _has_recv_zc(self) -> bool:
-        probe = ctypes.create_string_buffer(16 + 256 * 8)
-        _call(_REGISTER, self.fd, _REGISTER_PROBE, probe, 256)
-        return probe.raw[0] >= _OP_RECV_ZC  # the last opcode that it knows
 
     def _map_rings(self, params: bytes) -> None:
         sq_entries, cq_entries = struct.unpack_from("=II", params)
@@ -108,7 +119,9 @@ class Zcrx:
         cq = struct.unpack_from("=8I", params, 80)
         self._cqes = cq[5]
         self._ring = mmap.mmap(self.fd, max(sq[6] + sq_entries * 4, cq[5] + cq_entries * _CQE.size))
+        self._rings.append(self._ring)
         self._sqes = mmap.mmap(self.fd, sq_entries * 64, offset=_OFF_SQES)
+        self._rings.append(self._sqes)
         self._sq_tail, self._sq_mask, self._sq_array = sq[1], sq_entries - 1, sq[6]
         self._cq_head, self._cq_tail, self._cq_mask = cq[0], cq[1], cq_entries - 1
 

@@ -8,13 +8,16 @@ netns «ppiov-tx»                      netns «ppiov-rx»
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from functools import partial
 
+from lib import devmem, faults
 from lib.fixtures import Bind, Defer
 from lib.frames import plain
 from lib.link import Link, Port
+from lib.netlink import RefusedError
 from lib.poll import ticks, until
 from lib.traffic import connect, payload, steer
 from lib.wire import MakeWire, Received
@@ -106,6 +109,28 @@ def test_restart_while_down(link: Link, bind: Bind) -> None:
     link.set_up()
     assert link.bound_to(3) == (binding.id if binding else None)
     link.tx.ns.run(["ping", "-n", "-q", "-c", "2", "-i", "0.05", link.rx.v4])
+
+
+def test_a_queue_of_a_port_that_is_down(link: Link, bind: Bind, defer: Defer) -> None:
+    """6.12's core stops and starts such a queue as well, later ones only get memory: then nothing fails that can."""
+    link.rx.set(state="down")
+    faults.inject(link.rx, "queue_start", 1, defer)
+    try:
+        binding = bind(link, [3])
+    except RefusedError as refused:
+        assert refused.errno == errno.EIO
+        binding = None
+    assert faults.hits(link.rx, "queue_start") == (0 if binding else 1)
+    faults.inject(link.rx, "queue_start", 0, defer)
+    link.set_up()
+    assert link.bound_to(3) == (binding.id if binding else None)
+    steer(link, socket.AF_INET, [3])
+    sender, receiver = connect(link, socket.AF_INET, defer, prepared=bool(binding))
+    data = payload(10_000)
+    sender.sendall(data)
+    got = devmem.receive_all(receiver, len(data)) if binding else []
+    came = b"".join(r.content(binding.dmabuf) for r in got) if binding else receiver.recv(len(data), socket.MSG_WAITALL)
+    assert came == data
 
 
 def test_pools_come_and_go_with_the_queue(link: Link, bind: Bind) -> None:

@@ -8,10 +8,12 @@ netns «ppiov-tx»                 netns «ppiov-rx»
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 
 import pytest
+from lib import faults
 from lib.fixtures import Defer
 from lib.frames import (
     ETH_P_8021AD,
@@ -30,6 +32,7 @@ from lib.frames import (
     udp,
 )
 from lib.link import Link
+from lib.netlink import refusal
 from lib.traffic import IPV4_AND_IPV6, connect, payload, steer
 from lib.wire import MakeWire, Wire
 
@@ -149,3 +152,51 @@ def test_split_changes_in_mid_stream(link: Link, defer: Defer, family: int) -> N
         assert got == data, f"data differs with split {state}"
         after = link.rx.ethtool.stats()
         assert (after["rx3_split"] > before["rx3_split"]) == (state == "on"), f"split {state}, and the counter says not"
+
+
+def test_split_threshold(wire: Wire) -> None:
+    """With hds-thresh, frames up to that length stay whole, longer ones are split; an impossible one is refused.
+
+    A kernel without it refuses any.
+    """
+    ethtool = wire.link.rx.ethtool
+    rings = ethtool.rings()
+    if not ethtool.knows_hds_thresh():
+        assert "HDS_THRESH" not in rings
+        with refusal(errno.EINVAL, "Unknown attribute type"):
+            ethtool.set_rings(HDS_THRESH=0)
+        return
+    assert rings["HDS_THRESH"] == 0
+    with refusal(errno.EINVAL):
+        ethtool.set_rings(HDS_THRESH=rings["HDS_THRESH_MAX"] + 1)
+
+    frames = {f"{size} bytes": tcp(FLOW4, payload(size - 54)) for size in (60, 61, 999, 1000, 1001, 1514)}
+    for threshold in (60, 1000, rings["HDS_THRESH_MAX"], 0):
+        ethtool.set_rings(HDS_THRESH=threshold)
+        assert ethtool.rings()["HDS_THRESH"] == threshold
+        short = {name: frame for name, frame in frames.items() if len(frame) <= threshold}
+        check(wire, short, "unsplit")
+        check(wire, {name: frame for name, frame in frames.items() if name not in short}, "split")
+
+
+@pytest.mark.parametrize("length", [8192, 65536])
+def test_large_buffers(make_wire: MakeWire, length: int) -> None:
+    """With rx-buf-len, data buffers are so long, and a jumbo frame's payload is where it belongs in them."""
+    wire = make_wire(mtu=9000)
+    ethtool = wire.link.rx.ethtool
+    ethtool.set_rings(RX=64, RX_BUF_LEN=length)
+    assert ethtool.rings()["RX_BUF_LEN"] == length
+    assert length in faults.mapped(wire.link.rx), "no data buffer of that length is mapped"
+    sizes = [1, 4096, 4097, 8191, 8192, 8193, 8960]
+    check(wire, {f"{size} bytes": tcp(FLOW4, payload(size, seed=size)) for size in sizes}, "split")
+    ethtool.set_rings(RX_BUF_LEN=4096)
+    assert length not in faults.mapped(wire.link.rx)
+
+
+def test_large_buffers_refused(link: Link) -> None:
+    """Lengths that are no power of two, less than a page or more than any frame needs: nothing changes."""
+    before = link.rx.ethtool.rings()
+    for length in (2048, 4097, 12288, 131072):
+        with refusal(errno.EINVAL):
+            link.rx.ethtool.set_rings(RX_BUF_LEN=length)
+    assert link.rx.ethtool.rings() == before

@@ -3,6 +3,8 @@
 
 netns «ppiov-tx»                netns «ppiov-rx»
  tx0 ===================== rx0  queue 2: bound, with buffers of 8 KiB and more
+
+On a kernel without it, each test is about the refusal.
 """
 
 from __future__ import annotations
@@ -12,12 +14,12 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from lib import devmem
+from lib import devmem, lacking, netdev
 from lib.dmabuf import Dmabuf
-from lib.fixtures import Defer, MakeLink
+from lib.fixtures import Defer
 from lib.link import Link
 from lib.netdev import Binding
-from lib.netlink import RefusedError, refusal
+from lib.netlink import Genl, refusal
 from lib.traffic import IPV4_AND_IPV6, connect, payload, steer
 
 pytestmark = pytest.mark.only("core")
@@ -26,60 +28,94 @@ SIZE = 8 << 20
 PAGE = 4096
 
 
-def bind(link: Link, page_size: int, defer: Defer, size: int = SIZE) -> Binding:
-    """A dma-buf with buffers of that size on queue 2; skips where the kernel knows no such thing."""
-    dmabuf = Dmabuf(size)
+def bind(link: Link, page_size: int | None, defer: Defer) -> Binding:
+    """A dma-buf with buffers of that size on queue 2, until the test ends."""
+    dmabuf = Dmabuf(SIZE)
     defer(dmabuf.close)
-    try:  # one that is always wrong, to see whether anybody looks
-        Binding(link.rx.ns, link.rx.ifindex, [2], dmabuf, page_size=3 * PAGE).unbind()
-    except RefusedError as refused:
-        if "power of 2" not in refused.extack:
-            pytest.skip("this kernel has no rx-page-size")
-    else:
-        pytest.skip("this kernel has no rx-page-size")
     binding = Binding(link.rx.ns, link.rx.ifindex, [2], dmabuf, page_size=page_size)
     defer(binding.unbind)
     return binding
 
 
-@pytest.mark.parametrize("page_size", [2 * PAGE, 16 * PAGE])
-@IPV4_AND_IPV6
-def test_large_net_iovs(make_link: MakeLink, defer: Defer, family: int, page_size: int) -> None:
-    """Payload of jumbo frames lands in buffers of that size, each frame in one, and is right."""
-    link = make_link(mtu=9000)
-    binding = bind(link, page_size, defer)
+def _lacks(link: Link) -> str | None:
+    with Genl(link.rx.ns, netdev.FAMILY) as genl:
+        return None if netdev.RX_PAGE_SIZE in genl.accepts(netdev.CMD_BIND_RX) else "rx-page-size"
+
+
+def _refused(link: Link, defer: Defer, lack: str) -> None:
+    """Nothing is bound, rather than with pages."""
+    with refusal(errno.EINVAL, "Unknown attribute type"):
+        bind(link, 2 * PAGE, defer)
+    assert link.bound_to(2) is None
+
+
+or_refused = lacking.or_refused(_lacks, _refused)
+
+
+def jumbo(link: Link, family: int) -> None:
+    """Frames longer than a page, to queue 2."""
+    for port in (link.tx, link.rx):
+        port.set(mtu=9000)
     link.tx.ethtool.run("-K", "tso", "off", "gso", "off")
     steer(link, family, [2])
+
+
+def longest(link: Link, binding: Binding, page_size: int, family: int, size: int, defer: Defer) -> int:
+    """The longest piece in which so many bytes came; all are right, and each piece stands in one buffer."""
     sender, receiver = connect(link, family, defer)
-    data = payload(1 << 20)
+    data = payload(size)
+    got = bytearray()
+    length = 0
     with ThreadPoolExecutor(1) as behind:
         sent = behind.submit(sender.sendall, data)
-        got: list[devmem.Received] = []
-        have = 0
-        while have < len(data):
-            received = devmem.receive(receiver, len(data) - have)
-            got.append(received)
-            have += received.length
+        while len(got) < len(data):
+            received = devmem.receive(receiver, len(data) - len(got))
+            assert received.length, f"the stream ended after {len(got)} bytes"
+            assert not received.linear, f"{received.linear} bytes came beside the dma-buf"
+            got += received.content(binding.dmabuf)
+            for frag in received.frags:
+                first, last = frag.offset, frag.offset + frag.size - 1
+                assert first // page_size == last // page_size, f"{frag} stands in two buffers"
+                length = max(length, frag.size)
+            devmem.dontneed(receiver, [(token, 1) for token in received.tokens])
         sent.result()
-    assert b"".join(r.content(binding.dmabuf) for r in got) == data
-    frags = [f for r in got for f in r.frags]
-    assert sum(r.linear for r in got) == 0
-    across = [f for f in frags if f.offset // page_size != (f.offset + f.size - 1) // page_size]
-    assert not across, "a frag stands in two buffers"
-    assert max(f.size for f in frags) > PAGE, "no frag is larger than a page"
-    for received in got:
-        for token in received.tokens:
-            devmem.dontneed(receiver, [(token, 1)])
+    assert got == data
+    sender.close()
+    receiver.close()
+    return length
 
 
+@pytest.mark.parametrize("page_size", [2 * PAGE, 16 * PAGE])
+@IPV4_AND_IPV6
+@or_refused
+def test_large_net_iovs(link: Link, defer: Defer, family: int, page_size: int) -> None:
+    """Payload of jumbo frames lands in buffers of that size, and is right."""
+    jumbo(link, family)
+    binding = bind(link, page_size, defer)
+    assert longest(link, binding, page_size, family, 4 << 20, defer) > PAGE, "no piece is larger than a page"
+
+
+@or_refused
+def test_stays_large(link: Link, defer: Defer) -> None:
+    """A queue has such buffers again after the port was down, after its rings were resized, and beside new channels."""
+    jumbo(link, socket.AF_INET)
+    page_size = 4 * PAGE
+    binding = bind(link, page_size, defer)
+    link.rx.set(state="down")
+    link.set_up()
+    assert longest(link, binding, page_size, socket.AF_INET, 1 << 18, defer) > PAGE, "after down and up"
+    link.rx.ethtool.set_rings(RX=128)
+    assert longest(link, binding, page_size, socket.AF_INET, 1 << 18, defer) > PAGE, "after a change of the rings"
+    link.rx.ethtool.run("-L", "combined", "3")
+    assert longest(link, binding, page_size, socket.AF_INET, 1 << 18, defer) > PAGE, "after a change of the channels"
+
+
+@or_refused
 def test_back_to_pages(link: Link, defer: Defer) -> None:
     """After such a binding, one with pages works on the same queue, and the queue without any."""
     steer(link, socket.AF_INET, [2])
     for page_size in (4 * PAGE, None, 2 * PAGE):
-        dmabuf = Dmabuf(SIZE)
-        defer(dmabuf.close)
-        binding = bind(link, page_size, defer) if page_size else Binding(link.rx.ns, link.rx.ifindex, [2], dmabuf)
-        defer(binding.unbind)
+        binding = bind(link, page_size, defer)
         sender, receiver = connect(link, socket.AF_INET, defer)
         data = payload(10_000)
         sender.sendall(data)
@@ -93,11 +129,10 @@ def test_back_to_pages(link: Link, defer: Defer) -> None:
     assert receiver.recv(len(data), socket.MSG_WAITALL) == data
 
 
+@or_refused
 def test_refused(link: Link, defer: Defer) -> None:
-    """Larger than the device takes: refused in its words, and nothing is bound."""
-    bind(link, 2 * PAGE, defer).unbind()
-    dmabuf = Dmabuf(SIZE)
-    defer(dmabuf.close)
-    with refusal(errno.ERANGE, "powers of two"):
-        Binding(link.rx.ns, link.rx.ifindex, [2], dmabuf, page_size=4 << 20)
-    assert link.bound_to(2) is None
+    """What is no power of two the core refuses, what is larger than the device takes the device; nothing is bound."""
+    for page_size, number, words in ((3 * PAGE, errno.EINVAL, "power of 2"), (4 << 20, errno.ERANGE, "powers of two")):
+        with refusal(number, words):
+            bind(link, page_size, defer)
+        assert link.bound_to(2) is None

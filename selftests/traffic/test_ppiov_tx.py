@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import os
 import signal
 import socket
@@ -22,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from lib import backend, faults, ppiov
+from lib import backend, faults, lacking, ppiov
 from lib.dmabuf import Dmabuf
 from lib.fixtures import Defer, Start
 from lib.link import Link
@@ -65,18 +64,7 @@ def _refused(link: Link, defer: Defer, lacks: str) -> None:
     assert completions(sender) == []
 
 
-def or_refused(test: Callable[..., None]) -> Callable[..., None]:
-    """A test that needs a kernel that can; on another one it is about the refusal."""
-
-    @functools.wraps(test)
-    def run(link: Link, defer: Defer, **others: object) -> None:
-        lacks = _lacks(link)
-        if lacks is None:
-            test(link=link, defer=defer, **others)
-        else:
-            _refused(link, defer, lacks)
-
-    return run
+or_refused = lacking.or_refused(_lacks, _refused)
 
 
 def _prepare(sock: socket.socket) -> None:

@@ -3,6 +3,8 @@
 
 netns «ppiov-tx»                netns «ppiov-rx»
  tx0 ===================== rx0  queue 2: an io_uring's area; one flow steered to it
+
+On a kernel without it, each test is about the refusal.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from lib import lacking, zcrx
 from lib.fixtures import Bind, Defer
 from lib.link import Link
 from lib.netlink import refusal
@@ -34,14 +37,24 @@ def behind() -> Iterator[ThreadPoolExecutor]:
         yield executor
 
 
+def _lacks(link: Link) -> str | None:
+    return None if zcrx.supported() else "IORING_OP_RECV_ZC"
+
+
+def _refused(link: Link, defer: Defer, lack: str) -> None:
+    """The queue can't be registered, and stays what it was."""
+    with pytest.raises(OSError) as no:
+        Zcrx(link.rx.ns, link.rx.ifindex, 2)
+    assert no.value.errno == errno.EINVAL
+    assert not link.netdev.rx_queue(link.rx.ifindex, 2).io_uring
+
+
+or_refused = lacking.or_refused(_lacks, _refused)
+
+
 def opened(link: Link, defer: Defer, queue: int = 2, size: int = 4 << 20, buf_len: int = 0) -> Zcrx:
-    """A ring with that queue; skips where the kernel has no such thing."""
-    try:
-        ring = Zcrx(link.rx.ns, link.rx.ifindex, queue, size=size, buf_len=buf_len)
-    except OSError as error:
-        if error.errno == errno.EOPNOTSUPP and "io_uring" in str(error):
-            pytest.skip(f"{error.strerror}")
-        raise
+    """A ring with that queue, until the test ends."""
+    ring = Zcrx(link.rx.ns, link.rx.ifindex, queue, size=size, buf_len=buf_len)
     defer(given_back, link, queue)
     defer(ring.close)
     return ring
@@ -49,10 +62,12 @@ def opened(link: Link, defer: Defer, queue: int = 2, size: int = 4 << 20, buf_le
 
 def given_back(link: Link, queue: int) -> None:
     """The kernel ends a ring in the background."""
-    until(f"queue {queue} is no ring's", lambda: not link.netdev.rx_queue(link.rx.ifindex, queue).io_uring)
+    if link.exists:
+        until(f"queue {queue} is no ring's", lambda: not link.netdev.rx_queue(link.rx.ifindex, queue).io_uring)
 
 
 @IPV4_AND_IPV6
+@or_refused
 def test_receive(link: Link, defer: Defer, behind: ThreadPoolExecutor, family: int) -> None:
     """Several times as many bytes as the area holds, each as it was sent."""
     ring = opened(link, defer, size=1 << 20)
@@ -66,6 +81,7 @@ def test_receive(link: Link, defer: Defer, behind: ThreadPoolExecutor, family: i
     assert link.rx.ethtool.stats()["rx2_split"] > 0
 
 
+@or_refused
 def test_large_buffers(link: Link, defer: Defer, behind: ThreadPoolExecutor) -> None:
     """The same with buffers of two pages, of which the area has to be made of huge ones."""
     before = HUGE_PAGES.read_text()
@@ -81,6 +97,7 @@ def test_large_buffers(link: Link, defer: Defer, behind: ThreadPoolExecutor) -> 
     sent.result()
 
 
+@or_refused
 def test_one_provider_for_a_queue(link: Link, defer: Defer, bind: Bind) -> None:
     """A queue that a ring has can't be bound to a dma-buf, nor the other way round; afterwards both can have it."""
     ring = opened(link, defer)
@@ -95,6 +112,7 @@ def test_one_provider_for_a_queue(link: Link, defer: Defer, bind: Bind) -> None:
     opened(link, defer)
 
 
+@or_refused
 def test_needs_header_split(link: Link, defer: Defer) -> None:
     """Without header split the queue is refused, and with it, split can't be turned off."""
     ring = opened(link, defer)
@@ -107,6 +125,7 @@ def test_needs_header_split(link: Link, defer: Defer) -> None:
         Zcrx(link.rx.ns, link.rx.ifindex, 2)
 
 
+@or_refused
 def test_the_link_goes_first(link: Link, defer: Defer, behind: ThreadPoolExecutor) -> None:
     """The device is removed while a ring has one of its queues and bytes of it: nothing is left behind."""
     ring = opened(link, defer)
