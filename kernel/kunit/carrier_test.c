@@ -306,6 +306,8 @@ static struct kunit_suite ppiov_attach_suite = {
 
 /* ------------------------------------------------------- what is refused */
 
+#define PPIOV_TOO_MANY U32_MAX
+
 /* What is wrong about the packet, besides the pieces. */
 enum ppiov_flaw {
 	PPIOV_FLAW_NONE,
@@ -319,73 +321,47 @@ enum ppiov_flaw {
 /* One thing that is wrong about an attach() of @n pieces. */
 static const struct ppiov_refusal {
 	const char *name;
-	const struct ppiov_provider_ops *ops;
-	u32 n;
+	u32 n; /* PPIOV_TOO_MANY: one more than fits */
 	u32 offset;
 	u32 len;
 	enum ppiov_flaw flaw;
 } ppiov_refusals[] = {
-	{ "page, no buffers", &ppiov_fake_page_ops, 0, 0, 1000 },
-	{ "page, empty piece", &ppiov_fake_page_ops, 2, 0, 0 },
-	{ "page, beyond the buffer", &ppiov_fake_page_ops, 2, 0,
-	  PAGE_SIZE + 1 },
-	{ "page, from beyond the buffer", &ppiov_fake_page_ops, 2, PAGE_SIZE,
-	  1 },
-	{ "page, overflow", &ppiov_fake_page_ops, 2, 2, U32_MAX },
-	{ "page, a buffer missing", &ppiov_fake_page_ops, 2, 0, 1000,
-	  PPIOV_FLAW_NO_BUFFER },
-	{ "page, another pool's", &ppiov_fake_page_ops, 2, 0, 1000,
-	  PPIOV_FLAW_OTHER_POOL },
-	{ "page, of the other kind", &ppiov_fake_page_ops, 2, 0, 1000,
-	  PPIOV_FLAW_OTHER_KIND },
-	{ "page, cloned head", &ppiov_fake_page_ops, 2, 0, 1000,
-	  PPIOV_FLAW_CLONED_HEAD },
-	{ "page, head with payload", &ppiov_fake_page_ops, 2, 0, 1000,
-	  PPIOV_FLAW_FULL_HEAD },
-	{ "iov, no buffers", &ppiov_fake_iov_ops, 0, 0, 1000 },
-	{ "iov, empty piece", &ppiov_fake_iov_ops, 2, 0, 0 },
-	{ "iov, beyond the buffer", &ppiov_fake_iov_ops, 2, 0, PAGE_SIZE + 1 },
-	{ "iov, from beyond the buffer", &ppiov_fake_iov_ops, 2, PAGE_SIZE, 1 },
-	{ "iov, overflow", &ppiov_fake_iov_ops, 2, 2, U32_MAX },
-	{ "iov, a buffer missing", &ppiov_fake_iov_ops, 2, 0, 1000,
-	  PPIOV_FLAW_NO_BUFFER },
-	{ "iov, another pool's", &ppiov_fake_iov_ops, 2, 0, 1000,
-	  PPIOV_FLAW_OTHER_POOL },
-	{ "iov, of the other kind", &ppiov_fake_iov_ops, 2, 0, 1000,
-	  PPIOV_FLAW_OTHER_KIND },
-	{ "iov, cloned head", &ppiov_fake_iov_ops, 2, 0, 1000,
-	  PPIOV_FLAW_CLONED_HEAD },
-	{ "iov, head with payload", &ppiov_fake_iov_ops, 2, 0, 1000,
-	  PPIOV_FLAW_FULL_HEAD },
-	{ "page, too many", &ppiov_fake_page_ops, PPIOV_CARRIER_MAX_PAGES + 1,
-	  0, 1000 },
-	{ "iov, too many", &ppiov_fake_iov_ops, PPIOV_CARRIER_MAX_IOVS + 1, 0,
-	  1000 },
+	{ "no buffers", 0, 0, 1000 },
+	{ "empty piece", 2, 0, 0 },
+	{ "beyond the buffer", 2, 0, PAGE_SIZE + 1 },
+	{ "from beyond the buffer", 2, PAGE_SIZE, 1 },
+	{ "overflow", 2, 2, U32_MAX },
+	{ "a buffer missing", 2, 0, 1000, PPIOV_FLAW_NO_BUFFER },
+	{ "another pool's", 2, 0, 1000, PPIOV_FLAW_OTHER_POOL },
+	{ "of the other kind", 2, 0, 1000, PPIOV_FLAW_OTHER_KIND },
+	{ "cloned head", 2, 0, 1000, PPIOV_FLAW_CLONED_HEAD },
+	{ "head with payload", 2, 0, 1000, PPIOV_FLAW_FULL_HEAD },
+	{ "too many", PPIOV_TOO_MANY, 0, 1000 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(refusal, ppiov_refusals, name);
 
-static void attach_refuses(struct kunit *test)
+/* @ops are the pool's, @other of the other kind; @most buffers fit a packet. */
+static void attach_refuses(struct kunit *test,
+			   const struct ppiov_provider_ops *ops,
+			   const struct ppiov_provider_ops *other, u32 most)
 {
 	const struct ppiov_refusal *r = test->param_value;
-	const struct ppiov_provider_ops *other = r->ops;
-	struct ppiov_fake *fake = ppiov_fake_pool(test, r->ops, 128);
-	struct ppiov_fake *theirs = fake;
-	struct sk_buff *head, *clone = NULL;
+	u32 i, len, n = r->n == PPIOV_TOO_MANY ? most + 1 : r->n;
+	struct ppiov_fake *fake = ppiov_fake_pool(test, ops, 128);
 	bool no_buffer = r->flaw == PPIOV_FLAW_NO_BUFFER;
+	struct sk_buff *head, *clone = NULL;
+	struct ppiov_fake *theirs = fake;
 	struct ppiov_buf *bufs;
-	u32 i, len;
 
 	if (r->flaw == PPIOV_FLAW_OTHER_KIND)
-		other = r->ops == &ppiov_fake_iov_ops ? &ppiov_fake_page_ops :
-							&ppiov_fake_iov_ops;
-	if (r->flaw == PPIOV_FLAW_OTHER_POOL ||
-	    r->flaw == PPIOV_FLAW_OTHER_KIND)
 		theirs = ppiov_fake_pool(test, other, 128);
-	bufs = kunit_kcalloc(test, r->n + 1, sizeof(*bufs), GFP_KERNEL);
+	else if (r->flaw == PPIOV_FLAW_OTHER_POOL)
+		theirs = ppiov_fake_pool(test, ops, 128);
+	bufs = kunit_kcalloc(test, n + 1, sizeof(*bufs), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, bufs);
-	ppiov_test_bufs(theirs, bufs, r->n);
-	for (i = 0; i < r->n; i++) {
+	ppiov_test_bufs(theirs, bufs, n);
+	for (i = 0; i < n; i++) {
 		bufs[i].offset = r->offset;
 		bufs[i].len = r->len;
 	}
@@ -397,26 +373,40 @@ static void attach_refuses(struct kunit *test)
 	if (r->flaw == PPIOV_FLAW_CLONED_HEAD)
 		clone = skb_clone(head, GFP_KERNEL);
 	if (no_buffer) {
-		ppiov_pool_put(theirs->pool, bufs[r->n - 1].netmem, false);
-		bufs[r->n - 1].netmem = PPIOV_NETMEM_NONE;
+		ppiov_pool_put(theirs->pool, bufs[n - 1].netmem, false);
+		bufs[n - 1].netmem = PPIOV_NETMEM_NONE;
 	}
 	len = head->len;
 
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			ppiov_carrier_attach(head, fake->pool, bufs, r->n,
+			ppiov_carrier_attach(head, fake->pool, bufs, n,
 					     GFP_KERNEL));
 	/* Nothing changed hands. */
 	KUNIT_EXPECT_EQ(test, head->len, len);
-	for (i = 0; i < r->n - no_buffer; i++)
+	for (i = 0; i < n - no_buffer; i++)
 		KUNIT_EXPECT_EQ(test, ppiov_netmem_refs(bufs[i].netmem), 1);
 
-	ppiov_test_put_bufs(theirs, bufs, r->n - no_buffer);
+	ppiov_test_put_bufs(theirs, bufs, n - no_buffer);
 	kfree_skb(clone);
 	kfree_skb(head);
 }
 
+static void attach_refuses_pages(struct kunit *test)
+{
+	attach_refuses(test, &ppiov_fake_page_ops, &ppiov_fake_iov_ops,
+		       PPIOV_CARRIER_MAX_PAGES);
+}
+
+static void attach_refuses_iovs(struct kunit *test)
+{
+	attach_refuses(test, &ppiov_fake_iov_ops, &ppiov_fake_page_ops,
+		       PPIOV_CARRIER_MAX_IOVS);
+}
+
 static struct kunit_case ppiov_attach_refuse_cases[] = {
-	KUNIT_CASE_PARAM(attach_refuses, refusal_gen_params), {}
+	KUNIT_CASE_PARAM(attach_refuses_pages, refusal_gen_params),
+	KUNIT_CASE_PARAM(attach_refuses_iovs, refusal_gen_params),
+	{}
 };
 
 static struct kunit_suite ppiov_attach_refuse_suite = {

@@ -33,6 +33,17 @@ static unsigned int ppiov_test_bulk(struct ppiov_fake *fake,
 	return got;
 }
 
+/* The pool has nothing left to give. */
+static void ppiov_test_exhausted(struct ppiov_fake *fake)
+{
+	ppiov_netmem_t none;
+
+	local_bh_disable();
+	none = ppiov_pool_alloc(fake->pool, GFP_ATOMIC);
+	local_bh_enable();
+	KUNIT_ASSERT_EQ(fake->test, ppiov_raw(none), 0UL);
+}
+
 static void ppiov_test_put_direct(struct ppiov_fake *fake,
 				  ppiov_netmem_t netmem)
 {
@@ -88,14 +99,11 @@ static void alloc_refills_from_the_ring(struct kunit *test)
 static void alloc_fails_when_exhausted(struct kunit *test)
 {
 	struct ppiov_fake *fake = test->priv;
-	ppiov_netmem_t netmem, none;
+	ppiov_netmem_t netmem;
 
 	fake->limit = 1;
 	netmem = ppiov_fake_alloc(fake);
-	local_bh_disable();
-	none = ppiov_pool_alloc(fake->pool, GFP_ATOMIC);
-	local_bh_enable();
-	KUNIT_EXPECT_EQ(test, ppiov_raw(none), 0UL);
+	ppiov_test_exhausted(fake);
 	KUNIT_EXPECT_EQ(test, ppiov_fake_stats(fake).alloc_fail, 1);
 	ppiov_pool_put(fake->pool, netmem, false);
 }
@@ -103,14 +111,11 @@ static void alloc_fails_when_exhausted(struct kunit *test)
 static void alloc_recovers_after_a_put(struct kunit *test)
 {
 	struct ppiov_fake *fake = test->priv;
-	ppiov_netmem_t netmem, none;
+	ppiov_netmem_t netmem;
 
 	fake->limit = 1;
 	netmem = ppiov_fake_alloc(fake);
-	local_bh_disable();
-	none = ppiov_pool_alloc(fake->pool, GFP_ATOMIC);
-	local_bh_enable();
-	KUNIT_ASSERT_EQ(test, ppiov_raw(none), 0UL);
+	ppiov_test_exhausted(fake);
 
 	ppiov_pool_put(fake->pool, netmem, false);
 	netmem = ppiov_fake_alloc(fake);
@@ -120,13 +125,9 @@ static void alloc_recovers_after_a_put(struct kunit *test)
 static void alloc_recovers_when_the_provider_does(struct kunit *test)
 {
 	struct ppiov_fake *fake = test->priv;
-	ppiov_netmem_t none;
 
 	fake->limit = 0;
-	local_bh_disable();
-	none = ppiov_pool_alloc(fake->pool, GFP_ATOMIC);
-	local_bh_enable();
-	KUNIT_ASSERT_EQ(test, ppiov_raw(none), 0UL);
+	ppiov_test_exhausted(fake);
 
 	fake->limit = 1;
 	ppiov_pool_put(fake->pool, ppiov_fake_alloc(fake), false);
