@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,8 @@ def build_modules(
         # Paths of the moment must not get into the modules: the same key means the same bytes.
         mapped = f"KCFLAGS=-ffile-prefix-map={work}/={debug}"
         words = [*flags]
+        if shutil.which("ccache") and not kernel.make_flags:
+            words.append(f"CC=ccache {gcc.command}")
         if against:
             beside = work / ".ppiov"
             beside.mkdir()
@@ -138,7 +141,9 @@ def build_modules(
         return facts, ", ".join([*(module.name for module in modules), *([_count(warnings)] if warnings else [])])
 
     build_folder = kernel.build
-    entry = yield from _once("modules", key, title, source, store, build)
+    # A path that stays: ccache compiles only what has changed, and --checks after a run costs sparse alone.
+    place = f"{kernel.release}-{digest([str(source)])}"
+    entry = yield from _once("modules", key, title, source, store, build, place=place)
     return BuiltModules(entry.path, tuple(Module(**module) for module in entry.facts["modules"]))
 
 
@@ -223,18 +228,22 @@ def _once(
     *,
     files: bool = True,
     parts: Sequence[str] = (),
+    place: str = "",
 ) -> Generator[Event, None, Entry]:
     """The entry, built from a copy of ``source`` in the fresh entry's build/ if it is not there yet.
 
     ``parts`` of the source are copied, or all. Without ``files`` the C files of ``source`` are not what the progress
-    counts to: most of them are not built.
+    counts to: most of them are not built. ``place`` is that of :meth:`Store.fresh`.
     """
     with (yield from store.lock(entry_lock(kind, key), title)):
         if entry := _intact(store.entry(kind, key)):
             yield StageBegun(kind, title)
             yield StageEnded(kind, note="already there")
             return store.use(entry)
-        with store.fresh(kind, key) as fresh:
+        with ExitStack() as stack:
+            if place:
+                stack.enter_context((yield from store.lock(entry_lock(kind, place), title)))
+            fresh = stack.enter_context(store.fresh(kind, key, place))
             copy_source(source, fresh.path / "build", parts)
             total = len(list((fresh.path / "build").rglob("*.c"))) if files else 0
             yield StageBegun(kind, title, total or None, "files")

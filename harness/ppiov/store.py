@@ -219,9 +219,13 @@ class Store:
         return Lock(lock, holder)
 
     @contextmanager
-    def fresh(self, kind: str, key: str) -> Iterator[Fresh]:
-        """An empty folder to make the entry in, removed unless committed. The caller holds the entry's lock."""
-        path = self.dir(kind) / (_NEW + key)
+    def fresh(self, kind: str, key: str, place: str = "") -> Iterator[Fresh]:
+        """An empty folder to make the entry in, removed unless committed. The caller holds the entry's lock.
+
+        With ``place`` the folder is called after that instead of the key: the same path for the next entry that is
+        made there, which a compiler's cache needs. The caller holds the lock of ``place``, too.
+        """
+        path = self.dir(kind) / (_NEW + (place or key))
         shutil.rmtree(path, ignore_errors=True)
         with self.room(path, f"{kind}/{key}"):
             path.mkdir()
