@@ -98,6 +98,24 @@ def resolve(selftests: Path, suite_names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
+def named(selftests: Path, tests: Sequence[str]) -> list[str]:
+    """The suites that ``tests`` are of, by their files, those outside ALL too; for a name without a file of a suite,
+    those of a run without names."""
+    have = available(selftests)
+    found: set[str] = set()
+    for name in tests:
+        place = name.partition("::")[0]
+        of = [suite for suite in have if _place(selftests, suite, place).exists()]
+        found |= set(of or resolve(selftests, ()))
+    return [suite for suite in have if suite in found]
+
+
+def _place(selftests: Path, suite: str, place: str) -> Path:
+    """Where ``place``, which may begin with the suite's folder or leave it out, would be in the suite."""
+    inside = f"{place}/".startswith(f"{SUITES[suite]}/")
+    return selftests / place if inside else selftests / SUITES[suite] / place
+
+
 def collections(suite_names: Sequence[str]) -> list[str]:
     """The kselftest collections that ``upstream:COLLECTION`` names."""
     return [name.partition(":")[2] for name in suite_names if name.startswith(f"{UPSTREAM}:")]
@@ -105,9 +123,7 @@ def collections(suite_names: Sequence[str]) -> list[str]:
 
 def wants_programs(selftests: Path, suite_names: Sequence[str], tests: Sequence[str]) -> bool:
     """Whether the kernel's own tests must be built before it is known which there are. Raises UnknownName."""
-    if tests and not suite_names:
-        return any(name.startswith(f"{SUITES[UPSTREAM]}/") for name in tests)
-    return UPSTREAM in resolve(selftests, suite_names)
+    return UPSTREAM in resolve(selftests, suite_names or named(selftests, tests))
 
 
 def program_environment(programs: Programs | None) -> dict[str, str]:
@@ -141,7 +157,7 @@ def collect(
     to run. Raises UnknownName for a
     suite or test, BadRequest for a keyword that is wrong or matches nothing, and for files that cannot be imported.
     """
-    suites = resolve(selftests, suite_names or ((ALL,) if tests else ()))  # a test's name says its suite
+    suites = resolve(selftests, suite_names or named(selftests, tests))
     suites = [suite for suite in suites if suite != KUNIT or units]
     if not suites:
         raise BadRequest(f"{selftests} has no tests")
@@ -170,9 +186,7 @@ def collect(
 
 def wants_kunit(selftests: Path, suite_names: Sequence[str], tests: Sequence[str]) -> bool:
     """Whether it has to be known which KUnit suites there are. Raises UnknownName."""
-    if KUNIT not in resolve(selftests, suite_names or ((ALL,) if tests else ())):
-        return False
-    return not tests or any(name.startswith((f"{SUITES[KUNIT]}/", "test_suites.py")) for name in tests)
+    return KUNIT in resolve(selftests, suite_names or named(selftests, tests))
 
 
 def _names(name: str, test: str) -> bool:

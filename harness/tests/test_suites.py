@@ -66,6 +66,33 @@ def test_a_name_may_be_short(selftests: Path, name: str) -> None:
     assert len(suites.collect(selftests, (), "", [name])) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "suite"),
+    [
+        ("planted/test_planted.py::test_panic", "planted"),
+        ("test_planted.py", "planted"),
+        ("planted", "planted"),
+        ("test_rings.py::test_rings", "selftests"),
+    ],
+)
+def test_a_name_says_its_suite(selftests: Path, name: str, suite: str) -> None:
+    """Also where the suite is part of no run that does not ask for it."""
+    assert {test.suite for test in suites.collect(selftests, (), "", [name])} == {suite}
+
+
+def test_a_name_builds_only_what_it_needs(selftests: Path) -> None:
+    """A name of nothing does not build the kernel's own tests before it is refused, a name of one of them does."""
+    (selftests / "upstream" / "test_kernel.py").write_text("")
+    try:
+        for name, wanted in [("test_bind.py", False), ("no/such.py", False), ("test_kernel.py::test_kernel[a]", True)]:
+            assert suites.wants_programs(selftests, (), [name]) == wanted
+            assert not suites.wants_kunit(selftests, (), [name])
+    finally:
+        (selftests / "upstream" / "test_kernel.py").unlink()
+    with pytest.raises(UnknownName, match="unknown test"):
+        suites.collect(selftests, (), "", ["no/such.py"])
+
+
 def test_the_backend_decides_what_there_is(selftests: Path) -> None:
     """selftests/traffic makes its tests out of PPIOV_BACKEND: the host and the guest have to agree on it."""
     conftest = selftests / "traffic" / "conftest.py"
