@@ -409,7 +409,18 @@ def _why(notes: dict[str, str], rest: list[str]) -> str:
     if failed is not None:
         place = said[failed].partition(" FAILED at ")[2]
         return f"{place}: {' '.join(line for line in said[failed + 1 : failed + 2] if line)}".rstrip(": ")
-    return notes.get("DATA") or next((line for line in reversed(said) if line), "not ok")
+    return notes.get("DATA") or _raised(said) or next((line for line in reversed(said) if line), "not ok")
+
+
+def _raised(said: Sequence[str]) -> str:
+    """What kselftest's Python library says of a case that failed: the exception that ended it, or the first check."""
+    trace = [line.partition("Exception|")[2] for line in said if line.startswith(("Exception|", "Defer Exception|"))]
+    begins = [n for n, line in enumerate(trace) if line.strip() == "Traceback (most recent call last):"]
+    if begins:
+        message = [line.strip() for line in trace[begins[-1] + 1 :] if line.strip() and not line.startswith("  ")]
+        errors = [line for line in message[1:] if line.startswith("STDERR: ") and line != "STDERR: b''"]
+        return " ".join([*message[:1], *errors])
+    return next((line for line in said if line.startswith("Check failed ")), "")
 
 
 def _wrong(test: Any, notes: dict[str, str]) -> str:

@@ -164,6 +164,39 @@ not ok 9 later # TODO
     assert reasons(parsed)["no such device"] == "no such device"
 
 
+def test_what_kselftests_python_library_says(parser: Parser) -> None:
+    """The exception that ended a case, with what a command complained of, or the first check that failed."""
+    parsed = parser.parse(
+        """TAP version 13
+1..3
+# Exception| Traceback (most recent call last):
+# Exception|   File "/lib/py/ksft.py", line 420, in ksft_run
+# Exception|     func(*args)
+# Exception| Exception: Waiting for port listen timed out
+# Exception|
+not ok 1 devmem.check_tx
+# Exception| Traceback (most recent call last):
+# Exception|   File "/lib/py/utils.py", line 9, in cmd
+# Exception| lib.py.utils.CmdExitFailure: Command failed: ['ethtool', '-L']
+# Exception| STDOUT: b''
+# Exception| STDERR: b'netlink error: Invalid argument'
+not ok 2 irq.check
+# Check| At /stats.py, line 7, in check:
+# Check|     ksft_eq(a, b)
+# Check failed 1 != 2 of packets
+# Check| At /stats.py, line 8, in check:
+# Check failed 3 != 4
+not ok 3 stats.check
+"""
+    )
+    assert reasons(parsed) == {
+        "devmem.check_tx": "Exception: Waiting for port listen timed out",
+        "irq.check": "lib.py.utils.CmdExitFailure: Command failed: ['ethtool', '-L'] "
+        "STDERR: b'netlink error: Invalid argument'",
+        "stats.check": "Check failed 1 != 2 of packets",
+    }
+
+
 def test_names_with_a_hash_or_none_at_all(parser: Parser) -> None:
     parsed = parser.parse("KTAP version 1\n1..3\nok 1 a#b\nnot ok 2 c #1 of 2\nok 3\n")
     assert list(outcomes(parsed).items()) == [("a#b", "pass"), ("c #1 of 2", "fail"), ("unnamed", "pass")]
