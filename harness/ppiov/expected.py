@@ -21,6 +21,7 @@ from ppiov.ktap import Parsed
 from ppiov.results import Case, Outcome
 
 _PROGRAM = re.compile(r"\[(?P<program>[^\]]+)\]$")  # of a pytest node id
+NO_REASON = "^$"  # of a test that says none
 _FIELDS = {"program", "case", "reason", "kernels", "why"}
 
 
@@ -31,7 +32,7 @@ class Entry:
     outcome: Outcome  # SKIP or FAIL
     program: str
     why: str
-    reason: str = ""
+    reason: str  # what the test says; "^$" where it says nothing
     case: str = ""
     kernels: str = ""
 
@@ -48,7 +49,7 @@ class Entry:
         )
 
     def __str__(self) -> str:
-        return " ".join(filter(None, [self.program, self.case, f"({self.reason})" if self.reason else ""]))
+        return " ".join(filter(None, [self.program, self.case, f"({self.reason})"]))
 
 
 class Expected:
@@ -107,11 +108,14 @@ def load(path: Path, release: str) -> Expected:
     for kind, outcome in (("skip", Outcome.SKIP), ("fail", Outcome.FAIL)):
         for fields in table.pop(kind, []):
             unknown = fields.keys() - _FIELDS
-            lacking = {"program", "why"} - fields.keys()
+            lacking = {"program", "reason", "why"} - fields.keys()
             if unknown or lacking:
                 wrong = f"unknown {', '.join(sorted(unknown))}" if unknown else f"without {', '.join(sorted(lacking))}"
                 raise BadRequest(f"{path}: a [[{kind}]] entry {wrong}: {fields}")
-            entries.append(Entry(outcome, **fields))
+            entry = Entry(outcome, **fields)
+            if entry.reason != NO_REASON and re.search(entry.reason, ""):
+                raise BadRequest(f"{path}: the reason of a [[{kind}]] entry matches any: {fields}")
+            entries.append(entry)
     if table:
         raise BadRequest(f"{path}: unknown {', '.join(sorted(table))}: there are [[skip]] and [[fail]]")
     return Expected(entries, release)

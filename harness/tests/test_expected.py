@@ -14,7 +14,7 @@ from ppiov.results import Case, Outcome
 
 TEST = "upstream/test_kernel.py::test_kernel[drivers/net/stats.py]"
 FEC = Entry(Outcome.SKIP, "drivers/net/stats.py", "no bits", reason="FEC not supported", case="check_fec$")
-SLOW = Entry(Outcome.FAIL, "drivers/net/.*", "the kernel's", case="slow", kernels=r"6\.12\.")
+SLOW = Entry(Outcome.FAIL, "drivers/net/.*", "the kernel's", case="slow", reason="took long", kernels=r"6\.12\.")
 
 
 def outcomes(listed: Expected, *cases: Case) -> list[tuple[Outcome, str]]:
@@ -68,7 +68,9 @@ def test_an_entry_about_what_has_not_run_is_not_missed() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[[skip]]\nprogram = 'x'\n", "without why"),
+        ("[[skip]]\nprogram = 'x'\nreason = 'r'\n", "without why"),
+        ("[[skip]]\nprogram = 'x'\nwhy = 'y'\n", "without reason"),
+        ("[[skip]]\nprogram = 'x'\nwhy = 'y'\nreason = '.*'\n", "matches any"),
         ("[[skip]]\nprogram = 'x'\nwhy = 'y'\nreasn = 'z'\n", "unknown reasn"),
         ("[[skips]]\n", "unknown skips"),
         ("[[skip\n", "list"),
@@ -79,6 +81,14 @@ def test_a_list_that_is_wrong_is_a_sentence(tmp_path: Path, text: str, says: str
     path.write_text(text)
     with pytest.raises(BadRequest, match=says):
         expected.load(path, "7.3.4")
+
+
+def test_that_a_test_gives_no_reason_can_be_said(tmp_path: Path) -> None:
+    path = tmp_path / "expected.toml"
+    path.write_text("[[skip]]\nprogram = 'drivers/net/stats.py'\nwhy = 'y'\nreason = '^$'\n")
+    listed = expected.load(path, "7.3.4")
+    assert outcomes(listed, skip("check_fec", "")) == [(Outcome.SKIP, "y")]
+    assert outcomes(listed, skip("check_fec", "for a reason"))[0][0] is Outcome.FAIL
 
 
 def test_our_own_list_can_be_read() -> None:
