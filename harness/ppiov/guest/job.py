@@ -5,7 +5,7 @@ Everything that the host believes about a test comes from here, as records: one 
 ``records.jsonl`` in the shared folder, on the host's disk before the next thing happens.
 
 ==================  =============================================================================================
-``job-begun``       the guest is prepared; ``release``, ``uptime``
+``job-begun``       the guest is prepared; ``release``, ``uptime`` at the first line of this program
 ``beat``            every 5 s: the guest lives, however long a test takes
 ``test-begun``      ``name, artifacts`` (a folder's name), ``jiffies`` where the kernel has kmemleak; written before the
                     test's first line runs
@@ -35,6 +35,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+FIRST_LINE = time.clock_gettime(time.CLOCK_BOOTTIME)  # what it took to get here
 BEAT_SECONDS = 5.0
 _DUMP_SECONDS = 5.0  # for a hung pytest to write its traceback
 _LAST_SECONDS = 600.0  # for what is asked once, after the last test; kmemleak's scans take a while under TCG
@@ -98,7 +99,7 @@ class Job:
 
     def run(self) -> None:
         prepare()
-        self.records.write("job-begun", release=os.uname().release, uptime=time.clock_gettime(time.CLOCK_BOOTTIME))
+        self.records.write("job-begun", release=os.uname().release, uptime=round(FIRST_LINE, 3))
         tests: list[dict[str, Any]] = self.plan["tests"]
         timeouts = {test["name"]: float(test["timeout_s"]) for test in tests}
         events, says = os.pipe()  # pytest's plugin -> here
