@@ -131,8 +131,13 @@ def test_back_to_pages(link: Link, defer: Defer) -> None:
 
 @or_refused
 def test_refused(link: Link, defer: Defer) -> None:
-    """What is no power of two the core refuses, what is larger than the device takes the device; nothing is bound."""
-    for page_size, number, words in ((3 * PAGE, errno.EINVAL, "power of 2"), (4 << 20, errno.ERANGE, "powers of two")):
-        with refusal(number, words):
+    """No power of two, less than a page, and more than the device takes or maps in one piece; nothing is bound."""
+    wrong = {
+        3 * PAGE: refusal(errno.EINVAL, "power of 2"),
+        PAGE // 2: refusal(errno.ERANGE),
+        4 << 20: refusal(errno.ERANGE, "powers of two", (errno.EINVAL, "not aligned to niov size")),
+    }
+    for page_size, refused in wrong.items():
+        with refused:
             bind(link, page_size, defer)
         assert link.bound_to(2) is None
