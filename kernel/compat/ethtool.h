@@ -31,6 +31,13 @@
 #define COMPAT_ETHTOOL_RXNFC_OPS(rxnfc, ...) .get_rxnfc = rxnfc
 #endif
 
+/* The flow label of IPv6 as part of the RSS hash. */
+#ifdef RXH_IP6_FL
+#define COMPAT_RXH_IP6_FL RXH_IP6_FL
+#else
+#define COMPAT_RXH_IP6_FL 0
+#endif
+
 /* hds-thresh: frames longer than this are split, if any. */
 #ifdef HAVE_HDS_THRESH
 #define COMPAT_RING_USE_HDS_THRS ETHTOOL_RING_USE_HDS_THRS

@@ -100,6 +100,7 @@ static u32 parse_ipv6(const u8 *data, u32 avail, u32 off,
 	h->ip_proto = ip.nexthdr;
 	h->v6.saddr = ip.saddr;
 	h->v6.daddr = ip.daddr;
+	h->v6.flow_label = ip6_flowlabel(&ip);
 
 	/* No jumbograms: the MTU ends long before them. */
 	off += sizeof(ip);

@@ -63,7 +63,7 @@ static_assert(PPNIC_MAX_QUEUES <= BITS_PER_LONG);
 #define PPNIC_HDR_MAX       256 /* the parser and TSO look no further */
 #define PPNIC_MAX_SG        (MAX_SKB_FRAGS + 1)
 #define PPNIC_RSS_INDIR     128
-#define PPNIC_RSS_KEY       40
+#define PPNIC_RSS_KEY       52
 #define PPNIC_RSS_CONTEXTS  16 /* context 0 is the default one */
 #define PPNIC_STEER_RULES   1024
 #define PPNIC_DEF_PAUSE_MS  100
@@ -209,6 +209,7 @@ struct ppnic_headers {
 		} v4;
 		struct {
 			struct in6_addr saddr, daddr;
+			__be32 flow_label; /* 20 bits */
 		} v6;
 	};
 	__be16 sport, dport;

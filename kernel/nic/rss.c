@@ -9,14 +9,15 @@
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 
+#include "../compat/ethtool.h"
 #include "../compat/netdev.h"
 #include "ppnic.h"
 
 #define PPNIC_RSS_IP (RXH_IP_SRC | RXH_IP_DST)
 #define PPNIC_RSS_L4 (RXH_L4_B_0_1 | RXH_L4_B_2_3)
 
-/* Two IPv6 addresses and two ports: the longest input. */
-#define PPNIC_RSS_INPUT 36
+/* Two IPv6 addresses, a flow label and two ports: the longest input. */
+#define PPNIC_RSS_INPUT 40
 
 /* The hash looks at a window of 32 key bits for every bit of its input. */
 static_assert(PPNIC_RSS_INPUT + sizeof(u32) <= PPNIC_RSS_KEY);
@@ -121,6 +122,8 @@ static u32 rss_hash(const struct ppnic_rss_ctx *rss, u32 fields,
 		end = rss_put(end, &h->v6.saddr, &h->v6.daddr,
 			      sizeof(h->v6.saddr), fields & RXH_IP_SRC,
 			      fields & RXH_IP_DST, symmetric);
+	end = rss_put(end, &h->v6.flow_label, NULL, sizeof(h->v6.flow_label),
+		      fields & COMPAT_RXH_IP6_FL, false, false);
 	end = rss_put(end, &h->sport, &h->dport, sizeof(h->sport),
 		      fields & RXH_L4_B_0_1, fields & RXH_L4_B_2_3, symmetric);
 

@@ -10,6 +10,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
 
+#include "../compat/ethtool.h"
 #include "ppnic.h"
 
 #define PPNIC_RSS_FIELDS (RXH_IP_SRC | RXH_IP_DST | RXH_L4_B_0_1 | RXH_L4_B_2_3)
@@ -284,6 +285,13 @@ static int rss_flow(u32 flow_type)
 	}
 }
 
+static u32 rss_flow_fields(int flow)
+{
+	bool v6 = flow == PPNIC_RSS_TCP6 || flow == PPNIC_RSS_UDP6;
+
+	return PPNIC_RSS_FIELDS | (v6 ? COMPAT_RXH_IP6_FL : 0);
+}
+
 static bool rss_flow_fixed(u32 flow_type)
 {
 	return flow_type == IPV4_FLOW || flow_type == IPV6_FLOW;
@@ -322,7 +330,8 @@ int ppnic_get_rxfh_fields(struct net_device *dev,
 /**
  * ppnic_set_rxfh_fields - ethtool op: choose what a flow's hash is made of
  * @dev: netdev
- * @fields: flow type, context and any of the two addresses and two ports
+ * @fields: flow type, context and any of the two addresses, the two ports and,
+ *	where the kernel knows it, the IPv6 flow label
  * @extack: says what was refused
  *
  * Context: ops lock.
@@ -358,9 +367,9 @@ int ppnic_set_rxfh_fields(struct net_device *dev,
 		NL_SET_ERR_MSG(extack, "only TCP and UDP can be configured");
 		return flow;
 	}
-	if (fields->data & ~PPNIC_RSS_FIELDS) {
+	if (fields->data & ~rss_flow_fields(flow)) {
 		NL_SET_ERR_MSG(extack,
-			       "only IP addresses and ports can be hashed");
+			       "only IP addresses, ports and, of IPv6, the flow label can be hashed");
 		return -EOPNOTSUPP;
 	}
 	if (ctx->input_xfrm && !fields_symmetric(fields->data)) {
