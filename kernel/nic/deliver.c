@@ -34,6 +34,7 @@ static enum skb_drop_reason ppnic_classify(struct ppnic_port *to,
 			/* Of no queue; counted at the first. */
 			spin_lock(&to->rxqs[0].lock);
 			hw_inc(&to->rxqs[0], steer_drops);
+			ppnic_mac_count(&to->rxqs[0].mac, f);
 			spin_unlock(&to->rxqs[0].lock);
 			return SKB_DROP_REASON_TAP_FILTER;
 		case PPNIC_STEER_QUEUE:
@@ -259,7 +260,7 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 		}
 		hw_inc(rxq, down);
 		reason = SKB_DROP_REASON_DEV_READY;
-		goto out;
+		goto out_unlock;
 	}
 
 	if (!ppnic_need(rxq, f, &need)) {
@@ -288,6 +289,8 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 	if (ppnic_place(rxq, f, &need))
 		reason = SKB_DROP_REASON_DEV_HDR;
 out:
+	ppnic_mac_count(&rxq->mac, f);
+out_unlock:
 	spin_unlock(&rxq->lock);
 	ppnic_irq_event_rx(&to->channels[rxq->index], 1);
 	return reason;

@@ -324,16 +324,14 @@ static int ppnic_set_pauseparam(struct net_device *dev,
 	return 0;
 }
 
-/* A port counts the pauses it asks for; those it heeds are the peer's. */
-static void ppnic_get_pause_stats(struct net_device *dev,
-				  struct ethtool_pause_stats *stats)
+/* The pauses a port asked for, without a frame being sent. */
+static u64 port_pauses(const struct ppnic_port *port)
 {
-	struct ppnic_port *port = netdev_priv(dev);
 	u64 pauses, sum = 0;
 	unsigned int start;
 	u32 i;
 
-	for (i = 0; i < dev->num_rx_queues; i++) {
+	for (i = 0; i < port->dev->num_rx_queues; i++) {
 		struct ppnic_rx_hw_stats *hw = &port->rxqs[i].hw;
 
 		do {
@@ -342,7 +340,26 @@ static void ppnic_get_pause_stats(struct net_device *dev,
 		} while (u64_stats_fetch_retry(&hw->sync, start));
 		sum += pauses;
 	}
-	stats->tx_pause_frames = sum;
+	return sum;
+}
+
+/*
+ * What one end asked for, the other heeded. Pause frames that a program sent
+ * are counted as well, and do nothing.
+ */
+static void ppnic_get_pause_stats(struct net_device *dev,
+				  struct ethtool_pause_stats *stats)
+{
+	struct ppnic_port *port = netdev_priv(dev), *peer;
+
+	ppnic_mac_pauses(port, &stats->tx_pause_frames,
+			 &stats->rx_pause_frames);
+	stats->tx_pause_frames += port_pauses(port);
+	rcu_read_lock();
+	peer = rcu_dereference(port->peer);
+	if (peer)
+		stats->rx_pause_frames += port_pauses(peer);
+	rcu_read_unlock();
 }
 
 /* ------------------------------------------------- --get/set-tunable */
@@ -413,6 +430,9 @@ const struct ethtool_ops ppnic_ethtool_ops = {
 	.get_sset_count = ppnic_get_sset_count,
 	.get_strings = ppnic_get_strings,
 	.get_ethtool_stats = ppnic_get_ethtool_stats,
+	.get_eth_mac_stats = ppnic_get_eth_mac_stats,
+	.get_eth_ctrl_stats = ppnic_get_eth_ctrl_stats,
+	.get_rmon_stats = ppnic_get_rmon_stats,
 	.get_rxfh_key_size = ppnic_get_rxfh_key_size,
 	.get_rxfh_indir_size = ppnic_get_rxfh_indir_size,
 	.get_rxfh = ppnic_get_rxfh,

@@ -53,6 +53,9 @@ struct ppnic_frame {
 	u8 hdr[PPNIC_HDR_MAX];
 };
 
+/* mac.c */
+void ppnic_mac_count(struct ppnic_mac_stats *mac, const struct ppnic_frame *f);
+
 /* segment.c */
 int ppnic_frame_load(struct ppnic_frame *f, struct ppnic_txq *txq,
 		     const struct ppnic_txd *first);

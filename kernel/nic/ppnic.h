@@ -445,6 +445,24 @@ struct ppnic_rx_mem {
 	u32 cq_cons; /* driver */
 };
 
+/* Ranges of frame sizes, as RFC 2819 has them and two beyond. */
+#define PPNIC_MAC_RANGES 8
+
+/*
+ * What the MAC saw of the frames of one direction, each segment of a
+ * super-packet for itself; written as the device's other counters are.
+ */
+struct ppnic_mac_stats {
+	struct u64_stats_sync sync;
+	u64_stats_t frames;
+	u64_stats_t octets; /* with FCS */
+	u64_stats_t multicast;
+	u64_stats_t broadcast;
+	u64_stats_t control; /* MAC control frames */
+	u64_stats_t pause;   /* those of them that are pause frames */
+	u64_stats_t sizes[PPNIC_MAC_RANGES];
+};
+
 struct ppnic_rx_stats {
 	struct u64_stats_sync sync; /* written in NAPI */
 	u64_stats_t packets;
@@ -492,6 +510,7 @@ struct ppnic_rxq {
 	struct timer_list refill_timer; /* retries a failed refill */
 	struct ppnic_rx_stats stats;
 	struct ppnic_rx_hw_stats hw;
+	struct ppnic_mac_stats mac; /* as hw */
 };
 
 /* A TX descriptor, as the device sees it. The first of a frame has the meta. */
@@ -581,6 +600,7 @@ struct ppnic_txq {
 	struct ppnic_tx_stats stats;
 	struct ppnic_tx_done_stats done_stats;
 	struct ppnic_tx_hw_stats hw;
+	struct ppnic_mac_stats mac; /* as hw */
 };
 
 #define PPNIC_ENGINE_PENDING 0
@@ -722,5 +742,17 @@ int ppnic_get_sset_count(struct net_device *dev, int sset);
 void ppnic_get_strings(struct net_device *dev, u32 sset, u8 *data);
 void ppnic_get_ethtool_stats(struct net_device *dev,
 			     struct ethtool_stats *stats, u64 *data);
+void ppnic_lost_frames(struct ppnic_port *port, u64 *tx, u64 *rx,
+		       u64 *too_long);
+
+/* mac.c */
+void ppnic_mac_pauses(struct ppnic_port *port, u64 *sent, u64 *received);
+void ppnic_get_eth_mac_stats(struct net_device *dev,
+			     struct ethtool_eth_mac_stats *stats);
+void ppnic_get_eth_ctrl_stats(struct net_device *dev,
+			      struct ethtool_eth_ctrl_stats *stats);
+void ppnic_get_rmon_stats(struct net_device *dev,
+			  struct ethtool_rmon_stats *stats,
+			  const struct ethtool_rmon_hist_range **ranges);
 
 #endif /* PPNIC_H */

@@ -206,6 +206,47 @@ const struct netdev_stat_ops ppnic_stat_ops = {
 	.get_base_stats = ppnic_base_stats,
 };
 
+/* --------------------------------------------------- for the MAC's counters */
+
+struct lost {
+	u64 tx;
+	u64 rx;
+	u64 too_long;
+};
+
+static const struct sum lost_tx[] = {
+	{ TX(hw, dma_errors), offsetof(struct lost, tx) },
+	{ TX(hw, malformed), offsetof(struct lost, tx) },
+};
+
+static const struct sum lost_rx[] = {
+	{ RX(hw, dma_errors), offsetof(struct lost, rx) },
+	{ RX(hw, too_long), offsetof(struct lost, too_long) },
+};
+
+/**
+ * ppnic_lost_frames() - frames that the device itself lost
+ * @port: the port
+ * @tx: receives those that it could not read from memory
+ * @rx: receives those that it could not write there
+ * @too_long: receives those that were over its MTU
+ *
+ * Context: any; the queues live as long as the netdev.
+ */
+void ppnic_lost_frames(struct ppnic_port *port, u64 *tx, u64 *rx, u64 *too_long)
+{
+	struct lost lost = {};
+	u32 i;
+
+	for (i = 0; i < port->dev->num_tx_queues; i++)
+		sums_add(&lost, &port->txqs[i], lost_tx, ARRAY_SIZE(lost_tx));
+	for (i = 0; i < port->dev->num_rx_queues; i++)
+		sums_add(&lost, &port->rxqs[i], lost_rx, ARRAY_SIZE(lost_rx));
+	*tx = lost.tx;
+	*rx = lost.rx;
+	*too_long = lost.too_long;
+}
+
 /* ------------------------------------------------------------- ethtool -S */
 
 static const struct counter all_rx[] = {

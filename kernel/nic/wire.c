@@ -145,6 +145,7 @@ int ppnic_wire(struct ppnic_txq *txq, struct ppnic_port *to,
 	 * be tried again.
 	 */
 	if (!txq->retry) {
+		ppnic_mac_count(&txq->mac, f);
 		if (ppnic_fault_every(&faults->lose))
 			return SKB_DROP_REASON_NOT_SPECIFIED;
 		if (ppnic_fault_every(&faults->reorder) && !txq->held) {
