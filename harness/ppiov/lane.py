@@ -111,8 +111,11 @@ class Lane:
         common.boots.append(Boot(accel, None, self._attempt, "interrupted"))
         with _room(self._share):
             write_job(self._share, common.ready, self._batch)
-        cpus, memory_mib = max(common.cpus, self._batch[0].cpus), max(common.memory_mib, self._batch[0].memory_mib)
-        self._own_time = self._batch[0].suite == UPSTREAM  # programs with deadlines for a machine that is not busy
+        first = self._batch[0]
+        self._own_time = first.suite == UPSTREAM  # programs with deadlines for a machine that is not busy
+        cpus, memory_mib = max(common.cpus, first.cpus), max(common.memory_mib, first.memory_mib)
+        if self._own_time and first.cpus:  # CPUs then take turns on one of the host's: none more than it takes
+            cpus = first.cpus
         config = GuestConfig(
             *(common.ready.tree, accel, self._share, cpus, memory_mib),
             device_memory_mib=_DEVICE_MEMORY_MIB,
