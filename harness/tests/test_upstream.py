@@ -211,3 +211,14 @@ def test_the_suite_is_in_all_and_not_the_default(tmp_path: Path) -> None:
     assert suites.resolve(tmp_path, ()) == ["selftests"]
     assert suites.resolve(tmp_path, ["all"]) == ["selftests", "upstream"]
     assert [t.suite for t in suites.collect(tmp_path, (), "", ["upstream/test_upstream.py"])] == ["upstream"]
+
+
+def test_ours_for_ncdevmem_are_there_where_it_was_built_and_nowhere_else(tmp_path: Path) -> None:
+    """A kernel whose own tests drive it would only get eight skips of them."""
+    selftests = suites.find_source() / "selftests"
+    without = upstream.Programs(tmp_path, ("drivers/net/ping.py",), tmp_path)
+    names = {test.name.partition("::")[0] for test in suites.collect(selftests, ["upstream"], programs=without)}
+    assert names == {"upstream/test_kernel.py"}
+    with_it = dataclasses.replace(without, ncdevmem=tmp_path)
+    names = {test.name.partition("::")[0] for test in suites.collect(selftests, ["upstream"], programs=with_it)}
+    assert names == {"upstream/test_kernel.py", "upstream/test_ncdevmem.py"}
