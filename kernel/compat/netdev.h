@@ -58,6 +58,21 @@ static inline bool compat_netdev_ops_locked(const struct net_device *dev)
 
 /* ------------------------------------------------- NAPI, in a driver's op */
 
+/*
+ * A NAPI with an index keeps its ID and what the user set of it, as threaded
+ * polling, while it is disabled.
+ */
+static inline void
+compat_napi_add(struct net_device *dev, struct napi_struct *napi,
+		int (*poll)(struct napi_struct *napi, int budget), int index)
+{
+#ifdef HAVE_NETIF_NAPI_ADD_CONFIG
+	netif_napi_add_config(dev, napi, poll, index);
+#else
+	netif_napi_add(dev, napi, poll);
+#endif
+}
+
 static inline void compat_napi_enable(struct napi_struct *napi)
 {
 #ifdef HAVE_NETDEV_LOCK_OPS

@@ -421,7 +421,7 @@ static int ppnic_init(struct net_device *dev)
 		ch->port = port;
 		ch->index = i;
 		ppnic_irq_init(ch);
-		netif_napi_add(dev, &ch->napi, ppnic_poll);
+		compat_napi_add(dev, &ch->napi, ppnic_poll, i);
 	}
 	err = ppnic_bind_init(port);
 	if (err)
