@@ -67,10 +67,10 @@ static bool port_has_provider(struct ppnic_port *port, u32 first)
 	return false;
 }
 
+/* Of a size that there is; the core has checked the maximum. */
 static u32 ring_size(u32 wanted)
 {
-	return roundup_pow_of_two(clamp_t(u32, wanted, PPNIC_MIN_RING,
-					  PPNIC_MAX_RING));
+	return roundup_pow_of_two(max_t(u32, wanted, PPNIC_MIN_RING));
 }
 
 static bool ring_cfg_equal(const struct ppnic_ring_cfg *a,
@@ -99,6 +99,12 @@ static int ppnic_set_ringparam(struct net_device *dev,
 
 	if (ring->rx_mini_pending || ring->rx_jumbo_pending) {
 		NL_SET_ERR_MSG(extack, "there are no mini and jumbo rings");
+		return -EINVAL;
+	}
+	if (ring->rx_pending < PPNIC_MIN_RING ||
+	    ring->tx_pending < PPNIC_MIN_RING) {
+		NL_SET_ERR_MSG_FMT(extack, "rings have at least %u descriptors",
+				   PPNIC_MIN_RING);
 		return -EINVAL;
 	}
 	if (!is_power_of_2(cfg.buf_len) || cfg.buf_len < PAGE_SIZE ||
