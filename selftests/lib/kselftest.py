@@ -40,7 +40,9 @@ TIMED_OUT = 124  # as timeout(1), by which kselftest's runner has it
 GRACE = 20.0
 _VERSION = re.compile(r"^K?TAP version \d+$", re.MULTILINE)
 _TEST = re.compile(  # net/lib.sh's log_test()
-    r"^TEST: (?P<name>.*?) *(?:\((?P<why>[^()]*)\) *)?\t* *\[ *(?P<word>OK|FAIL|SKIP|XFAIL) *\] *$", re.MULTILINE
+    r"^TEST: (?P<name>.*?) *(?:\((?P<why>[^()]*)\) *)?\t* *\[ *(?P<word>OK|FAIL|SKIP|XFAIL) *\] *$"
+    r"(?:\n\t+(?P<reason>\S.*)$)?",
+    re.MULTILINE,
 )
 _SKIP = re.compile(r"^SKIP:? *(.*)$", re.MULTILINE)
 WITH_NETIF = ("drivers/net", "drivers/net/hw")  # the collections whose tests take a NIC
@@ -158,15 +160,20 @@ def is_ktap(output: str) -> bool:
 
 def as_ktap(name: str, output: str, code: int) -> str:
     """A KTAP document of a test that does not write one: its `TEST: ... [ OK ]` lines, or else its exit code."""
-    results = [_result(match["name"], match["word"], match["why"] or "") for match in _TEST.finditer(output)]
+    found = list(_TEST.finditer(output))
+    results = [_result(match["name"], match["word"], match["why"] or "") for match in found]
+    reasons = [match["reason"] for match in found]
     if code == SKIPPED and not any(result.startswith("not ok") for result in results):
         reason = (_SKIP.findall(output) or output.strip().splitlines() or ["it does not say why"])[-1]
         results.append(f"ok {{}} {name} # SKIP {reason}")
     elif not results or (code and not any(result.startswith("not ok") for result in results)):
         results.append(f"{'not ok' if code else 'ok'} {{}} {name}")
     lines = [f"# {line}" for line in output.splitlines()]
-    numbered = [result.replace("{}", str(number), 1) for number, result in enumerate(results, 1)]
-    return "\n".join(["TAP version 13", f"1..{len(results)}", *lines, *numbered, ""])
+    for number, result in enumerate(results, 1):
+        if number <= len(reasons) and reasons[number - 1]:  # what log_test() says below a result: before it, in KTAP
+            lines.append(f"# {reasons[number - 1]}")
+        lines.append(result.replace("{}", str(number), 1))
+    return "\n".join(["TAP version 13", f"1..{len(results)}", *lines, ""])
 
 
 def _result(name: str, word: str, why: str) -> str:
