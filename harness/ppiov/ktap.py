@@ -417,9 +417,10 @@ def _raised(said: Sequence[str]) -> str:
     trace = [line.partition("Exception|")[2] for line in said if line.startswith(("Exception|", "Defer Exception|"))]
     begins = [n for n, line in enumerate(trace) if line.strip() == "Traceback (most recent call last):"]
     if begins:
-        message = [line.strip() for line in trace[begins[-1] + 1 :] if line.strip() and not line.startswith("  ")]
-        errors = [line for line in message[1:] if line.startswith("STDERR: ") and line != "STDERR: b''"]
-        return " ".join([*message[:1], *errors])
+        after = [line for line in trace[begins[-1] + 1 :] if line.strip()]
+        first = next((n for n, line in enumerate(after) if not line.startswith("  ")), len(after))
+        command = [line.strip() for line in after[first + 1 :] if line.strip().startswith(("CMD: ", "STDERR: "))]
+        return " ".join([*(line.strip() for line in after[first : first + 1]), *command])
     return next((line for line in said if line.startswith("Check failed ")), "")
 
 

@@ -177,9 +177,12 @@ def test_what_kselftests_python_library_says(parser: Parser) -> None:
 not ok 1 devmem.check_tx
 # Exception| Traceback (most recent call last):
 # Exception|   File "/lib/py/utils.py", line 9, in cmd
-# Exception| lib.py.utils.CmdExitFailure: Command failed: ['ethtool', '-L']
-# Exception| STDOUT: b''
-# Exception| STDERR: b'netlink error: Invalid argument'
+# Exception|     raise CmdExitFailure("Command failed", self)
+# Exception| lib.py.utils.CmdExitFailure: Command failed
+# Exception| CMD: modprobe netdevsim
+# Exception|   EXIT: 1
+# Exception|   STDERR: modprobe: FATAL: Module netdevsim not found
+# Exception|
 not ok 2 irq.check
 # Check| At /stats.py, line 7, in check:
 # Check|     ksft_eq(a, b)
@@ -191,8 +194,8 @@ not ok 3 stats.check
     )
     assert reasons(parsed) == {
         "devmem.check_tx": "Exception: Waiting for port listen timed out",
-        "irq.check": "lib.py.utils.CmdExitFailure: Command failed: ['ethtool', '-L'] "
-        "STDERR: b'netlink error: Invalid argument'",
+        "irq.check": "lib.py.utils.CmdExitFailure: Command failed CMD: modprobe netdevsim "
+        "STDERR: modprobe: FATAL: Module netdevsim not found",
         "stats.check": "Check failed 1 != 2 of packets",
     }
 
