@@ -19,8 +19,14 @@
 #include <linux/workqueue.h>
 #include <net/page_pool/helpers.h>
 
-#define PLANTED_SIZE  64
-#define PLANTED_LEAKS 16 /* something on a stack may still point to the last */
+#define PLANTED_SIZE 64
+
+/*
+ * Something on a stack may still point to the last one. And 7.3's slub hands
+ * objects out of arrays (sheaves) that go on pointing to what was taken from
+ * them; those of small objects have 60 places, those of whole pages 4.
+ */
+#define PLANTED_LEAKS 64
 
 static char *fault = "";
 module_param(fault, charp, 0444);
@@ -78,7 +84,7 @@ static noinline int planted_leak(void)
 	int i;
 
 	for (i = 0; i < PLANTED_LEAKS; i++) {
-		p = kzalloc(PLANTED_SIZE, GFP_KERNEL); /* planted: leak */
+		p = kzalloc(PAGE_SIZE, GFP_KERNEL); /* planted: leak */
 		OPTIMIZER_HIDE_VAR(p);
 	}
 	return p ? 0 : -ENOMEM;
