@@ -256,7 +256,13 @@ void ppiov_pool_destroy(struct ppiov_pool *pool)
 	/* The last buffer's release may kick, and the pool be gone: keep it. */
 	ppiov_pool_pin(pool);
 	ppiov_pool_flush(pool);
-	ppiov_pool_unpin(pool);
+	/* Not ppiov_pool_unpin(): others' pins are no reason not to look. Who
+	 * looks finds out that they stay, and says so.
+	 */
+	rcu_read_lock();
+	atomic_dec(&pool->pins);
+	ppiov_pool_kick(pool);
+	rcu_read_unlock();
 }
 EXPORT_SYMBOL_GPL(ppiov_pool_destroy);
 

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from lib.ppiov import (
     CMD_BIND_RX,
     CMD_BINDING_GET,
     CMD_POOL_GET,
+    CMD_POOL_STALLED_NTF,
     CMD_PROVIDER_GET,
     CMD_UNBIND,
     CMD_UNBIND_NTF,
@@ -46,6 +48,7 @@ from lib.ppiov import (
     ProviderMessage,
     uint,
 )
+from lib.traffic import arrived, connect, payload, steer
 from pyroute2.netlink import genlmsg
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -287,6 +290,41 @@ def test_dump_while_pools_go(many: tuple[Link, list[Binding]]) -> None:
     assert len(told.ids) == len(set(told.ids)), "one was told twice"
     assert {*told.ids} - {*gone} == {*pools.values()} - {*gone}
     assert gone[0] in told.messages[0] and gone[1] not in told.ids
+
+
+STALL_SECONDS = Path("/sys/module/ppiov/parameters/stall_seconds")
+
+
+@pytest.mark.parametrize("provider", ["page", "dmabuf"])
+def test_stalled_pool_is_told(
+    link: Link, ppiov: Ppiov, events: Events, dmabuf: Dmabuf, defer: Defer, provider: str
+) -> None:
+    """A pool whose buffers wait in a socket is told to who listens, again and again, until the socket is closed."""
+    elsewhere = Events(link.tx.ns)
+    defer(elsewhere.close)
+    defer(STALL_SECONDS.write_text, STALL_SECONDS.read_text())
+    STALL_SECONDS.write_text("1")
+    steer(link, socket.AF_INET, [2])
+    binding = ppiov.bind(link.rx.ifindex, [2], provider, dmabuf.fd if provider == "dmabuf" else None)
+    defer(binding.close)
+    sender, receiver = connect(link, socket.AF_INET, defer, prepared=False)
+    data, before = payload(20_000), arrived(link, 2)
+    sender.sendall(data)
+    until("it has come", lambda: arrived(link, 2) >= before + len(data))
+    binding.unbind()
+    assert [events.next().command for _ in range(2)] == [CMD_BIND_NTF, CMD_UNBIND_NTF]
+    seconds = []
+    for _ in range(2):
+        event = events.next()
+        assert event.command == CMD_POOL_STALLED_NTF and event.pool
+        assert (event.pool.binding, event.pool.provider, event.pool.detached) == (binding.id, provider, True)
+        assert 0 < event.pool.inflight < 64, f"more than what is unread, the ring of 512 too: {event.pool}"
+        assert event.pool.stalled
+        seconds.append(event.pool.stalled)
+    assert seconds[1] > seconds[0]
+    assert elsewhere.none(), "told in a namespace that has nothing to do with it"
+    receiver.close()
+    pools_gone(ppiov, binding.id)
 
 
 # --------------------------------------------------------------------------------------------------------- bad input
