@@ -74,16 +74,23 @@ static void ppiov_pool_end(struct work_struct *work)
 	struct ppiov_pool *pool = container_of(to_delayed_work(work),
 					       struct ppiov_pool, work);
 
-	if (ppiov_pool_inflight(pool)) {
-		ppiov_pool_say_stalled(pool);
-		goto again;
+	if (!pool->ended) {
+		if (ppiov_pool_inflight(pool) || atomic_read(&pool->pins)) {
+			ppiov_pool_say_stalled(pool);
+			goto again;
+		}
+		/* Pairs with ppiov_release(): all that it did is seen. */
+		smp_acquire__after_ctrl_dep();
+		pool->ops->destroy(pool);
+		pool->ended = true;
 	}
 
-	/* Under the lock, so that ppiov_pool_next() finds no pool that goes. */
+	/* Off the list after that: who finds no pool finds its memory free.
+	 * Under the lock, so that ppiov_pool_next() finds no pool that goes.
+	 */
 	xa_lock_bh(&ppiov_pools);
 	if (atomic_read(&pool->pins)) {
 		xa_unlock_bh(&ppiov_pools);
-		ppiov_pool_say_stalled(pool);
 		goto again;
 	}
 	__xa_erase(&ppiov_pools, pool->id);
@@ -93,7 +100,6 @@ static void ppiov_pool_end(struct work_struct *work)
 	synchronize_rcu();
 	/* ... and may have kicked; it finds the pool alive until here. */
 	cancel_delayed_work(&pool->work);
-	pool->ops->destroy(pool);
 	ppiov_pool_free(pool);
 	return;
 

@@ -32,6 +32,7 @@
  * @destroying: ppiov_pool_destroy() was called
  * @destroyed_at: jiffies then
  * @warned_at: jiffies of the last stall report
+ * @ended: the provider's destroy was called; @work's
  * @cache: consumer
  * @count: of @cache; consumer
  * @held: buffers that the provider gave, counted up; written by the consumer
@@ -54,6 +55,7 @@ struct ppiov_pool {
 	bool destroying;
 	unsigned long destroyed_at;
 	unsigned long warned_at;
+	bool ended;
 
 	u32 count ____cacheline_aligned_in_smp;
 	u32 held;
