@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Bindings, for binding.c, *_nl.c, provider_dmabuf.c, tx.c and tcp_send.c. */
+/* Bindings, for binding*.c, *_nl.c, provider_dmabuf.c, tx.c and tcp_send.c. */
 #ifndef PPIOV_BINDING_PRIV_H
 #define PPIOV_BINDING_PRIV_H
 
@@ -37,13 +37,6 @@ struct net_device *ppiov_nic_at(unsigned long index);
 struct ppiov_binding *
 ppiov_binding_new(struct net_device *dev,
 		  const struct ppiov_provider_ops *provider, struct sock *sk);
-int ppiov_binding_open_dmabuf(struct ppiov_binding *binding, int fd,
-			      struct netlink_ext_ack *extack);
-int ppiov_binding_set_size(struct ppiov_binding *binding, u64 size,
-			   struct netlink_ext_ack *extack);
-int ppiov_binding_map_dmabuf(struct ppiov_binding *binding,
-			     enum dma_data_direction dir,
-			     struct netlink_ext_ack *extack);
 int ppiov_binding_make_tx(struct ppiov_binding *binding,
 			  struct netlink_ext_ack *extack);
 struct ppiov_binding *ppiov_binding_get_tx(u32 id);
@@ -54,6 +47,16 @@ int ppiov_binding_bind_queue(struct ppiov_binding *binding, u32 queue,
 void ppiov_binding_cancel(struct ppiov_binding *binding);
 void ppiov_binding_end(struct ppiov_binding *binding, u32 portid);
 struct ppiov_binding *ppiov_binding_next(unsigned long *id);
+
+/* binding_dmabuf.c */
+int ppiov_binding_open_dmabuf(struct ppiov_binding *binding, int fd,
+			      struct netlink_ext_ack *extack);
+int ppiov_binding_set_size(struct ppiov_binding *binding, u64 size,
+			   struct netlink_ext_ack *extack);
+int ppiov_binding_map_dmabuf(struct ppiov_binding *binding,
+			     enum dma_data_direction dir,
+			     struct netlink_ext_ack *extack);
+void ppiov_binding_put_dmabuf(struct ppiov_binding *binding);
 void ppiov_run_first(const struct ppiov_binding *binding,
 		     struct ppiov_run *run);
 bool ppiov_run_next(const struct ppiov_binding *binding, struct ppiov_run *run);
