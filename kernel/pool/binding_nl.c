@@ -1,70 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The netlink family's operations on bindings.
- *
- * Generic netlink has seen to types, lengths and the ranges that are in
- * netlink/ppiov.yaml before anything here is called.
- */
+/* The netlink family's operations on bindings. */
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
 
 #include "../include/ppiov/pool.h"
 #include "binding_priv.h"
 #include "internal.h"
-#include "nl_gen.h"
+#include "nl.h"
 #include "tx.h"
-
-/**
- * ppiov_nl_check() - refuse an attribute that is there twice
- * @info: the request
- * @multi: an attribute of which there may be several; 0: none
- *
- * Of two, netlink would silently take the last.
- *
- * Context: process.
- * Return: 0 or -EINVAL.
- */
-int ppiov_nl_check(const struct genl_info *info, int multi)
-{
-	struct nlattr *attr;
-	u64 seen = 0;
-	int rem;
-
-	nla_for_each_attr(attr, genlmsg_data(info->genlhdr),
-			  genlmsg_len(info->genlhdr), rem) {
-		int type = nla_type(attr);
-
-		if (type == multi)
-			continue;
-		/* Others than these were refused already. */
-		if (WARN_ON_ONCE(type >= BITS_PER_TYPE(seen)))
-			return -EINVAL;
-		if (seen & BIT_ULL(type)) {
-			NL_SET_ERR_MSG_ATTR(info->extack, attr,
-					    "attribute is there twice");
-			return -EINVAL;
-		}
-		seen |= BIT_ULL(type);
-	}
-	return 0;
-}
-
-/**
- * ppiov_nl_need() - refuse a request without an attribute
- * @info: the request
- * @attr: that has to be there
- * @name: what it is called
- *
- * Context: process.
- * Return: 0 or -EINVAL.
- */
-int ppiov_nl_need(const struct genl_info *info, int attr, const char *name)
-{
-	if (!GENL_REQ_ATTR_CHECK(info, attr))
-		return 0;
-	GENL_SET_ERR_MSG_FMT(info, "attribute %s is missing", name);
-	return -EINVAL;
-}
 
 /* --------------------------------------------------------- telling of them */
 
@@ -166,6 +109,16 @@ static int ppiov_nl_no_binding(const struct genl_info *info)
 	return -ENOENT;
 }
 
+static int ppiov_nl_tell_binding(struct sk_buff *skb,
+				 const struct genl_info *info)
+{
+	struct ppiov_binding *binding = ppiov_nl_binding(info);
+
+	if (!binding || !ppiov_nl_sees(info, binding))
+		return ppiov_nl_no_binding(info);
+	return ppiov_nl_fill_binding(skb, binding, info);
+}
+
 /**
  * ppiov_nl_binding_get_doit() - tell of one binding
  * @skb: the request
@@ -176,32 +129,21 @@ static int ppiov_nl_no_binding(const struct genl_info *info)
  */
 int ppiov_nl_binding_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct ppiov_binding *binding;
-	struct sk_buff *rsp;
-	int err;
+	return ppiov_nl_answer(info, PPIOV_A_BINDING_ID, "id",
+			       ppiov_nl_tell_binding);
+}
 
-	err = ppiov_nl_check(info, 0) ?:
-		      ppiov_nl_need(info, PPIOV_A_BINDING_ID, "id");
-	if (err)
-		return err;
+static int ppiov_nl_tell_next_binding(struct sk_buff *skb,
+				      const struct genl_info *info,
+				      unsigned long *id)
+{
+	struct ppiov_binding *binding = ppiov_binding_next(id);
 
-	rsp = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!rsp)
-		return -ENOMEM;
-
-	rtnl_lock();
-	binding = ppiov_nl_binding(info);
-	if (binding && ppiov_nl_sees(info, binding))
-		err = ppiov_nl_fill_binding(rsp, binding, info);
-	else
-		err = ppiov_nl_no_binding(info);
-	rtnl_unlock();
-
-	if (err) {
-		nlmsg_free(rsp);
-		return err;
-	}
-	return genlmsg_reply(rsp, info);
+	if (!binding)
+		return -ENOENT;
+	if (!ppiov_nl_sees(info, binding))
+		return 0;
+	return ppiov_nl_fill_binding(skb, binding, info);
 }
 
 /**
@@ -215,59 +157,10 @@ int ppiov_nl_binding_get_doit(struct sk_buff *skb, struct genl_info *info)
 int ppiov_nl_binding_get_dumpit(struct sk_buff *skb,
 				struct netlink_callback *cb)
 {
-	const struct genl_info *info = genl_info_dump(cb);
-	unsigned long id = cb->args[0];
-	struct ppiov_binding *binding;
-	int err = 0;
-
-	rtnl_lock();
-	for (; (binding = ppiov_binding_next(&id)); id++) {
-		if (!ppiov_nl_sees(info, binding))
-			continue;
-		err = ppiov_nl_fill_binding(skb, binding, info);
-		if (err)
-			break;
-	}
-	rtnl_unlock();
-
-	cb->args[0] = id;
-	return err;
+	return ppiov_nl_dump(skb, cb, ppiov_nl_tell_next_binding);
 }
 
 /* -------------------------------------------------------- bind and unbind */
-
-/**
- * ppiov_nl_dev() - the device that a request names
- * @info: the request, for its namespace
- * @attr: the ifindex
- *
- * Context: process, RTNL held, which keeps the device.
- * Return: a device that ppiov_nic_ops() knows; or ERR_PTR(), extack saying why:
- * -ENODEV, -EOPNOTSUPP.
- */
-struct net_device *ppiov_nl_dev(const struct genl_info *info,
-				struct nlattr *attr)
-{
-	struct net_device *dev;
-
-	dev = __dev_get_by_index(genl_info_net(info), nla_get_u32(attr));
-	if (!dev) {
-		NL_SET_ERR_MSG_ATTR(info->extack, attr,
-				    "there is no such device");
-		return ERR_PTR(-ENODEV);
-	}
-	if (dev->reg_state != NETREG_REGISTERED || !netif_device_present(dev)) {
-		NL_SET_ERR_MSG_ATTR(info->extack, attr,
-				    "the device is about to go");
-		return ERR_PTR(-ENODEV);
-	}
-	if (!ppiov_nic_ops(dev)) {
-		NL_SET_ERR_MSG_ATTR(info->extack, attr,
-				    "the device's driver can't bind its queues");
-		return ERR_PTR(-EOPNOTSUPP);
-	}
-	return dev;
-}
 
 static const struct ppiov_provider_ops *
 ppiov_nl_provider(const struct genl_info *info)
@@ -414,27 +307,21 @@ static int ppiov_nl_bind_queues(const struct genl_info *info,
 	return 0;
 }
 
-/**
- * ppiov_nl_bind_rx_doit() - let a provider feed queues
- * @skb: the request
- * @info: the request
- *
- * Context: process; takes RTNL. CAP_NET_ADMIN was asked for.
- * Return: 0; or -errno, extack saying why, and all is as it was.
+/*
+ * A request for a binding: @make makes one, @fill it to what was asked for, and
+ * answer and notification go out. On error all is as it was.
  */
-int ppiov_nl_bind_rx_doit(struct sk_buff *skb, struct genl_info *info)
+static int
+ppiov_nl_bind(struct sk_buff *skb, struct genl_info *info,
+	      struct ppiov_binding *(*make)(const struct genl_info *info,
+					    struct sock *sk),
+	      int (*fill)(const struct genl_info *info,
+			  struct ppiov_binding *binding))
 {
 	struct ppiov_binding *binding;
 	struct sk_buff *rsp;
 	void *hdr;
 	int err;
-
-	err = ppiov_nl_check(info, PPIOV_A_BINDING_QUEUES)                    ?:
-		      ppiov_nl_need(info, PPIOV_A_BINDING_IFINDEX, "ifindex") ?:
-		      ppiov_nl_need(info, PPIOV_A_BINDING_QUEUES, "queues")   ?:
-		      ppiov_nl_need(info, PPIOV_A_BINDING_PROVIDER, "provider");
-	if (err)
-		return err;
 
 	/* A queue is not restarted for an answer that can't be given. */
 	rsp = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
@@ -447,16 +334,13 @@ int ppiov_nl_bind_rx_doit(struct sk_buff *skb, struct genl_info *info)
 	}
 
 	rtnl_lock();
-	binding = ppiov_nl_new(info, NETLINK_CB(skb).sk);
+	binding = make(info, NETLINK_CB(skb).sk);
 	if (IS_ERR(binding)) {
 		err = PTR_ERR(binding);
 		goto err_unlock;
 	}
-
-	err = ppiov_nl_want_queues(info, binding)                       ?:
-		      ppiov_nl_take_memory(info, binding)               ?:
-		      nla_put_u32(rsp, PPIOV_A_BINDING_ID, binding->id) ?:
-		      ppiov_nl_bind_queues(info, binding);
+	err = nla_put_u32(rsp, PPIOV_A_BINDING_ID, binding->id) ?:
+		      fill(info, binding);
 	if (err)
 		goto err_cancel;
 
@@ -473,6 +357,35 @@ err_unlock:
 err_free_rsp:
 	nlmsg_free(rsp);
 	return err;
+}
+
+static int ppiov_nl_fill_rx(const struct genl_info *info,
+			    struct ppiov_binding *binding)
+{
+	return ppiov_nl_want_queues(info, binding)         ?:
+		       ppiov_nl_take_memory(info, binding) ?:
+		       ppiov_nl_bind_queues(info, binding);
+}
+
+/**
+ * ppiov_nl_bind_rx_doit() - let a provider feed queues
+ * @skb: the request
+ * @info: the request
+ *
+ * Context: process; takes RTNL. CAP_NET_ADMIN was asked for.
+ * Return: 0; or -errno, extack saying why, and all is as it was.
+ */
+int ppiov_nl_bind_rx_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	int err;
+
+	err = ppiov_nl_check(info, PPIOV_A_BINDING_QUEUES)                    ?:
+		      ppiov_nl_need(info, PPIOV_A_BINDING_IFINDEX, "ifindex") ?:
+		      ppiov_nl_need(info, PPIOV_A_BINDING_QUEUES, "queues")   ?:
+		      ppiov_nl_need(info, PPIOV_A_BINDING_PROVIDER, "provider");
+	if (err)
+		return err;
+	return ppiov_nl_bind(skb, info, ppiov_nl_new, ppiov_nl_fill_rx);
 }
 
 static struct ppiov_binding *ppiov_nl_new_tx(const struct genl_info *info,
@@ -541,9 +454,6 @@ err_fd:
  */
 int ppiov_nl_bind_tx_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct ppiov_binding *binding;
-	struct sk_buff *rsp;
-	void *hdr;
 	int err;
 
 	err = ppiov_nl_check(info, 0)                                         ?:
@@ -552,39 +462,8 @@ int ppiov_nl_bind_tx_doit(struct sk_buff *skb, struct genl_info *info)
 				    "dmabuf-fd");
 	if (err)
 		return err;
-
-	rsp = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!rsp)
-		return -ENOMEM;
-	hdr = genlmsg_iput(rsp, info);
-	if (!hdr) {
-		err = -EMSGSIZE;
-		goto err_free_rsp;
-	}
-
-	rtnl_lock();
-	binding = ppiov_nl_new_tx(info, NETLINK_CB(skb).sk);
-	if (IS_ERR(binding)) {
-		err = PTR_ERR(binding);
-		goto err_unlock;
-	}
-	err = nla_put_u32(rsp, PPIOV_A_BINDING_ID, binding->id) ?:
-		      ppiov_nl_take_tx_memory(info, binding);
-	if (err)
-		goto err_cancel;
-	ppiov_nl_notify_binding(binding, PPIOV_CMD_BIND_NTF, info->snd_portid);
-	rtnl_unlock();
-
-	genlmsg_end(rsp, hdr);
-	return genlmsg_reply(rsp, info);
-
-err_cancel:
-	ppiov_binding_cancel(binding);
-err_unlock:
-	rtnl_unlock();
-err_free_rsp:
-	nlmsg_free(rsp);
-	return err;
+	return ppiov_nl_bind(skb, info, ppiov_nl_new_tx,
+			     ppiov_nl_take_tx_memory);
 }
 
 /**
@@ -616,27 +495,4 @@ int ppiov_nl_unbind_doit(struct sk_buff *skb, struct genl_info *info)
 		err = ppiov_nl_no_binding(info);
 	rtnl_unlock();
 	return err;
-}
-
-/* ------------------------------------------------------------ load, unload */
-
-/**
- * ppiov_nl_init() - offer the netlink family
- *
- * Context: module init, after all else: requests may come at once.
- * Return: 0 or -errno.
- */
-int __init ppiov_nl_init(void)
-{
-	return genl_register_family(&ppiov_nl_family);
-}
-
-/**
- * ppiov_nl_exit() - no longer offer it; waits for requests
- *
- * Context: module exit, before all else.
- */
-void ppiov_nl_exit(void)
-{
-	genl_unregister_family(&ppiov_nl_family);
 }

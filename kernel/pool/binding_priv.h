@@ -5,8 +5,6 @@
 
 #include "../include/ppiov/binding.h"
 
-struct genl_info;
-struct nlattr;
 struct scatterlist;
 
 /* In ppiov_binding.queues: the driver takes buffers from the provider. */
@@ -62,10 +60,6 @@ void ppiov_run_first(const struct ppiov_binding *binding,
 bool ppiov_run_next(const struct ppiov_binding *binding, struct ppiov_run *run);
 
 /* binding_nl.c */
-int ppiov_nl_check(const struct genl_info *info, int multi);
-int ppiov_nl_need(const struct genl_info *info, int attr, const char *name);
 void ppiov_nl_notify_binding(struct ppiov_binding *binding, u8 cmd, u32 portid);
-struct net_device *ppiov_nl_dev(const struct genl_info *info,
-				struct nlattr *attr);
 
 #endif /* PPIOV_BINDING_PRIV_H */

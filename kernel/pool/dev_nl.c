@@ -4,7 +4,7 @@
 #include <linux/rtnetlink.h>
 
 #include "binding_priv.h"
-#include "nl_gen.h"
+#include "nl.h"
 #include "tx.h"
 
 static int ppiov_nl_fill_dev(struct sk_buff *skb, struct net_device *dev,
@@ -33,6 +33,16 @@ err_cancel:
 	return -EMSGSIZE;
 }
 
+static int ppiov_nl_tell_dev(struct sk_buff *skb, const struct genl_info *info)
+{
+	struct net_device *dev;
+
+	dev = ppiov_nl_dev(info, info->attrs[PPIOV_A_DEV_IFINDEX]);
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	return ppiov_nl_fill_dev(skb, dev, info);
+}
+
 /**
  * ppiov_nl_dev_get_doit() - tell of one device
  * @skb: the request
@@ -43,29 +53,21 @@ err_cancel:
  */
 int ppiov_nl_dev_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct net_device *dev;
-	struct sk_buff *rsp;
-	int err;
+	return ppiov_nl_answer(info, PPIOV_A_DEV_IFINDEX, "ifindex",
+			       ppiov_nl_tell_dev);
+}
 
-	err = ppiov_nl_check(info, 0) ?:
-		      ppiov_nl_need(info, PPIOV_A_DEV_IFINDEX, "ifindex");
-	if (err)
-		return err;
+static int ppiov_nl_tell_next_dev(struct sk_buff *skb,
+				  const struct genl_info *info,
+				  unsigned long *index)
+{
+	struct net_device *dev = ppiov_nic_at(*index);
 
-	rsp = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!rsp)
-		return -ENOMEM;
-
-	rtnl_lock();
-	dev = ppiov_nl_dev(info, info->attrs[PPIOV_A_DEV_IFINDEX]);
-	err = IS_ERR(dev) ? PTR_ERR(dev) : ppiov_nl_fill_dev(rsp, dev, info);
-	rtnl_unlock();
-
-	if (err) {
-		nlmsg_free(rsp);
-		return err;
-	}
-	return genlmsg_reply(rsp, info);
+	if (!dev)
+		return -ENOENT;
+	if (!net_eq(dev_net(dev), genl_info_net(info)))
+		return 0;
+	return ppiov_nl_fill_dev(skb, dev, info);
 }
 
 /**
@@ -78,21 +80,5 @@ int ppiov_nl_dev_get_doit(struct sk_buff *skb, struct genl_info *info)
  */
 int ppiov_nl_dev_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
-	const struct genl_info *info = genl_info_dump(cb);
-	unsigned long index = cb->args[0];
-	struct net_device *dev;
-	int err = 0;
-
-	rtnl_lock();
-	for (; (dev = ppiov_nic_at(index)); index++) {
-		if (!net_eq(dev_net(dev), genl_info_net(info)))
-			continue;
-		err = ppiov_nl_fill_dev(skb, dev, info);
-		if (err)
-			break;
-	}
-	rtnl_unlock();
-
-	cb->args[0] = index;
-	return err;
+	return ppiov_nl_dump(skb, cb, ppiov_nl_tell_next_dev);
 }

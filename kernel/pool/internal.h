@@ -38,9 +38,11 @@ void ppiov_tcp_exit(void);
 int ppiov_binding_init(void);
 void ppiov_binding_exit(void);
 
-/* binding_nl.c: the netlink family */
+/* nl.c: the netlink family */
 int ppiov_nl_init(void);
 void ppiov_nl_exit(void);
+
+/* pool_nl.c */
 void ppiov_nl_notify_pool_stalled(const struct ppiov_pool *pool,
 				  unsigned int seconds);
 

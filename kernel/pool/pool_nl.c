@@ -7,7 +7,7 @@
 #include "../include/ppiov/pool.h"
 #include "binding_priv.h"
 #include "internal.h"
-#include "nl_gen.h"
+#include "nl.h"
 
 static_assert(PPIOV_F_IOV == PPIOV_PROVIDER_FLAG_IOV);
 static_assert(PPIOV_F_DMABUF == PPIOV_PROVIDER_FLAG_DMABUF);
@@ -38,25 +38,12 @@ err_cancel:
 	return -EMSGSIZE;
 }
 
-/**
- * ppiov_nl_provider_get_doit() - tell of one provider
- * @skb: the request
- * @info: the request
- *
- * Context: process.
- * Return: 0, -EINVAL, -ENOENT, or what sending says.
- */
-int ppiov_nl_provider_get_doit(struct sk_buff *skb, struct genl_info *info)
+static int ppiov_nl_tell_provider(struct sk_buff *skb,
+				  const struct genl_info *info)
 {
 	struct nlattr *name = info->attrs[PPIOV_A_PROVIDER_NAME];
 	const struct ppiov_provider_ops *ops;
-	struct sk_buff *rsp;
 	int err;
-
-	err = ppiov_nl_check(info, 0) ?:
-		      ppiov_nl_need(info, PPIOV_A_PROVIDER_NAME, "name");
-	if (err)
-		return err;
 
 	ops = ppiov_provider_get(nla_data(name));
 	if (!ops) {
@@ -65,15 +52,23 @@ int ppiov_nl_provider_get_doit(struct sk_buff *skb, struct genl_info *info)
 					(const char *)nla_data(name));
 		return -ENOENT;
 	}
-
-	rsp = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	err = rsp ? ppiov_nl_fill_provider(rsp, ops, info) : -ENOMEM;
+	err = ppiov_nl_fill_provider(skb, ops, info);
 	ppiov_provider_put(ops);
-	if (err) {
-		nlmsg_free(rsp);
-		return err;
-	}
-	return genlmsg_reply(rsp, info);
+	return err;
+}
+
+/**
+ * ppiov_nl_provider_get_doit() - tell of one provider
+ * @skb: the request
+ * @info: the request
+ *
+ * Context: process; takes RTNL.
+ * Return: 0, -EINVAL, -ENOENT, or what sending says.
+ */
+int ppiov_nl_provider_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return ppiov_nl_answer(info, PPIOV_A_PROVIDER_NAME, "name",
+			       ppiov_nl_tell_provider);
 }
 
 struct ppiov_nl_providers {
@@ -230,6 +225,26 @@ err_cancel:
 	return -EMSGSIZE;
 }
 
+static int ppiov_nl_tell_pool(struct sk_buff *skb, const struct genl_info *info)
+{
+	struct nlattr *attr = info->attrs[PPIOV_A_POOL_ID];
+	u32 wanted = nla_get_u32(attr), id = wanted;
+	struct ppiov_pool *pool = ppiov_pool_next(&id);
+	int err;
+
+	if (pool && id == wanted &&
+	    net_eq(ppiov_nl_pool_net(pool), genl_info_net(info))) {
+		err = ppiov_nl_fill_pool(skb, pool, 0, info);
+	} else {
+		NL_SET_ERR_MSG_ATTR(info->extack, attr,
+				    "there is no such pool");
+		err = -ENOENT;
+	}
+	if (pool)
+		ppiov_pool_unpin(pool);
+	return err;
+}
+
 /**
  * ppiov_nl_pool_get_doit() - tell of one pool
  * @skb: the request
@@ -240,42 +255,24 @@ err_cancel:
  */
 int ppiov_nl_pool_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct nlattr *attr = info->attrs[PPIOV_A_POOL_ID];
-	struct ppiov_pool *pool;
-	struct sk_buff *rsp;
-	u32 wanted, id;
-	int err;
+	return ppiov_nl_answer(info, PPIOV_A_POOL_ID, "id", ppiov_nl_tell_pool);
+}
 
-	err = ppiov_nl_check(info, 0) ?:
-		      ppiov_nl_need(info, PPIOV_A_POOL_ID, "id");
-	if (err)
-		return err;
+static int ppiov_nl_tell_next_pool(struct sk_buff *skb,
+				   const struct genl_info *info,
+				   unsigned long *at)
+{
+	u32 id = *at;
+	struct ppiov_pool *pool = ppiov_pool_next(&id);
+	int err = 0;
 
-	rsp = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!rsp)
-		return -ENOMEM;
-
-	wanted = nla_get_u32(attr);
-	id = wanted;
-	rtnl_lock();
-	pool = ppiov_pool_next(&id);
-	if (pool && id == wanted &&
-	    net_eq(ppiov_nl_pool_net(pool), genl_info_net(info))) {
-		err = ppiov_nl_fill_pool(rsp, pool, 0, info);
-	} else {
-		NL_SET_ERR_MSG_ATTR(info->extack, attr,
-				    "there is no such pool");
-		err = -ENOENT;
-	}
-	rtnl_unlock();
-	if (pool)
-		ppiov_pool_unpin(pool);
-
-	if (err) {
-		nlmsg_free(rsp);
-		return err;
-	}
-	return genlmsg_reply(rsp, info);
+	if (!pool)
+		return -ENOENT;
+	*at = id;
+	if (net_eq(ppiov_nl_pool_net(pool), genl_info_net(info)))
+		err = ppiov_nl_fill_pool(skb, pool, 0, info);
+	ppiov_pool_unpin(pool);
+	return err;
 }
 
 /**
@@ -288,23 +285,7 @@ int ppiov_nl_pool_get_doit(struct sk_buff *skb, struct genl_info *info)
  */
 int ppiov_nl_pool_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
-	const struct genl_info *info = genl_info_dump(cb);
-	u32 id = cb->args[0];
-	struct ppiov_pool *pool;
-	int err = 0;
-
-	rtnl_lock();
-	for (; (pool = ppiov_pool_next(&id)); id++) {
-		if (net_eq(ppiov_nl_pool_net(pool), genl_info_net(info)))
-			err = ppiov_nl_fill_pool(skb, pool, 0, info);
-		ppiov_pool_unpin(pool);
-		if (err)
-			break;
-	}
-	rtnl_unlock();
-
-	cb->args[0] = id;
-	return err;
+	return ppiov_nl_dump(skb, cb, ppiov_nl_tell_next_pool);
 }
 
 /**
