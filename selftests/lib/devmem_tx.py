@@ -37,6 +37,7 @@ def connected(link: Link, family: int, defer: Defer, prepared: bool = False) -> 
     """A connection whose sender may send from device memory."""
     sender, receiver = connect(link, family, defer, prepared=prepared)
     sender.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+    sender.setblocking(True)  # with a timeout, Python waits for data before it looks at the error queue
     return sender, receiver
 
 
