@@ -142,7 +142,8 @@ def test_random_key(make_wire: MakeWire) -> None:
 def test_default_key_is_none_of_ours(make_wire: MakeWire) -> None:
     """Out of the box a key is there, and flows spread over all queues; a port made later has the host's same key."""
     wire = make_wire(queue=None, bare=True)
-    (key,) = re.findall(r"^((?:[0-9a-f]{2}:){39}[0-9a-f]{2})$", wire.link.rx.ethtool.run("-x"), re.MULTILINE)
+    line = rf"^((?:[0-9a-f]{{2}}:){{{KEY_BYTES - 1}}}[0-9a-f]{{2}})$"
+    (key,) = re.findall(line, wire.link.rx.ethtool.run("-x"), re.MULTILINE)
     assert len(set(key.split(":"))) > 8, f"not much of a key: {key}"
     assert set(where(wire, flows(32, seed=3))) == {0, 1, 2, 3}
 
@@ -166,7 +167,7 @@ def test_table_moves_flows(make_wire: MakeWire) -> None:
 
 def test_symmetric(make_wire: MakeWire) -> None:
     """Both directions of a flow land on one queue if the key repeats every 16 bits, and with others they don't."""
-    key = bytes.fromhex("6d5a") * 20
+    key = bytes.fromhex("6d5a") * (KEY_BYTES // 2)
     there = flows(8, seed=5)
     back = [Flow(f.dst, f.src, f.dport, f.sport) for f in there]
     wire = make_wire(queue=None, bare=True)
