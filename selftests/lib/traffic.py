@@ -66,6 +66,19 @@ def connect(
     return sender, receiver
 
 
+def receive(sock: socket.socket, size: int) -> bytes:
+    """So many bytes of a stream by plain recv().
+
+    :raises AssertionError: if it ends before
+    """
+    got = bytearray()
+    while len(got) < size:
+        piece = sock.recv(min(1 << 16, size - len(got)))
+        assert piece, f"the stream ended after {len(got)} of {size} bytes"
+        got += piece
+    return bytes(got)
+
+
 def arrived(link: Link, queue: int) -> int:
     """Bytes that an RX queue of rx0 has received so far."""
     return link.rx_stats(queue)["rx-bytes"]

@@ -20,7 +20,7 @@ from lib.fixtures import Defer
 from lib.link import Link
 from lib.netdev import Binding
 from lib.netlink import Genl, refusal
-from lib.traffic import IPV4_AND_IPV6, connect, payload, steer
+from lib.traffic import IPV4_AND_IPV6, connect, payload, receive, steer
 
 pytestmark = pytest.mark.only("core")
 
@@ -126,7 +126,7 @@ def test_back_to_pages(link: Link, defer: Defer) -> None:
         binding.unbind()
     sender, receiver = connect(link, socket.AF_INET, defer, prepared=False)
     sender.sendall(data)
-    assert receiver.recv(len(data), socket.MSG_WAITALL) == data
+    assert receive(receiver, len(data)) == data
 
 
 @or_refused

@@ -29,7 +29,7 @@ from lib.netlink import RefusedError
 from lib.poll import PATIENCE, ticks, until
 from lib.ppcat import receive_args, send_args
 from lib.send import MSG_ZEROCOPY, SO_ZEROCOPY, Calls, cmsg, completions, named, send, send_raw
-from lib.traffic import IPV4_AND_IPV6, PORT, connect, counter, payload, steer
+from lib.traffic import IPV4_AND_IPV6, PORT, connect, counter, payload, receive, steer
 
 pytestmark = pytest.mark.only("ppiov")
 
@@ -108,15 +108,6 @@ def _connected(link: Link, defer: Defer, family: int = socket.AF_INET) -> tuple[
     return sender, receiver
 
 
-def _receive(sock: socket.socket, size: int) -> bytes:
-    got = bytearray()
-    while len(got) < size:
-        piece = sock.recv(min(1 << 16, size - len(got)))
-        assert piece, f"the stream ended after {len(got)} of {size} bytes"
-        got += piece
-    return bytes(got)
-
-
 def _through(source: Source, sender: socket.socket, receiver: socket.socket, at: int, size: int) -> int:
     """Send so many bytes from there, as the socket takes them, and compare what comes; returns the number of calls."""
     got, sent, calls = bytearray(), 0, 0
@@ -192,7 +183,7 @@ def test_many_pieces(link: Link, defer: Defer) -> None:
     empty = [(0, 0), *pieces[:50], (SIZE + 1, 0), *pieces[50:], (5, 0)]
     want = b"".join(source.data[at : at + size] for at, size in pieces)
     assert send(sender, source.binding.id, empty) == len(want)
-    assert _receive(receiver, len(want)) == want
+    assert receive(receiver, len(want)) == want
     _done(source, sender, 1)
 
 
@@ -208,7 +199,7 @@ def test_nothing_is_done_before_it_is_acknowledged(link: Link, defer: Defer) -> 
     for _ in ticks(0.5):
         assert calls - 1 not in told.look(), "a call is done whose bytes nobody has"
     assert source.info().sends
-    assert _receive(receiver, len(want)) == want
+    assert receive(receiver, len(want)) == want
     until(f"{calls} calls are done", lambda: told.all(calls))
     until("no call is left", source.idle)
 
@@ -224,7 +215,7 @@ def test_unbind_in_flight(link: Link, defer: Defer) -> None:
     with pytest.raises(OSError) as refused:
         send(sender, source.binding.id, [(0, 1)], socket.MSG_DONTWAIT)
     assert refused.value.errno == errno.ENOENT
-    assert _receive(receiver, len(want)) == want
+    assert receive(receiver, len(want)) == want
     told = Calls(sender)
     until(f"{calls} calls are done", lambda: told.all(calls))
 
@@ -238,7 +229,7 @@ def test_close_in_flight(link: Link, defer: Defer) -> None:
     want, _ = _clog(source, sender)
     sender.close()
     source.binding.close()
-    assert _receive(receiver, len(want)) == want
+    assert receive(receiver, len(want)) == want
     assert receiver.recv(1) == b""
 
 
@@ -273,7 +264,7 @@ def test_killed_in_flight(link: Link, defer: Defer) -> None:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     want = (source.data * (size // SIZE + 1))[:size]
-    assert _receive(receiver, size) == want
+    assert receive(receiver, size) == want
     assert receiver.recv(1) == b""
     until("no call is left", source.idle)
 
@@ -302,7 +293,7 @@ def test_beside_ordinary_sends(link: Link, defer: Defer) -> None:
                 calls += 1
             except OSError as error:  # the last skb in the queue is of another kind of sender
                 assert error.errno == errno.ENOBUFS, error
-    assert _receive(receiver, len(want)) == bytes(want)
+    assert receive(receiver, len(want)) == bytes(want)
     told = Calls(sender)
     until(f"{calls} calls are done", lambda: told.look() == set(range(calls)))
     until("no call is left", source.idle)
@@ -338,7 +329,7 @@ def test_bad_calls(link: Link, defer: Defer, name: str) -> None:
     assert source.idle()
     assert completions(sender) == []
     assert send(sender, source.binding.id, [(3, 5)]) == 5
-    assert _receive(receiver, 5) == source.data[3:8]
+    assert receive(receiver, 5) == source.data[3:8]
     _done(source, sender, 1)
 
 
@@ -435,7 +426,7 @@ def test_the_route_changes(link: Link, defer: Defer) -> None:
     until("packets are dropped", dropped)
     back()
     receiver.settimeout(PATIENCE)
-    got += _receive(receiver, len(want) - len(got))
+    got += receive(receiver, len(want) - len(got))
     assert bytes(got) == want
     _done(source, sender, calls)
 
@@ -459,7 +450,7 @@ def test_the_route_changes_to_another_port(link: Link, defer: Defer) -> None:
     until("packets are dropped", lambda: source.info().drops)
     back()
     receiver.settimeout(PATIENCE)
-    got += _receive(receiver, len(want) - len(got))
+    got += receive(receiver, len(want) - len(got))
     assert bytes(got) == want
     _done(source, sender, calls)
 
@@ -528,7 +519,7 @@ def test_mtu_probing_is_on(link: Link, defer: Defer) -> None:
     with link.tx.ns.inside(), open(path, "w") as file:  # noqa: PTH123
         file.write("0")
     assert send(sender, source.binding.id, [(0, 1)]) == 1
-    assert _receive(receiver, 1) == source.data[:1]
+    assert receive(receiver, 1) == source.data[:1]
 
 
 @or_refused

@@ -24,7 +24,7 @@ from lib.fixtures import Bind, Defer
 from lib.link import Link
 from lib.poll import until
 from lib.send import SO_ZEROCOPY, Calls
-from lib.traffic import IPV4_AND_IPV6, payload, steer
+from lib.traffic import IPV4_AND_IPV6, payload, receive, steer
 
 pytestmark = pytest.mark.only("core")
 
@@ -44,13 +44,6 @@ def completed(sock: socket.socket, calls: int) -> None:
     """The kernel tells that each of so many calls is done, and that it copied nothing."""
     done = Calls(sock)
     until(f"{calls} sends are completed", lambda: done.all(calls))
-
-
-def receive(sock: socket.socket, size: int) -> bytes:
-    got = bytearray()
-    while len(got) < size:
-        got += sock.recv(size - len(got)) or pytest.fail(f"the stream ended after {len(got)} bytes")
-    return bytes(got)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from lib.zcrx import Zcrx
 pytestmark = pytest.mark.only("core")
 
 HUGE_PAGES = Path("/proc/sys/vm/nr_hugepages")
+COMPACT = Path("/proc/sys/vm/compact_memory")
 
 
 @pytest.fixture
@@ -85,8 +86,10 @@ def test_receive(link: Link, defer: Defer, behind: ThreadPoolExecutor, family: i
 def test_large_buffers(link: Link, defer: Defer, behind: ThreadPoolExecutor) -> None:
     """The same with buffers of two pages, of which the area has to be made of huge ones."""
     before = HUGE_PAGES.read_text()
-    HUGE_PAGES.write_text("4")
     defer(HUGE_PAGES.write_text, before)
+    COMPACT.write_text("1")
+    HUGE_PAGES.write_text("4")
+    assert int(HUGE_PAGES.read_text()) == 4, "the guest's memory is in pieces too small for huge pages"
     ring = opened(link, defer, size=4 << 20, buf_len=8192)
     assert ring.buf_len == 8192
     steer(link, socket.AF_INET, [2])
