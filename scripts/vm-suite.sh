@@ -22,6 +22,21 @@ END
 ) || exit 1
 [ -n "$failed" ] || exit 1 # the kernel complained while no test ran: nothing to try again
 
+# The same again, but for which tests: those are the failed ones.
+count=$#
+while [ "$count" -gt 0 ]; do
+	case $1 in
+	--test)
+		shift 2
+		count=$((count - 2))
+		;;
+	*)
+		set -- "$@" "$1"
+		shift
+		count=$((count - 1))
+		;;
+	esac
+done
 while IFS= read -r name; do
 	set -- "$@" --test "$name"
 done <<END
