@@ -19,7 +19,7 @@ from lib.frames import plain
 from lib.link import Link, Port
 from lib.netlink import RefusedError
 from lib.poll import ticks, until
-from lib.traffic import connect, payload, steer
+from lib.traffic import connect, payload, receive, steer
 from lib.wire import MakeWire, Received
 
 
@@ -129,7 +129,7 @@ def test_a_queue_of_a_port_that_is_down(link: Link, bind: Bind, defer: Defer) ->
     data = payload(10_000)
     sender.sendall(data)
     got = devmem.receive_all(receiver, len(data)) if binding else []
-    came = b"".join(r.content(binding.dmabuf) for r in got) if binding else receiver.recv(len(data), socket.MSG_WAITALL)
+    came = b"".join(r.content(binding.dmabuf) for r in got) if binding else receive(receiver, len(data))
     assert came == data
 
 
