@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.dmabuf import Dmabuf
+from lib.words import Words
 
 DEVICE = Path("/dev/ppiov-ring")
 MAX_ENTRIES = 32768
@@ -22,7 +23,7 @@ _IOC_CREATE = 3 << 30 | _CREATE.size << 16 | 0xBE << 8 | 0x10
 _IOC_FLUSH = 0xBE << 8 | 0x11
 
 # struct ppiov_ring
-_HEAD = struct.Struct("=I")
+_HEAD_AT = 0
 _INVALID_AT = 8
 _TAIL_AT = 64
 _ENTRIES_AT = 128
@@ -66,7 +67,7 @@ class Ring(Dmabuf):
         create = bytearray(_CREATE.pack(size, entries, -1, 0, reserved))
         fcntl.ioctl(self.file, _IOC_CREATE, create)
         _, _, self.fd, ring_size, _ = _CREATE.unpack(create)
-        self._ring = mmap.mmap(self.file, ring_size)
+        self._ring = Words(mmap.mmap(self.file, ring_size))
         self._map = mmap.mmap(self.fd, size)
 
     def close(self) -> None:
@@ -83,25 +84,24 @@ class Ring(Dmabuf):
     @property
     def head(self) -> int:
         """Entries that the kernel has taken."""
-        head: int = _HEAD.unpack_from(self._ring, 0)[0]
-        return head
+        return self._ring[_HEAD_AT]
 
     @property
     def invalid(self) -> int:
         """Entries that it has refused."""
-        invalid: int = struct.unpack_from("=Q", self._ring, _INVALID_AT)[0]
+        invalid: int = struct.unpack_from("=Q", self._ring.memory, _INVALID_AT)[0]
         return invalid
 
     def put(self, token: int, reserved: int = 0) -> None:
         """One token, told at once."""
         at = _ENTRIES_AT + (self._tail & (self.entries - 1)) * _ENTRY.size
-        _ENTRY.pack_into(self._ring, at, token, reserved)
+        _ENTRY.pack_into(self._ring.memory, at, token, reserved)
         self.set_tail(self._tail + 1)
 
     def set_tail(self, tail: int) -> None:
-        """Right or wrong. A store of 4 bytes; x86 and the interpreter keep the order."""
+        """Right or wrong. x86 and the interpreter keep the order of stores."""
         self._tail = tail & 0xFFFFFFFF
-        _HEAD.pack_into(self._ring, _TAIL_AT, self._tail)
+        self._ring[_TAIL_AT] = self._tail
 
     def flush(self) -> None:
         """Let the kernel look at the ring now."""

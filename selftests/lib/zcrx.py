@@ -17,6 +17,7 @@ from types import TracebackType
 
 from lib.netns import Namespace
 from lib.poll import PATIENCE
+from lib.words import Words
 
 _SETUP, _ENTER, _REGISTER = 425, 426, 427  # system calls, the same on all architectures
 _FLAGS = 1 << 11 | 1 << 12 | 1 << 13  # IORING_SETUP_CQE32, _SINGLE_ISSUER, _DEFER_TASKRUN
@@ -84,12 +85,12 @@ class Zcrx:
         assert platform.machine() == "x86_64", "the rings are read and written as x86's memory order allows"
         params = ctypes.create_string_buffer(struct.pack("=III108x", 0, 0, _FLAGS), 120)
         self.fd = _call(_SETUP, 8, params)
-        self._rings: list[mmap.mmap] = []
+        self._rings: list[mmap.mmap | Words] = []
         try:
             self._map_rings(params.raw)
             flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
             self._area = mmap.mmap(-1, size, flags | (_HUGETLB if buf_len else 0))
-            self._refill = mmap.mmap(-1, _PAGE + entries * _RQE.size, flags)
+            self._refill = Words(mmap.mmap(-1, _PAGE + entries * _RQE.size, flags))
             with ns.inside():
                 self._register(ifindex, queue, entries, buf_len)
         except BaseException:
@@ -118,7 +119,7 @@ class Zcrx:
         sq = struct.unpack_from("=8I", params, 40)
         cq = struct.unpack_from("=8I", params, 80)
         self._cqes = cq[5]
-        self._ring = mmap.mmap(self.fd, max(sq[6] + sq_entries * 4, cq[5] + cq_entries * _CQE.size))
+        self._ring = Words(mmap.mmap(self.fd, max(sq[6] + sq_entries * 4, cq[5] + cq_entries * _CQE.size)))
         self._rings.append(self._ring)
         self._sqes = mmap.mmap(self.fd, sq_entries * 64, offset=_OFF_SQES)
         self._rings.append(self._sqes)
@@ -127,9 +128,10 @@ class Zcrx:
 
     def _register(self, ifindex: int, queue: int, entries: int, buf_len: int) -> None:
         area = ctypes.create_string_buffer(_AREA.pack(_address(self._area), len(self._area), 0, 0, 0, 0, 0), _AREA.size)
-        refill = (_address(self._refill), len(self._refill), _REGION_USER, 0, 0, 0, 0, 0, 0)
-        region = ctypes.create_string_buffer(_REGION.pack(*refill), _REGION.size)
-        where = (ctypes.addressof(area), ctypes.addressof(region))
+        refill = self._refill.memory
+        region = (_address(refill), len(refill), _REGION_USER, 0, 0, 0, 0, 0, 0)
+        described = ctypes.create_string_buffer(_REGION.pack(*region), _REGION.size)
+        where = (ctypes.addressof(area), ctypes.addressof(described))
         values = (ifindex, queue, entries, 0, *where, 0, 0, 0, 0, 0, 0, 0, buf_len, 0, 0, 0)
         reg = ctypes.create_string_buffer(_REG.pack(*values), _REG.size)
         _call(_REGISTER, self.fd, _REGISTER_ZCRX_IFQ, reg, 1)
@@ -138,18 +140,13 @@ class Zcrx:
         self._id, self.buf_len = answer[12], answer[13]
         self._token = _AREA.unpack(area.raw)[2]
 
-    def _word(self, memory: mmap.mmap, offset: int, value: int | None = None) -> int:
-        if value is not None:
-            struct.pack_into("=I", memory, offset, value & 0xFFFFFFFF)
-        return int(struct.unpack_from("=I", memory, offset)[0])
-
     def _submit(self, sock: int) -> None:
         """A receive that goes on until the stream ends."""
-        tail = self._word(self._ring, self._sq_tail)
+        tail = self._ring[self._sq_tail]
         index = tail & self._sq_mask
         _SQE.pack_into(self._sqes, index * 64, _OP_RECV_ZC, 0, _MULTISHOT, sock, 0, 0, 0, 0, 1, 0, 0, self._id, 0, 0)
-        self._word(self._ring, self._sq_array + index * 4, index)
-        self._word(self._ring, self._sq_tail, tail + 1)
+        self._ring[self._sq_array + index * 4] = index
+        self._ring[self._sq_tail] = tail + 1
         _call(_ENTER, self.fd, 1, 0, 0, None, 0)
 
     def _wait(self) -> None:
@@ -170,13 +167,13 @@ class Zcrx:
         self._submit(sock)
         got = bytearray()
         while len(got) < size:
-            head, tail = self._word(self._ring, self._cq_head), self._word(self._ring, self._cq_tail)
-            if head == tail:
+            head = self._ring[self._cq_head]
+            if head == self._ring[self._cq_tail]:
                 self._wait()
                 continue
             at = self._cqes + (head & self._cq_mask) * _CQE.size
-            _, result, flags, offset, _ = _CQE.unpack_from(self._ring, at)
-            self._word(self._ring, self._cq_head, head + 1)
+            _, result, flags, offset, _ = _CQE.unpack_from(self._ring.memory, at)
+            self._ring[self._cq_head] = head + 1
             if result == -errno.ENOSPC:  # no room to complete into: the receive ends, and nothing is lost
                 self._submit(sock)
                 continue
@@ -193,6 +190,6 @@ class Zcrx:
 
     def _give_back(self, offset: int, size: int) -> None:
         at = self._rqes + (self._tail & self._mask) * _RQE.size
-        _RQE.pack_into(self._refill, at, (offset & _OFFSET) | self._token, size, 0)
+        _RQE.pack_into(self._refill.memory, at, (offset & _OFFSET) | self._token, size, 0)
         self._tail += 1
-        self._word(self._refill, self._refill_tail, self._tail)
+        self._refill[self._refill_tail] = self._tail
