@@ -45,6 +45,19 @@ spdx() {
 	[ -z "$bad" ] || { echo "$bad" && false; }
 }
 
+# Folder by folder: each has modules of its own, as pytest sees it, and names recur.
+types_of_tests() {
+	bad=
+	mypy harness/tests || bad=1
+	for folder in selftests/*/; do
+		case $folder in
+		*/lib/) ;;
+		*) ! ls "$folder"*.py >/dev/null 2>&1 || MYPYPATH=selftests mypy --explicit-package-bases "$folder"*.py || bad=1 ;;
+		esac
+	done
+	[ -z "$bad" ]
+}
+
 checkpatch_tree() {
 	for tree in ${KERNEL_TREE:+"$KERNEL_TREE"} /usr/src/linux-source-* /usr/src/linux \
 		"${XDG_CACHE_HOME:-${HOME:-}/.cache}"/ppiov/sources/*; do
@@ -70,6 +83,7 @@ checkpatch() {
 check "ruff check" ruff check harness selftests
 check "ruff format" ruff format --check harness selftests
 check "mypy" mypy
+check "mypy of the tests" types_of_tests
 check "clang-format" on "$ours" clang-format --dry-run --Werror
 check "shellcheck" on '*.sh .ci/run' shellcheck --exclude SC1091 # a file that is sourced may be made at run time
 check "yamllint" on '*.yaml *.yml .yamllint' yamllint --strict

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 from ppiov.decode import Image
 
 
@@ -15,9 +16,11 @@ def symbols_of(module: Path) -> list[tuple[str, int, int, str]]:
     """Name, address in the section, size, section of each function."""
     with module.open("rb") as file:
         elf = ELFFile(file)
+        table = elf.get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection), f"{module} has no symbols"
         return [
             (symbol.name, symbol["st_value"], symbol["st_size"], elf.get_section(symbol["st_shndx"]).name)
-            for symbol in elf.get_section_by_name(".symtab").iter_symbols()
+            for symbol in table.iter_symbols()
             if symbol["st_info"]["type"] == "STT_FUNC" and isinstance(symbol["st_shndx"], int) and symbol["st_size"]
         ]
 
@@ -32,7 +35,7 @@ def wrong_answers(module: Path, chance: random.Random, count: int) -> tuple[int,
     for section in sorted({section for _, _, _, section, _ in picked}):
         here = [pick for pick in picked if pick[3] == section]
         question = "\n".join(hex(value + offset) for _, value, _, _, offset in here)
-        command = ["addr2line", "-i", "-f", "-a", "-e", module, "-j", section]
+        command = ["addr2line", "-i", "-f", "-a", "-e", str(module), "-j", section]
         answer = subprocess.run(command, input=question, capture_output=True, text=True, check=True).stdout
         for (name, value, size, _, offset), part in zip(here, answer.split("0x0000")[1:], strict=True):
             same = [function for function in image.functions(name) if function.size == size]
@@ -58,7 +61,7 @@ def _rows(module: Path) -> list[tuple[int, tuple[str, str]]]:
     addr2line 2.40 names the unit's source for lines of a header's function that was not inlined, where the table, and
     readelf with it, names the header.
     """
-    command = ["readelf", "--debug-dump=decodedline", "--wide", module]
+    command = ["readelf", "--debug-dump=decodedline", "--wide", str(module)]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     rows = (words for words in map(str.split, out.splitlines()) if len(words) > 2 and words[2].startswith("0x"))
     return [(int(address, 16), (file, line)) for file, line, address, *_ in rows]

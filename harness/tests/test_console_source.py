@@ -19,7 +19,7 @@ TREES = [tree for tree in kernel_trees.with_parser() if (tree / "kernel/locking/
 pytestmark = pytest.mark.kernel_source
 
 
-@pytest.fixture(scope="module", params=TREES or [None], ids=lambda tree: tree.name if tree else "none")
+@pytest.fixture(scope="module", params=TREES or (None,), ids=lambda tree: tree.name if tree else "none")
 def tree(request: pytest.FixtureRequest) -> Path:
     """Each whole source at hand; where there is none, one is fetched."""
     found: Path | None = request.param

@@ -148,7 +148,7 @@ def test_of_two_functions_that_both_fit_none_is_chosen(tmp_path: Path) -> None:
 
 def test_the_kernel_itself_is_a_linked_file(module: Path, tmp_path: Path) -> None:
     vmlinux = tmp_path / "vmlinux"
-    command = ["ld", "-e", "0", "--defsym=outside=0", "-Ttext=0xffffffff81000000", module, "-o", vmlinux]
+    command = ["ld", "-e", "0", "--defsym=outside=0", "-Ttext=0xffffffff81000000", str(module), "-o", str(vmlinux)]
     subprocess.run(command, check=True, capture_output=True)
     (found,) = Image(vmlinux).functions("planted")
     text = f" planted+{found.size - 1:#x}/{found.gap or found.size:#x}"

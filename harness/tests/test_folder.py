@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from ppiov.errors import BadRunFolder, DiskFull, UnknownName
 from ppiov.folder import RunFolder, find, write_atomically
 from ppiov.report import write_all
+from ppiov.results import Run
 
 
 def test_create_makes_a_unique_folder_and_points_latest_at_it(tmp_path: Path) -> None:
@@ -52,7 +53,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(run=sample.runs)
-def test_any_run_round_trips_up_to_what_utf8_and_nan_can_carry(tmp_path: Path, run: sample.Run) -> None:
+def test_any_run_round_trips_up_to_what_utf8_and_nan_can_carry(tmp_path: Path, run: Run) -> None:
     folder = RunFolder(tmp_path)
     folder.save(run)
     again = RunFolder.load(tmp_path)

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 import sample
 from hypothesis import HealthCheck, given, settings
+from ppiov import summary
 from ppiov.report import html, pictures
 from ppiov.results import Figure, Outcome, Run, RunState
 
@@ -97,7 +98,7 @@ def test_same_run_same_bytes_even_in_another_process() -> None:
 def test_every_outcome_is_explained_and_every_link_arrives(page: Page) -> None:
     titles = {value for tag, name, value in page.attributes if name == "title"}
     for outcome in Outcome:
-        assert html.summary.EXPLAIN[outcome] in titles
+        assert summary.EXPLAIN[outcome] in titles
     ids = [value for _, name, value in page.attributes if name == "id"]
     assert len(ids) == len(set(ids)) or all(not i.startswith("test-") for i in ids if ids.count(i) > 1)
     for _, name, value in page.attributes:

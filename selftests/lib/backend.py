@@ -19,9 +19,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from lib import ivshmem, netdev, ppiov
+from lib.closing import Closing
 from lib.dmabuf import Dmabuf
 from lib.netns import INIT, Namespace
 from lib.ring import Ring
@@ -38,6 +40,11 @@ class Binding(Protocol):
 
     def unbind(self) -> None:
         """End the binding; a second time is no error."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        """Unbind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +158,7 @@ class Core(Backend):
         return f"fed by dma-buf binding {binding}"
 
 
-class PpiovBinding:
+class PpiovBinding(Closing):
     """A dma-buf bound to queues by ppiov.ko."""
 
     def __init__(self, binding: ppiov.Binding, dmabuf: Dmabuf) -> None:
@@ -159,8 +166,11 @@ class PpiovBinding:
         self.id = binding.id
         self.dmabuf = dmabuf
 
-    def unbind(self) -> None:
+    def close(self) -> None:
         self._binding.close()
+
+    def unbind(self) -> None:
+        self.close()
 
 
 class Ppiov(Backend):

@@ -7,14 +7,15 @@ import fcntl
 import mmap
 import os
 import struct
-from types import TracebackType
+
+from lib.closing import Closing
 
 UDMABUF_CREATE = 0x40187542  # _IOW('u', 0x42, struct udmabuf_create), 24 bytes
 F_ADD_SEALS = 1033
 F_SEAL_SHRINK = 2
 
 
-class Dmabuf:
+class Dmabuf(Closing):
     """A dma-buf of `size` bytes, a multiple of the page size.
 
     The CPU reads it through the memfd below, which shares its pages. The dma-buf lives on after close() for as long as
@@ -40,12 +41,6 @@ class Dmabuf:
             raise
         finally:
             os.close(memfd)
-
-    def __enter__(self) -> Dmabuf:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give up our references; a second time is no error."""

@@ -18,7 +18,7 @@ from lib.netlink import Genl
 from lib.netns import Namespace
 
 
-class RingsMessage(ethtool_rings_msg):  # type: ignore[misc] # pyroute2 has no types
+class RingsMessage(ethtool_rings_msg):
     """With the attributes that came after pyroute2's own."""
 
     nla_map = (

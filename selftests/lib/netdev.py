@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pyroute2.netlink import NLA_F_NESTED, genlmsg, nla
 
+from lib.closing import Closing
 from lib.dmabuf import Dmabuf
-from lib.netlink import Genl
+from lib.netlink import Genl, Held
 from lib.netns import Namespace
 
 FAMILY = "netdev"
@@ -166,7 +166,7 @@ def _queue(m: Any) -> Queue:
     return Queue(m.get_attr("ID"), m.get_attr("TYPE"), m.get_attr("NAPI_ID"), m.get_attr("DMABUF"), io_uring)
 
 
-class Netdev:
+class Netdev(Closing):
     """Questions to the family in one namespace. Keeps one socket open; close() it."""
 
     def __init__(self, ns: Namespace) -> None:
@@ -228,28 +228,16 @@ def _counters(message: Any) -> dict[str, int]:
     return {name: value for name, value in values if value is not None}
 
 
-class _Bound:
-    """What a bind request made. It lives exactly as long as the netlink socket in here."""
+class _Bound(Held):
+    """Device memory that is bound."""
 
     def __init__(self, ns: Namespace, command: int, attrs: list[Any], dmabuf: Dmabuf) -> None:
         self.dmabuf = dmabuf
-        self._genl = Genl(ns, FAMILY)
-        try:
-            (answer,) = self._genl.request(BindMessage, command, attrs)
-        except BaseException:
-            self._genl.close()
-            raise
-        self.id: int = answer.get_attr("ID")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.unbind()
+        super().__init__(ns, FAMILY, BindMessage, command, attrs)
 
     def unbind(self) -> None:
-        """End the binding; a second time is no error."""
-        self._genl.close()
+        """The core has no request for it."""
+        self.close()
 
 
 class Binding(_Bound):

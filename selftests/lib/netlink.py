@@ -12,8 +12,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pyroute2.netlink import (
     CTRL_CMD_GETFAMILY,
@@ -31,6 +30,7 @@ from pyroute2.netlink import (
     nlmsgerr,
 )
 
+from lib.closing import Closing
 from lib.netns import Namespace
 from lib.poll import PATIENCE
 
@@ -43,7 +43,7 @@ class RefusedError(OSError):
         self.extack = extack or ""
 
 
-class Netlink:
+class Netlink(Closing):
     """A netlink socket in one namespace, which asks and waits for the answer.
 
     :param room: of the buffer for answers, to which the kernel cuts the messages of a dump
@@ -56,12 +56,6 @@ class Netlink:
         self._sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         self._sock.bind((0, 0))
         self._sequence = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
 
     def close(self) -> None:
         """The kernel drops whatever is tied to this socket: a binding ends here, before close() returns."""
@@ -144,6 +138,26 @@ class Genl(Netlink):
         """A dump, message by message: the kernel goes on when the next one is asked for."""
         self._send(_genl(message, command, []), self._family, NLM_F_DUMP)
         yield from self._messages(message)
+
+
+class Held(Closing):
+    """What a request made, with an ID of its own. It lives at most as long as the netlink socket in here.
+
+    :raises RefusedError: if the kernel said no; nothing is left then
+    """
+
+    def __init__(self, ns: Namespace, family: str, message: type[Any], command: int, attrs: list[Any]) -> None:
+        self._genl = Genl(ns, family)
+        try:
+            (answer,) = self._genl.request(message, command, attrs)
+        except BaseException:
+            self._genl.close()
+            raise
+        self.id: int = answer.get_attr("ID")
+
+    def close(self) -> None:
+        """Close the socket, which ends it before this returns; a second time is no error."""
+        self._genl.close()
 
 
 def _nested(answers: list[Any], attribute: str, name: str) -> list[Any]:

@@ -12,12 +12,12 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pyroute2.netlink import GENL_ID_CTRL, NETLINK_GENERIC, NLM_F_ACK, SOL_NETLINK, ctrlmsg, genlmsg, nla
 
-from lib.netlink import Genl, Netlink
+from lib.closing import Closing
+from lib.netlink import Genl, Held, Netlink
 from lib.netns import Namespace
 from lib.poll import PATIENCE, NeverHappenedError
 
@@ -207,26 +207,11 @@ class Pool:
         )
 
 
-class Binding:
-    """Queues that a provider feeds, or memory to send from. It lives at most as long as the netlink socket in here.
-
-    :raises lib.netlink.RefusedError: if the kernel said no; nothing is left bound then
-    """
+class Binding(Held):
+    """Queues that a provider feeds, or memory to send from."""
 
     def __init__(self, ns: Namespace, attrs: list[Any], command: int = CMD_BIND_RX) -> None:
-        self._genl = Genl(ns, FAMILY)
-        try:
-            (answer,) = self._genl.request(BindingMessage, command, attrs)
-        except BaseException:
-            self._genl.close()
-            raise
-        self.id: int = answer.get_attr("ID")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        super().__init__(ns, FAMILY, BindingMessage, command, attrs)
 
     def unbind(self) -> None:
         """End the binding by request, the socket stays.
@@ -235,12 +220,8 @@ class Binding:
         """
         self._genl.request(BindingMessage, CMD_UNBIND, [("ID", self.id)])
 
-    def close(self) -> None:
-        """Close the socket, which ends the binding before this returns; a second time is no error."""
-        self._genl.close()
 
-
-class Ppiov:
+class Ppiov(Closing):
     """Questions to the family in one namespace. Keeps one socket open; close() it.
 
     :raises lib.netlink.RefusedError: ENOENT, where the module isn't loaded
@@ -249,12 +230,6 @@ class Ppiov:
     def __init__(self, ns: Namespace) -> None:
         self._ns = ns
         self._genl = Genl(ns, FAMILY)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
 
     def close(self) -> None:
         self._genl.close()

@@ -13,8 +13,8 @@ import mmap
 import os
 import platform
 import struct
-from types import TracebackType
 
+from lib.closing import Closing
 from lib.netns import Namespace
 from lib.poll import PATIENCE
 from lib.words import Words
@@ -71,7 +71,7 @@ def supported() -> bool:
     return bool(flags & _OP_SUPPORTED)
 
 
-class Zcrx:
+class Zcrx(Closing):
     """An io_uring that receives without a copy.
 
     :param entries: of the refill ring
@@ -99,12 +99,6 @@ class Zcrx:
         self._mask = entries - 1
         self._tail = 0
         self.received = 0
-
-    def __enter__(self) -> Zcrx:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give the ring up; the kernel gives the queue back some time later. A second time is no error."""

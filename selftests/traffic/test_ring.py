@@ -148,7 +148,8 @@ def test_starved_and_refilled(link: Link, defer: Defer) -> None:
     sender, receiver = connect(link, socket.AF_INET, defer)
     data = payload(2 << 20)
     sender.setblocking(False)
-    sent, got, held = 0, b"", []
+    sent, got = 0, b""
+    held: list[int] = []  # tokens
     while len(got) < len(data):
         with contextlib.suppress(BlockingIOError):
             sent += sender.send(data[sent:])

@@ -14,7 +14,7 @@ from lib.netns import INIT, Namespace
 
 
 def _params() -> list[object]:
-    found = []
+    found: list[object] = []
     for program in kselftest.programs():
         needs = kselftest.needs(program)
         marks = [
