@@ -215,7 +215,7 @@ def pytest_arguments(selftests: Path) -> list[str]:
     # importlib: two suites may have files of one name
     return [
         *("-p", "ppiov.guest.plugin", *without, "-c", "/dev/null"),
-        *("--import-mode=importlib", f"--rootdir={selftests}"),
+        *("--import-mode=importlib", f"--rootdir={selftests}", f"--confcutdir={selftests}"),
     ]
 
 

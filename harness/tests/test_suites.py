@@ -121,6 +121,12 @@ def test_what_does_not_exist_is_refused_with_the_nearest(selftests: Path) -> Non
         suites.collect(selftests, ["traffic"], "", ["traffic/test_bind.py::test_rebin"])
 
 
+def test_an_expression_is_not_about_where_the_checkout_is(selftests: Path) -> None:
+    """Or «-k ppiov» would choose everything below ~/ppiov."""
+    with pytest.raises(BadRequest, match="no test"):
+        suites.collect(selftests, ["traffic"], selftests.parent.name)
+
+
 @pytest.mark.parametrize(("keyword", "says"), [("nothing_like_it", "no test"), ("and and", "cannot be collected")])
 def test_bad_expressions(selftests: Path, keyword: str, says: str) -> None:
     with pytest.raises(BadRequest, match=says):
