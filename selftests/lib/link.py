@@ -19,6 +19,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pyroute2.netlink import NETLINK_ROUTE, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL
@@ -34,6 +35,7 @@ from lib.poll import ticks, until
 
 KIND = "ppnic"
 RSS_QUEUES = 2  # the first ones; the others are for binding
+DEFAULT_QDISC = Path("/proc/sys/net/core/default_qdisc")
 IFA_F_NODAD = 2
 
 # PPNIC_INFO_PEER is laid out as VETH_INFO_PEER: a struct ifinfomsg and the peer's own attributes
@@ -106,7 +108,14 @@ class Link:
 
     def _add(self) -> None:
         """`ip link add rx0 numrxqueues N type ppnic peer name tx0 netns ...`, for which ip needs a plugin."""
-        queues = [("IFLA_NUM_RX_QUEUES", self.queues), ("IFLA_NUM_TX_QUEUES", self.queues), ("IFLA_MTU", self.mtu)]
+        # fq_codel, the kernel's own default, drops what has waited for a queue that a test has stopped
+        DEFAULT_QDISC.write_text("pfifo")
+        queues = [
+            ("IFLA_NUM_RX_QUEUES", self.queues),
+            ("IFLA_NUM_TX_QUEUES", self.queues),
+            ("IFLA_MTU", self.mtu),
+            ("IFLA_TXQLEN", 10_000),
+        ]
         with self.tx.ns.path.open() as tx_ns:
             peer = [("IFLA_IFNAME", self.tx.name), ("IFLA_NET_NS_FD", tx_ns.fileno()), *queues]
             info = [
