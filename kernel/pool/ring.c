@@ -57,6 +57,7 @@ static void ppiov_ring_tokens_free(struct ppiov_ring_tokens *t)
 	t->slots = NULL;
 	t->free = NULL;
 	t->nr_free = 0;
+	t->nr = 0;
 }
 
 /* Take a token back. The caller gets its reference; NULL if it isn't out. */
