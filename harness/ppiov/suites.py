@@ -34,7 +34,7 @@ SUITES = {
     "reproducers": "reproducers",  # bugs of stock kernels, which take the guest with them
 }
 UPSTREAM = "upstream"
-USE_TEST_MODULES = frozenset({"traffic", "selftests"})
+USE_TEST_MODULES = frozenset({"traffic", "selftests", "kunit"})
 TEST_MODULES = ("modules", "provider")  # folders below selftests/, built against ppiov for the suites above
 KUNIT = "kunit"
 ALL = "all"

@@ -62,3 +62,37 @@ def test_a_suite_that_is_built_in_runs_once_more(guest: Callable[[str], tuple[Mo
     kunit, run = guest(RAN)
     assert kunit.run("s", None) == RAN
     assert run.read_text()
+
+
+@pytest.mark.parametrize("device", [True, False])
+def test_the_providers_are_there_before_our_suites(
+    guest: Callable[[str], tuple[ModuleType, Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: bool
+) -> None:
+    """ppiov first and unloaded last; zone_device's memory only where the guest has some."""
+    kunit, _ = guest(RAN)
+    memory = tmp_path / "device-memory"
+    example = tmp_path / "example/ppiov_example.ko"
+    example.parent.mkdir()
+    for file in [example, *([memory] if device else [])]:
+        file.touch()
+    calls: list[list[str]] = []
+    monkeypatch.setenv("PPIOV_TEST_MODULES", str(example.parent))
+    monkeypatch.setattr(kunit.ivshmem, "FILE", memory)
+    monkeypatch.setattr(kunit.module, "loaded", lambda name="": name == "ppiov_example")
+    monkeypatch.setattr(kunit.processes, "run", lambda words, **_: calls.append([Path(str(w)).name for w in words]))
+    kunit.run("s", Path("modules/ppiov_kunit.ko"))
+    names = ["ppiov", "ppiov_example", *(["ppiov_ivshmem"] if device else []), "ppiov_kunit"]
+    assert [call[1].removesuffix(".ko") for call in calls] == [*names, *reversed(names)]
+    assert [call[0] for call in calls] == ["insmod"] * len(names) + ["rmmod"] * len(names)
+    if device:
+        assert "zone_mib=16" in calls[2]
+
+
+def test_other_suites_need_no_provider(
+    guest: Callable[[str], tuple[ModuleType, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kunit, _ = guest(RAN)
+    calls: list[list[str]] = []
+    monkeypatch.setattr(kunit.processes, "run", lambda words, **_: calls.append([str(w) for w in words]))
+    kunit.run("s", Path("other_kunit.ko"))
+    assert calls == [["insmod", "other_kunit.ko"], ["rmmod", "other_kunit"]]

@@ -3,9 +3,10 @@
  * KUnit suite: what every provider owes its pool.
  *
  * It runs for each provider that is registered when the suite begins, those
- * of other modules included: load yours before this one. A provider that
- * needs a binding's dma-buf, or that says it needs something else that a test
- * has not, is skipped, with its errno.
+ * of other modules included: load yours before this one. One that needs a
+ * binding's dma-buf gets one, see memory.c. One of this project that is not
+ * there (ENOENT), and one that says that this machine lacks what it needs
+ * (ENODEV, EOPNOTSUPP), is skipped, by name and with that errno.
  */
 #include <linux/bottom_half.h>
 #include <linux/cpu.h>
@@ -16,24 +17,26 @@
 #include <linux/sort.h>
 #include <linux/workqueue.h>
 
+#include "../include/ppiov/binding.h"
 #include "fake.h"
+#include "memory.h"
 
 #define PPIOV_CONTRACT_MAX  24    /* providers */
 #define PPIOV_CONTRACT_BUFS 600   /* more than cache and ring take */
 #define PPIOV_CONTRACT_WAIT 20000 /* ms that a pool may take to go */
 
-struct ppiov_contract {
-	char name[PPIOV_NAME_LEN];
-	unsigned int flags;
+/* Whom the suite asks for, there or not; then whoever else is there. */
+static const char *const ppiov_contract_own[] = {
+	"page", "hugepage", "zone_device", "dmabuf", "ring", "example",
 };
 
-static struct ppiov_contract ppiov_contracts[PPIOV_CONTRACT_MAX];
+static char ppiov_contracts[PPIOV_CONTRACT_MAX][PPIOV_NAME_LEN];
 static unsigned int ppiov_nr_contracts;
 
 /**
  * struct ppiov_client - a test's provider and pool
  * @test: whose
- * @ops: referenced
+ * @ops: of @pool; the test has a reference
  * @pool: NULL once destroyed
  * @id: of @pool
  * @netmems: what the test has
@@ -48,17 +51,34 @@ struct ppiov_client {
 	unsigned int n;
 };
 
+static int ppiov_contract_add_name(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ppiov_nr_contracts; i++)
+		if (!strcmp(ppiov_contracts[i], name))
+			return 0;
+	if (i == PPIOV_CONTRACT_MAX)
+		return -ENOSPC;
+	strscpy(ppiov_contracts[i], name, PPIOV_NAME_LEN);
+	ppiov_nr_contracts++;
+	return 0;
+}
+
 static int ppiov_contract_add(const struct ppiov_provider_ops *ops, void *arg)
 {
-	struct ppiov_contract *contract;
+	return ppiov_contract_add_name(ops->name);
+}
 
-	if (ops->flags & PPIOV_F_DMABUF ||
-	    ppiov_nr_contracts == PPIOV_CONTRACT_MAX)
-		return 0;
-	contract = &ppiov_contracts[ppiov_nr_contracts++];
-	strscpy(contract->name, ops->name, sizeof(contract->name));
-	contract->flags = ops->flags;
-	return 0;
+static int ppiov_contract_add_all(void)
+{
+	unsigned int i;
+	int err = 0;
+
+	ppiov_nr_contracts = 0;
+	for (i = 0; !err && i < ARRAY_SIZE(ppiov_contract_own); i++)
+		err = ppiov_contract_add_name(ppiov_contract_own[i]);
+	return err ?: ppiov_provider_for_each(ppiov_contract_add, NULL);
 }
 
 /* With the fakes among them, there is a provider of iovs at any rate. */
@@ -70,12 +90,18 @@ static int ppiov_contract_suite_init(struct kunit_suite *suite)
 	if (err)
 		return err;
 	err = __ppiov_provider_register(&ppiov_fake_iov_ops);
-	if (err) {
-		ppiov_provider_unregister(&ppiov_fake_page_ops);
-		return err;
-	}
-	ppiov_nr_contracts = 0;
-	return ppiov_provider_for_each(ppiov_contract_add, NULL);
+	if (err)
+		goto err_page;
+	err = ppiov_contract_add_all();
+	if (err)
+		goto err_iov;
+	return 0;
+
+err_iov:
+	ppiov_provider_unregister(&ppiov_fake_iov_ops);
+err_page:
+	ppiov_provider_unregister(&ppiov_fake_page_ops);
+	return err;
 }
 
 static void ppiov_contract_suite_exit(struct kunit_suite *suite)
@@ -84,15 +110,22 @@ static void ppiov_contract_suite_exit(struct kunit_suite *suite)
 	ppiov_provider_unregister(&ppiov_fake_page_ops);
 }
 
+/* KUnit keeps it from one parameter to the next. */
+static int ppiov_contract_test_init(struct kunit *test)
+{
+	test->priv = NULL;
+	return 0;
+}
+
 static compat_kunit_gen_params(ppiov_contract)
 {
-	const struct ppiov_contract *next = ppiov_contracts;
+	const char(*next)[PPIOV_NAME_LEN] = ppiov_contracts;
 
 	if (prev)
-		next = (const struct ppiov_contract *)prev + 1;
+		next = (const char(*)[PPIOV_NAME_LEN])prev + 1;
 	if (next >= ppiov_contracts + ppiov_nr_contracts)
 		return NULL;
-	strscpy(desc, next->name, KUNIT_PARAM_DESC_SIZE);
+	strscpy(desc, *next, KUNIT_PARAM_DESC_SIZE);
 	return next;
 }
 
@@ -140,29 +173,74 @@ static void ppiov_client_end(void *data)
 	struct ppiov_client *client = data;
 	struct ppiov_pool *pool = client->pool;
 
-	if (pool) {
-		ppiov_client_put_all(client, pool);
-		ppiov_client_destroy(client);
-		if (!ppiov_client_gone(client))
-			KUNIT_FAIL(client->test, "the pool did not end");
-	}
-	ppiov_provider_put(client->ops);
+	if (!pool)
+		return;
+	ppiov_client_put_all(client, pool);
+	ppiov_client_destroy(client);
+	if (!ppiov_client_gone(client))
+		KUNIT_FAIL(client->test, "the pool did not end");
+}
+
+static void ppiov_client_put_ops(void *data)
+{
+	ppiov_provider_put(data);
 }
 
 /*
- * A pool of the parameter's provider. The provider is known by name only: it
- * may be gone since the suite began.
+ * The parameter's provider, until the end of the test. It is known by name
+ * only: it may never have been there, or be gone since the suite began.
  */
-static struct ppiov_client *ppiov_client_new(struct kunit *test,
-					     unsigned int ring_size)
+static const struct ppiov_provider_ops *ppiov_client_ops(struct kunit *test)
 {
-	const struct ppiov_contract *contract = test->param_value;
+	const struct ppiov_provider_ops *ops;
+	const char *name = test->param_value;
+
+	ops = ppiov_provider_get(name);
+	if (!ops)
+		kunit_skip(test, "%s: %pe", name, ERR_PTR(-ENOENT));
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, ppiov_client_put_ops,
+						  (void *)ops));
+	return ops;
+}
+
+/* All pools of a test are of one binding, as those of a NIC's queues are. */
+static struct ppiov_binding *
+ppiov_client_binding(struct kunit *test, const struct ppiov_provider_ops *ops)
+{
+	if (!(ops->flags & PPIOV_F_DMABUF))
+		return NULL;
+	if (!test->priv)
+		test->priv = ppiov_test_binding(test);
+	return test->priv;
+}
+
+static struct ppiov_pool *ppiov_client_pool(struct kunit *test,
+					    unsigned int ring_size)
+{
 	struct ppiov_pool_params params = {
 		.ring_size = ring_size,
 		.nid = NUMA_NO_NODE,
 	};
-	struct ppiov_client *client;
 	struct ppiov_pool *pool;
+
+	params.provider = ppiov_client_ops(test);
+	params.binding = ppiov_client_binding(test, params.provider);
+	pool = ppiov_pool_create(&params);
+	/* ENODEV: zone_device where nobody has brought memory. */
+	if (PTR_ERR_OR_ZERO(pool) == -ENODEV ||
+	    PTR_ERR_OR_ZERO(pool) == -EOPNOTSUPP)
+		kunit_skip(test, "%s: %pe", params.provider->name, pool);
+	if (IS_ERR(pool))
+		KUNIT_FAIL_AND_ABORT(test, "init says %pe", pool);
+	return pool;
+}
+
+/* A pool of the parameter's provider. */
+static struct ppiov_client *ppiov_client_new(struct kunit *test,
+					     unsigned int ring_size)
+{
+	struct ppiov_client *client;
 
 	client = kunit_kzalloc(test, sizeof(*client), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, client);
@@ -172,23 +250,10 @@ static struct ppiov_client *ppiov_client_new(struct kunit *test,
 	/* Only the fakes take notice. */
 	ppiov_fake_arm(ppiov_fake_new(test));
 
-	params.provider = ppiov_provider_get(contract->name);
-	if (!params.provider)
-		kunit_skip(test, "the provider is gone");
-	pool = ppiov_pool_create(&params);
-	if (IS_ERR(pool)) {
-		ppiov_provider_put(params.provider);
-		/* ENODEV: zone_device where nobody has brought memory. */
-		if (PTR_ERR(pool) == -EINVAL || PTR_ERR(pool) == -ENODEV ||
-		    PTR_ERR(pool) == -EOPNOTSUPP)
-			kunit_skip(test, "it needs more than a test has: %pe",
-				   pool);
-		KUNIT_FAIL_AND_ABORT(test, "init says %pe", pool);
-	}
 	client->test = test;
-	client->ops = params.provider;
-	client->pool = pool;
-	client->id = ppiov_pool_id(pool);
+	client->pool = ppiov_client_pool(test, ring_size);
+	client->ops = ppiov_pool_params(client->pool)->provider;
+	client->id = ppiov_pool_id(client->pool);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, ppiov_client_end,
 						  client));
@@ -451,6 +516,7 @@ static struct kunit_suite ppiov_contract_suite = {
 	.name = "ppiov_provider_contract",
 	.suite_init = ppiov_contract_suite_init,
 	.suite_exit = ppiov_contract_suite_exit,
+	.init = ppiov_contract_test_init,
 	.test_cases = ppiov_contract_cases,
 };
 

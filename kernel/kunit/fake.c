@@ -5,6 +5,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "../compat/module.h"
 #include "fake.h"
 
 /* A pool that is still there after this long is lost. */
@@ -344,5 +345,6 @@ struct ppiov_pool_stats ppiov_fake_stats(const struct ppiov_fake *fake)
 	return stats;
 }
 
+COMPAT_MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
 MODULE_DESCRIPTION("KUnit suites for ppiov");
 MODULE_LICENSE("GPL");

@@ -20,6 +20,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
+#include <kunit/visibility.h>
 
 #include "../include/ppiov/carrier.h"
 #include "ring_priv.h"
@@ -123,6 +124,7 @@ u32 ppiov_ring_consume(struct ppiov_ring_file *ring)
 		ppiov_carrier_put(carriers[i]);
 	return nr;
 }
+EXPORT_SYMBOL_IF_KUNIT(ppiov_ring_consume);
 
 /**
  * ppiov_ring_hold_token() - give out a token
@@ -159,6 +161,7 @@ int ppiov_ring_hold_token(struct ppiov_ring_file *ring,
 	spin_unlock_bh(&t->lock);
 	return err;
 }
+EXPORT_SYMBOL_IF_KUNIT(ppiov_ring_hold_token);
 
 /**
  * ppiov_ring_drop_token() - take back a token that user space has not seen
@@ -179,10 +182,17 @@ void ppiov_ring_drop_token(struct ppiov_ring_file *ring, u32 token)
 	if (carrier)
 		ppiov_carrier_put(carrier);
 }
+EXPORT_SYMBOL_IF_KUNIT(ppiov_ring_drop_token);
 
-/* No more tokens go out, and those that are out come back. */
-static void ppiov_ring_close(struct ppiov_ring_tokens *t)
+/**
+ * ppiov_ring_close() - no more tokens go out, and those that are out come back
+ * @ring: complete or not
+ *
+ * Context: process.
+ */
+void ppiov_ring_close(struct ppiov_ring_file *ring)
 {
+	struct ppiov_ring_tokens *t = &ring->tokens;
 	struct ppiov_carrier *carrier;
 	u32 i;
 
@@ -200,8 +210,16 @@ static void ppiov_ring_close(struct ppiov_ring_tokens *t)
 		cond_resched();
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(ppiov_ring_close);
 
 /* ----------------------------------------------------------------- the file */
+
+/* Undo ppiov_ring_fill(). */
+static void ppiov_ring_drain(struct ppiov_ring_file *ring)
+{
+	ppiov_ring_memory_free(&ring->memory);
+	ppiov_ring_tokens_free(&ring->tokens);
+}
 
 static void ppiov_ring_free(struct kref *ref)
 {
@@ -209,8 +227,7 @@ static void ppiov_ring_free(struct kref *ref)
 						    ref);
 
 	WARN_ON(ring->buffers.pools);
-	ppiov_ring_tokens_free(&ring->tokens);
-	ppiov_ring_memory_free(&ring->memory);
+	ppiov_ring_drain(ring);
 	mutex_destroy(&ring->buffers.lock);
 	mutex_destroy(&ring->memory.lock);
 	mutex_destroy(&ring->lock);
@@ -227,14 +244,21 @@ void ppiov_ring_put(struct ppiov_ring_file *ring)
 {
 	kref_put(&ring->ref, ppiov_ring_free);
 }
+EXPORT_SYMBOL_IF_KUNIT(ppiov_ring_put);
 
-static int ppiov_ring_open(struct inode *inode, struct file *file)
+/**
+ * ppiov_ring_new() - a ring without entries and memory
+ *
+ * Context: process.
+ * Return: a ring, with a reference for ppiov_ring_put(), or NULL.
+ */
+struct ppiov_ring_file *ppiov_ring_new(void)
 {
 	struct ppiov_ring_file *ring;
 
 	ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
 	if (!ring)
-		return -ENOMEM;
+		return NULL;
 	kref_init(&ring->ref);
 	mutex_init(&ring->lock);
 	mutex_init(&ring->memory.lock);
@@ -242,15 +266,43 @@ static int ppiov_ring_open(struct inode *inode, struct file *file)
 	spin_lock_init(&ring->tokens.lock);
 	mutex_init(&ring->buffers.lock);
 	spin_lock_init(&ring->buffers.free_lock);
-	file->private_data = ring;
-	return 0;
+	return ring;
+}
+EXPORT_SYMBOL_IF_KUNIT(ppiov_ring_new);
+
+/**
+ * ppiov_ring_fill() - give a ring what it is made of
+ * @ring: new; its lock is held, or nobody else knows it
+ * @size: of the memory, bytes: whole pages
+ * @entries: a power of two
+ *
+ * Context: process.
+ * Return: 0; or -ENOMEM or -EINTR, and the ring is as it was.
+ */
+int ppiov_ring_fill(struct ppiov_ring_file *ring, u64 size, u32 entries)
+{
+	int err;
+
+	err = ppiov_ring_tokens_alloc(&ring->tokens, entries);
+	if (!err)
+		err = ppiov_ring_memory_alloc(&ring->memory, size);
+	if (err)
+		ppiov_ring_drain(ring);
+	return err;
+}
+EXPORT_SYMBOL_IF_KUNIT(ppiov_ring_fill);
+
+static int ppiov_ring_open(struct inode *inode, struct file *file)
+{
+	file->private_data = ppiov_ring_new();
+	return file->private_data ? 0 : -ENOMEM;
 }
 
 static int ppiov_ring_release(struct inode *inode, struct file *file)
 {
 	struct ppiov_ring_file *ring = file->private_data;
 
-	ppiov_ring_close(&ring->tokens);
+	ppiov_ring_close(ring);
 	ppiov_ring_put(ring);
 	return 0;
 }
@@ -268,32 +320,29 @@ static int ppiov_ring_build(struct ppiov_ring_file *ring,
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	err = ppiov_ring_tokens_alloc(&ring->tokens, create->entries);
+	err = ppiov_ring_fill(ring, create->size, create->entries);
 	if (err)
-		goto err_free;
-	err = ppiov_ring_memory_alloc(&ring->memory, create->size);
-	if (err)
-		goto err_free;
+		goto err_fd;
 
 	create->dmabuf_fd = fd;
 	create->ring_size = ring->tokens.size;
 	if (copy_to_user(user, create, sizeof(*create))) {
 		err = -EFAULT;
-		goto err_free;
+		goto err_drain;
 	}
 	/* The last step, as others may see a dma-buf before it has an fd. */
 	dmabuf = ppiov_ring_export(ring);
 	if (IS_ERR(dmabuf)) {
 		err = PTR_ERR(dmabuf);
-		goto err_free;
+		goto err_drain;
 	}
 	fd_install(fd, dmabuf->file);
 	ring->created = true;
 	return 0;
 
-err_free:
-	ppiov_ring_memory_free(&ring->memory);
-	ppiov_ring_tokens_free(&ring->tokens);
+err_drain:
+	ppiov_ring_drain(ring);
+err_fd:
 	put_unused_fd(fd);
 	return err;
 }

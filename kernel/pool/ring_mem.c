@@ -13,6 +13,7 @@
 #include <linux/sched/signal.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
+#include <kunit/visibility.h>
 
 #include "ring_priv.h"
 
@@ -211,6 +212,7 @@ struct dma_buf *ppiov_ring_export(struct ppiov_ring_file *ring)
 		ppiov_ring_put(ring);
 	return dmabuf;
 }
+EXPORT_SYMBOL_IF_KUNIT(ppiov_ring_export);
 
 /**
  * ppiov_ring_of() - the ring of a dma-buf

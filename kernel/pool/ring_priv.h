@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The ring, for ring.c, ring_mem.c and provider_ring.c only. */
+/* The ring, for ring.c, ring_mem.c, provider_ring.c and the tests. */
 #ifndef PPIOV_RING_PRIV_H
 #define PPIOV_RING_PRIV_H
 
@@ -116,6 +116,9 @@ struct ppiov_ring_file {
 };
 
 /* ring.c */
+struct ppiov_ring_file *ppiov_ring_new(void);
+int ppiov_ring_fill(struct ppiov_ring_file *ring, u64 size, u32 entries);
+void ppiov_ring_close(struct ppiov_ring_file *ring);
 void ppiov_ring_put(struct ppiov_ring_file *ring);
 u32 ppiov_ring_consume(struct ppiov_ring_file *ring);
 int ppiov_ring_hold_token(struct ppiov_ring_file *ring,

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import ExitStack
 from pathlib import Path
 
-from lib import module, processes
+from lib import ivshmem, module, processes
 from lib.debugfs import DEBUGFS
 
 PARAMETERS = Path("/sys/module/kunit/parameters")
 OWN = "ppiov_kunit"
+EXAMPLE = "ppiov_example"  # docs/writing-a-provider.md
+ZONE_MIB = 16
 _PATIENCE = 3600.0  # loading a module runs its suite, and how long a test may take the harness knows
 # The result of a case, or of a suite that is skipped as a whole: the suite's own line is there in any case
 _RESULT = re.compile(r"^ +(not )?ok \d|# SKIP", re.MULTILINE)
@@ -43,13 +46,28 @@ def _load(path: Path, suite: str, undo: ExitStack) -> None:
     _filter(suite)
     undo.callback(_filter, "*")
     name = path.name.partition(".")[0].replace("-", "_")
-    if name == OWN and not module.loaded(module.PPIOV):
-        processes.run(["insmod", path.with_name(f"{module.PPIOV}.ko")])
-        undo.callback(processes.run, ["rmmod", module.PPIOV])
+    if name == OWN:
+        _load_providers(path.parent, undo)
     # The kernel's own modules may need others of the kernel; those outside its tree modprobe doesn't know.
     in_tree = "lib/modules" in str(path)
     processes.run(["modprobe", name] if in_tree else ["insmod", path], timeout=_PATIENCE)
     undo.callback(processes.run, ["rmmod", name])
+
+
+def _load_providers(folder: Path, undo: ExitStack) -> None:
+    """Load what has providers, ppiov among it: the suites run for those that are there when they begin.
+
+    One that cannot be had here is not left out: the suite names it, and says why.
+    """
+    if not module.loaded(module.PPIOV):
+        processes.run(["insmod", folder / f"{module.PPIOV}.ko"])
+        undo.callback(processes.run, ["rmmod", module.PPIOV])
+    if os.environ.get("PPIOV_TEST_MODULES"):
+        module.load_for_test(EXAMPLE)
+        undo.callback(module.unload_for_test, EXAMPLE)
+    if ivshmem.FILE.exists():  # its end is what zone_device gives out
+        processes.run(["insmod", folder / f"{ivshmem.MODULE}.ko", f"zone_mib={ZONE_MIB}"])
+        undo.callback(ivshmem.unload)
 
 
 def _filter(suite: str) -> None:
