@@ -14,20 +14,14 @@ import errno
 import random
 import re
 import socket
-import struct
 
 import pytest
 from lib.frames import FLOW4, FLOW6, Flow, tcp, udp
 from lib.link import Link
+from lib.toeplitz import KEY, KEY_BYTES, hash_of, set_key
 from lib.wire import MakeWire, Wire
 
 SO_INCOMING_NAPI_ID = 56
-
-KEY_BYTES = 52
-# The specification's key, which is 40 bytes long: no input of these tests reaches further.
-KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa").ljust(
-    KEY_BYTES, b"\0"
-)
 
 # From, to, hash of the addresses alone, hash with the ports
 SUITE = [
@@ -40,24 +34,6 @@ SUITE = [
     (Flow("3ffe:501:8::260:97ff:fe40:efab", "ff02::1", 14230, 4739), 0x0F0C461C, 0xDDE51BBF),
     (Flow("3ffe:1900:4545:3:200:f8ff:fe21:67cf", "fe80::200:f8ff:fe21:67cf", 44251, 38024), 0x4B61E985, 0x02D1FEEF),
 ]
-
-
-def toeplitz(key: bytes, data: bytes) -> int:
-    """For each bit of the input that is set: the 32 bits of the key that begin there."""
-    bits = int.from_bytes(key, "big")
-    result = 0
-    for i in range(len(data) * 8):
-        if data[i // 8] >> (7 - i % 8) & 1:
-            result ^= bits >> (len(key) * 8 - 32 - i) & 0xFFFFFFFF
-    return result
-
-
-def hash_of(key: bytes, flow: Flow, ports: bool = True) -> int:
-    return toeplitz(key, flow.addresses + (struct.pack("!HH", flow.sport, flow.dport) if ports else b""))
-
-
-def set_key(link: Link, key: bytes) -> None:
-    link.rx.ethtool.run("-X", "hkey", key.hex(":"))
 
 
 def table(link: Link, *context: str) -> list[int]:
