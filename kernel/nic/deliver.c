@@ -80,6 +80,12 @@ static bool ppnic_need(const struct ppnic_rxq *rxq, const struct ppnic_frame *f,
 	const struct ppnic_rx_mem *mem = &rxq->mem;
 	u32 len = f->hdr_len + f->data_len;
 
+	/* Made before the queue became one of XDP's, which are told no
+	 * super-packets: ppnic_fix_features().
+	 */
+	if (f->gso_size && mem->xdp)
+		return false;
+
 	/* Only TCP is split; what is not goes to host buffers as a whole,
 	 * since the stack must be able to read it.
 	 */
@@ -157,6 +163,8 @@ static int ppnic_place(struct ppnic_rxq *rxq, struct ppnic_frame *f,
 		.csum_offset = f->csum_offset,
 		.hash = f->hash,
 		.hash_type = f->hash_type,
+		.l3_proto = f->h.l3_proto,
+		.l4 = f->h.l4,
 	};
 	if (need->data)
 		cqe->flags |= PPNIC_CQ_SPLIT;

@@ -57,16 +57,6 @@ static void ppnic_get_ringparam(struct net_device *dev,
 	compat_hds_thresh_report(kring, port->hds_thresh, PPNIC_MAX_HDS);
 }
 
-static bool port_has_provider(struct ppnic_port *port, u32 first)
-{
-	u32 i;
-
-	for (i = first; i < port->dev->num_rx_queues; i++)
-		if (ppnic_rxq_has_provider(port, i))
-			return true;
-	return false;
-}
-
 /* Of a size that there is; the core has checked the maximum. */
 static u32 ring_size(u32 wanted)
 {
@@ -114,12 +104,18 @@ static int ppnic_set_ringparam(struct net_device *dev,
 				   PAGE_SIZE, PPNIC_MAX_BUF_LEN);
 		return -EINVAL;
 	}
-	if ((!cfg.split || thresh) && port_has_provider(port, 0)) {
+	if (cfg.split && ppnic_xdp_is_single(port)) {
+		NL_SET_ERR_MSG(extack,
+			       "no tcp-data-split with an XDP program that wants a frame in one buffer");
+		return -EBUSY;
+	}
+	if ((!cfg.split || thresh) && ppnic_port_has_provider(port, 0)) {
 		NL_SET_ERR_MSG(extack,
 			       "tcp-data-split stays on, and hds-thresh zero, while a memory provider is bound");
 		return -EBUSY;
 	}
 
+	cfg.xdp = port->cfg.xdp;
 	if (!ring_cfg_equal(&cfg, &port->cfg)) {
 		err = ppnic_port_resize(port, &cfg, extack);
 		if (err)
@@ -168,7 +164,7 @@ static int ppnic_set_channels(struct net_device *dev,
 		return -EINVAL;
 	/* The core has looked at these before and told the user which it is. */
 	if (ppnic_rss_in_use(port, rx) || ppnic_steer_in_use(port, rx) ||
-	    port_has_provider(port, rx))
+	    ppnic_port_has_provider(port, rx))
 		return -EBUSY;
 	if (rx == dev->real_num_rx_queues && tx == dev->real_num_tx_queues)
 		return 0;

@@ -37,6 +37,11 @@ static void ppnic_setup(struct net_device *dev)
 	dev->min_mtu = ETH_MIN_MTU;
 	dev->max_mtu = PPNIC_MAX_MTU;
 
+	dev->xdp_features = NETDEV_XDP_ACT_BASIC | NETDEV_XDP_ACT_REDIRECT |
+			    NETDEV_XDP_ACT_RX_SG | NETDEV_XDP_ACT_NDO_XMIT |
+			    NETDEV_XDP_ACT_NDO_XMIT_SG;
+	dev->xdp_metadata_ops = &ppnic_xdp_metadata_ops;
+
 	dev->hw_features = PPNIC_FEATURES;
 	dev->features = PPNIC_FEATURES;
 	dev->vlan_features = PPNIC_FEATURES &

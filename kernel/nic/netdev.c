@@ -107,7 +107,8 @@ static void ppnic_port_start(struct ppnic_port *port, struct ppnic_rings *r)
 	for (i = 0; i < r->nr_rx; i++)
 		ppnic_rx_start(&port->rxqs[i], &r->rx[i]);
 
-	port->up = true;
+	/* Rings before the flag: ppnic_xdp_ready() acquires it. */
+	smp_store_release(&port->up, true);
 	for (i = 0; i < port->nr_channels; i++)
 		ppnic_channel_enable(&port->channels[i]);
 	/* Not just started: qdiscs may have a backlog from before a restart. */
@@ -119,7 +120,10 @@ static void ppnic_port_stop(struct ppnic_port *port, struct ppnic_rings *r)
 {
 	u32 i;
 
-	port->up = false;
+	/* XDP that has a TX queue lock by now is waited for below, by
+	 * netif_tx_disable(); who gets one later sees this.
+	 */
+	WRITE_ONCE(port->up, false);
 	/* NAPI first: the reaper must not wake a queue that is stopped for
 	 * good.
 	 */
@@ -336,9 +340,25 @@ static int ppnic_poll(struct napi_struct *napi, int budget)
 
 static int ppnic_change_mtu(struct net_device *dev, int mtu)
 {
+	int err;
+
+	err = ppnic_xdp_check_mtu(netdev_priv(dev), mtu);
+	if (err)
+		return err;
 	/* Buffers are pages, and frames span them: nothing to allocate. */
 	WRITE_ONCE(dev->mtu, mtu);
 	return 0;
+}
+
+static netdev_features_t ppnic_fix_features(struct net_device *dev,
+					    netdev_features_t features)
+{
+	struct ppnic_port *port = netdev_priv(dev);
+
+	/* A program is to see frames as they were on the wire. */
+	if (rcu_access_pointer(port->xdp_prog))
+		features &= ~NETIF_F_GRO_HW;
+	return features;
 }
 
 static void ppnic_tx_timeout(struct net_device *dev, unsigned int index)
@@ -492,6 +512,7 @@ const struct net_device_ops ppnic_netdev_ops = {
 	.ndo_start_xmit = ppnic_xmit,
 	.ndo_features_check = ppnic_features_check,
 	.ndo_change_mtu = ppnic_change_mtu,
+	.ndo_fix_features = ppnic_fix_features,
 	.ndo_tx_timeout = ppnic_tx_timeout,
 	/* Point to point: all is received, and eth_type_trans() sorts it. */
 	COMPAT_NDO_RX_MODE_NOTHING,
@@ -499,4 +520,6 @@ const struct net_device_ops ppnic_netdev_ops = {
 	.ndo_validate_addr = eth_validate_addr,
 	.ndo_get_stats64 = ppnic_get_stats64,
 	.ndo_get_iflink = ppnic_get_iflink,
+	.ndo_bpf = ppnic_bpf,
+	.ndo_xdp_xmit = ppnic_xdp_xmit,
 };

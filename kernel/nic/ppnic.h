@@ -4,7 +4,7 @@
  * hardware.
  *
  * Two ports form a link, like veth. The split between driver and device is
- * kept on purpose: the driver half (rx.c, tx.c, netdev.c, queue_mgmt.c,
+ * kept on purpose: the driver half (rx.c, tx.c, xdp.c, netdev.c, queue_mgmt.c,
  * ethtool.c) only writes descriptors, rings doorbells and reads completions;
  * the device half (engine.c, wire.c, deliver.c, segment.c, parse.c, rss.c,
  * steer.c) only sees descriptors and reaches memory through the table of mapped
@@ -45,6 +45,7 @@
 #include <net/netdev_queues.h>
 #include <net/page_pool/helpers.h>
 #include <net/page_pool/types.h>
+#include <net/xdp.h>
 
 #include "../include/ppiov/netmem.h"
 
@@ -71,6 +72,11 @@ static_assert(PPNIC_MAX_QUEUES <= BITS_PER_LONG);
 #define PPNIC_DEF_RX_FRAMES 32
 #define PPNIC_DEF_TX_USECS  32
 #define PPNIC_DEF_TX_FRAMES 64
+
+/* A program may use all of XDP_PACKET_HEADROOM; a frame's own words beside. */
+#define PPNIC_XDP_HEADROOM                                                \
+	(XDP_PACKET_HEADROOM + SKB_DATA_ALIGN(sizeof(struct xdp_frame)) + \
+	 NET_IP_ALIGN)
 
 struct irq_domain;
 struct ppnic_port;
@@ -352,9 +358,9 @@ struct ppnic_source {
 };
 
 int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
-		      u32 offset);
+		      enum dma_data_direction dir);
 int ppnic_source_data(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
-		      u32 buf_len);
+		      u32 buf_len, enum dma_data_direction dir);
 void ppnic_source_destroy(const struct ppnic_source *src);
 void ppnic_source_start(const struct ppnic_source *src,
 			struct napi_struct *napi);
@@ -366,7 +372,7 @@ bool ppnic_source_alloc(const struct ppnic_source *src, gfp_t gfp,
 void ppnic_source_put(const struct ppnic_source *src, union ppnic_buf buf,
 		      bool napi);
 int ppnic_source_attach(struct ppnic_rx_ring *ring, struct sk_buff *skb, u32 n,
-			u32 len, u32 offset);
+			u32 len);
 
 /* --------------------------------------------------------- rings (rx, tx) */
 
@@ -385,6 +391,7 @@ struct ppnic_rxd {
  */
 struct ppnic_rx_ring {
 	u32 mask;
+	u32 headroom; /* bytes of a buffer before those */
 	u32 room;     /* bytes a buffer takes */
 	u32 max_bufs; /* of one frame */
 	u32 prod;
@@ -426,6 +433,21 @@ struct ppnic_cqe {
 	u16 csum_offset;
 	enum pkt_hash_types hash_type;
 	u32 hash;
+	__be16 l3_proto; /* these two: what the hash is of */
+	enum ppnic_l4 l4;
+};
+
+/**
+ * struct ppnic_rx_xdp - how XDP knows the buffers of a queue
+ * @whole: of frames in host buffers alone
+ * @split: of frames whose payload stands in data buffers; registered only if
+ *	there is a data ring
+ *
+ * Two, as the tail of a frag has another room in each.
+ */
+struct ppnic_rx_xdp {
+	struct xdp_rxq_info whole;
+	struct xdp_rxq_info split;
 };
 
 /**
@@ -439,6 +461,7 @@ struct ppnic_cqe {
 struct ppnic_rx_mem {
 	struct ppnic_rx_ring host;
 	struct ppnic_rx_ring data;
+	struct ppnic_rx_xdp *xdp; /* NULL: no program can run on these */
 	struct ppnic_cqe *cq;
 	u32 cq_mask;
 	u32 cq_prod; /* device */
@@ -478,6 +501,12 @@ struct ppnic_rx_stats {
 	u64_stats_t hw_gro_bytes;
 	u64_stats_t hw_gro_wire_packets;
 	u64_stats_t hw_gro_wire_bytes;
+	u64_stats_t xdp_pass; /* what a program said of a frame */
+	u64_stats_t xdp_drop;
+	u64_stats_t xdp_tx;
+	u64_stats_t xdp_redirect;
+	u64_stats_t xdp_aborted; /* ... or what made no sense */
+	u64_stats_t xdp_failed;  /* frame dropped: that could not be done */
 };
 
 /* Written by the device under ppnic_rxq.lock. */
@@ -534,11 +563,15 @@ enum ppnic_tx_map {
 	PPNIC_TX_SINGLE,
 	PPNIC_TX_PAGE,
 	PPNIC_TX_BOUND, /* device memory: whoever bound it to the port */
+	PPNIC_TX_POOL,  /* a receive buffer: its page_pool */
 };
 
-/* The driver's shadow of a TX descriptor. */
+/* The driver's shadow of a TX descriptor. The first of a frame has its owner:
+ * either of these two, and the other is NULL.
+ */
 struct ppnic_tx_buf {
-	struct sk_buff *skb; /* first descriptor only */
+	struct sk_buff *skb;
+	struct xdp_frame *xdpf;
 	enum ppnic_tx_map map;
 };
 
@@ -562,6 +595,8 @@ struct ppnic_tx_stats {
 	u64_stats_t gso_bytes;
 	u64_stats_t gso_wire_packets;
 	u64_stats_t gso_wire_bytes;
+	u64_stats_t xdp_frames; /* of packets: sent or forwarded by XDP */
+	u64_stats_t xdp_full;   /* frames of XDP refused: no room */
 };
 
 /* Written in NAPI by the reaper, from the write-back. */
@@ -615,6 +650,7 @@ struct ppnic_ring_cfg {
 	u32 tx;
 	u32 buf_len; /* of data buffers without a provider, power of two */
 	bool split;  /* tcp-data-split */
+	bool xdp;    /* buffers that an XDP program can run on */
 };
 
 /**
@@ -633,10 +669,11 @@ struct ppnic_port {
 	u32 nr_channels;
 	struct ppnic_ring_cfg cfg; /* [1] */
 	u32 hds_thresh; /* frames no longer than this are not split */
-	bool up;        /* rings exist [1] */
+	bool up;        /* rings exist [1]; XDP looks under a TX queue lock */
 	bool rx_pause;  /* ethtool -A: heed the peer's pause */
 	bool tx_pause;  /* ethtool -A: pause the peer */
 	u32 pause_ms;   /* pfc-prevention-tout */
+	struct bpf_prog __rcu *xdp_prog;  /* we hold a reference; [1] */
 	struct delayed_work restart_work; /* tries queues with @restart */
 	struct ppnic_rss rss;
 	struct ppnic_steer steer;
@@ -672,6 +709,7 @@ int ppnic_rx_poll(struct ppnic_rxq *rxq, int budget);
 bool ppnic_rx_pending(struct ppnic_rxq *rxq);
 void ppnic_rx_queue_init(struct ppnic_port *port, u16 index);
 bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index);
+bool ppnic_port_has_provider(struct ppnic_port *port, u32 first);
 
 /* tx.c */
 netdev_tx_t ppnic_xmit(struct sk_buff *skb, struct net_device *dev);
@@ -685,6 +723,29 @@ void ppnic_tx_stop(struct ppnic_txq *txq, struct ppnic_tx_mem *mem);
 bool ppnic_tx_reap(struct ppnic_txq *txq, int budget);
 bool ppnic_tx_pending(struct ppnic_txq *txq);
 void ppnic_tx_queue_init(struct ppnic_port *port, u16 index);
+
+/* What a poll has begun to send by XDP, and is to end. */
+struct ppnic_xdp_out {
+	bool tx;       /* ring the doorbell */
+	bool redirect; /* flush the maps */
+};
+
+/* xdp.c: programs on received frames */
+extern const struct xdp_metadata_ops ppnic_xdp_metadata_ops;
+int ppnic_bpf(struct net_device *dev, struct netdev_bpf *bpf);
+int ppnic_xdp_check_mtu(struct ppnic_port *port, u32 mtu);
+bool ppnic_xdp_is_single(struct ppnic_port *port);
+int ppnic_rx_xdp_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem);
+void ppnic_rx_xdp_free(struct ppnic_rx_mem *mem);
+struct sk_buff *ppnic_xdp_rx(struct ppnic_rxq *rxq, struct bpf_prog *prog,
+			     const struct ppnic_cqe *cqe,
+			     struct ppnic_xdp_out *out);
+
+/* xdp_tx.c: frames that XDP sends */
+int ppnic_xdp_tx(struct ppnic_port *port, struct xdp_frame *xdpf);
+void ppnic_xdp_flush(struct ppnic_port *port, const struct ppnic_xdp_out *out);
+int ppnic_xdp_xmit(struct net_device *dev, int n, struct xdp_frame **frames,
+		   u32 flags);
 
 /* engine.c */
 void ppnic_engine_kick(struct ppnic_txq *txq);

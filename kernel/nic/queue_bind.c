@@ -42,6 +42,11 @@ static int ppnic_bind_locked(struct net_device *dev, u32 queue,
 			       "a provider needs all payload split: hds-thresh is not zero");
 		return -EINVAL;
 	}
+	if (port->cfg.xdp) {
+		NL_SET_ERR_MSG(extack,
+			       "no provider while an XDP program is attached");
+		return -EBUSY;
+	}
 	if (compat_rxq_has_provider(dev, queue)) {
 		NL_SET_ERR_MSG_FMT(extack,
 				   "RX queue %u has a memory provider of the core",

@@ -18,9 +18,6 @@
 
 /* The head of a received skb is the host buffer itself. */
 #define PPNIC_HEADROOM (NET_SKB_PAD + NET_IP_ALIGN)
-#define PPNIC_HOST_ROOM               \
-	(PAGE_SIZE - PPNIC_HEADROOM - \
-	 SKB_DATA_ALIGN(sizeof(struct skb_shared_info)))
 
 static u32 ppnic_ring_size(const struct ppnic_rx_ring *ring)
 {
@@ -29,7 +26,7 @@ static u32 ppnic_ring_size(const struct ppnic_rx_ring *ring)
 
 /* Post buffers up to a full ring. Returns false if the pool ran dry. */
 static bool ppnic_ring_fill(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
-			    u32 offset, gfp_t gfp)
+			    gfp_t gfp)
 {
 	u32 size = ppnic_ring_size(ring), prod = ring->prod;
 	u32 want = size - (prod - ring->clean);
@@ -45,7 +42,7 @@ static bool ppnic_ring_fill(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 			full = false;
 			break;
 		}
-		ring->desc[slot].addr = addr + offset;
+		ring->desc[slot].addr = addr + ring->headroom;
 		ring->desc[slot].len = ring->room;
 		prod++;
 	}
@@ -58,14 +55,14 @@ static bool ppnic_ring_fill(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 static bool ppnic_fill_host(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 			    gfp_t gfp)
 {
-	return ppnic_ring_fill(rxq, &mem->host, PPNIC_HEADROOM, gfp);
+	return ppnic_ring_fill(rxq, &mem->host, gfp);
 }
 
 static bool ppnic_fill_data(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 			    gfp_t gfp)
 {
 	return !ppnic_ring_exists(&mem->data) ||
-	       ppnic_ring_fill(rxq, &mem->data, 0, gfp);
+	       ppnic_ring_fill(rxq, &mem->data, gfp);
 }
 
 /* Fill rings that were not started: nobody else consumes from their pools, so
@@ -89,8 +86,9 @@ static bool ppnic_first_fill(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 
 /* @buf_len: of data buffers, or 0 for a host ring. */
 static int ppnic_ring_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
-			    u32 size, u32 buf_len)
+			    u32 size, u32 buf_len, bool xdp)
 {
+	enum dma_data_direction dir = xdp ? DMA_BIDIRECTIONAL : DMA_FROM_DEVICE;
 	int err;
 
 	memset(ring, 0, sizeof(*ring));
@@ -107,10 +105,11 @@ static int ppnic_ring_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 	}
 
 	if (buf_len) {
-		err = ppnic_source_data(rxq, ring, buf_len);
+		err = ppnic_source_data(rxq, ring, buf_len, dir);
 	} else {
-		ring->room = PPNIC_HOST_ROOM;
-		err = ppnic_source_host(rxq, ring, PPNIC_HEADROOM);
+		ring->headroom = xdp ? PPNIC_XDP_HEADROOM : PPNIC_HEADROOM;
+		ring->room = SKB_WITH_OVERHEAD(PAGE_SIZE) - ring->headroom;
+		err = ppnic_source_host(rxq, ring, dir);
 	}
 	if (err)
 		goto err_buf;
@@ -154,6 +153,23 @@ bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index)
 }
 
 /**
+ * ppnic_port_has_provider() - is a memory provider bound to one of the queues?
+ * @port: the port
+ * @first: RX queue; this and those after it are asked
+ *
+ * Context: process, ops lock held.
+ */
+bool ppnic_port_has_provider(struct ppnic_port *port, u32 first)
+{
+	u32 i;
+
+	for (i = first; i < port->dev->num_rx_queues; i++)
+		if (ppnic_rxq_has_provider(port, i))
+			return true;
+	return false;
+}
+
+/**
  * ppnic_rx_mem_alloc() - all that an RX queue needs before it can be started
  * @rxq: the queue it will serve
  * @mem: filled in; contents on entry don't matter, zero on error
@@ -165,8 +181,8 @@ bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index)
  * tries again. Host pages are another matter.
  *
  * Context: process, ops lock held (page_pool reads the queue's provider).
- * Return: 0, -EINVAL for a provider without split, -EBUSY for two providers,
- * -ENOMEM, or what the making of a pool says.
+ * Return: 0, -EINVAL for a provider without split, -EBUSY for two providers or
+ * one with XDP, -ENOMEM, or what the making of a pool says.
  */
 int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 		       const struct ppnic_ring_cfg *cfg, u32 page_size)
@@ -183,12 +199,20 @@ int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 		return -EINVAL;
 	}
 
+	/* Nor at XDP. */
+	if (cfg->xdp && ppnic_rxq_has_provider(rxq->port, rxq->index)) {
+		netdev_err(rxq->port->dev,
+			   "queue %u: no memory provider while an XDP program is attached\n",
+			   rxq->index);
+		return -EBUSY;
+	}
+
 	mem->cq_mask = cfg->rx - 1;
 	mem->cq = kvcalloc(cfg->rx, sizeof(*mem->cq), GFP_KERNEL);
 	if (!mem->cq)
 		return -ENOMEM;
 
-	err = ppnic_ring_alloc(rxq, &mem->host, cfg->rx, 0);
+	err = ppnic_ring_alloc(rxq, &mem->host, cfg->rx, 0, cfg->xdp);
 	if (err)
 		goto err_cq;
 
@@ -197,17 +221,26 @@ int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 						     rxq->index);
 
 		err = ppnic_ring_alloc(rxq, &mem->data, cfg->rx,
-				       bound ? page_size : cfg->buf_len);
+				       bound ? page_size : cfg->buf_len,
+				       cfg->xdp);
 		if (err)
 			goto err_host;
 	}
 
+	if (cfg->xdp) {
+		err = ppnic_rx_xdp_alloc(rxq, mem);
+		if (err)
+			goto err_data;
+	}
+
 	if (!ppnic_first_fill(rxq, mem)) {
 		err = -ENOMEM;
-		goto err_data;
+		goto err_xdp;
 	}
 	return 0;
 
+err_xdp:
+	ppnic_rx_xdp_free(mem);
 err_data:
 	ppnic_ring_free(&mem->data);
 err_host:
@@ -229,6 +262,7 @@ err_cq:
  */
 void ppnic_rx_mem_free(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 {
+	ppnic_rx_xdp_free(mem);
 	ppnic_ring_free(&mem->data);
 	ppnic_ring_free(&mem->host);
 	kvfree(mem->cq);
@@ -325,7 +359,7 @@ static struct sk_buff *ppnic_build_skb(struct ppnic_rxq *rxq,
 {
 	struct ppnic_rx_ring *host = &rxq->mem.host, *data = &rxq->mem.data;
 	netmem_ref head = host->buf[host->clean & host->mask].core;
-	u32 len = min_t(u32, cqe->host_len, PPNIC_HOST_ROOM);
+	u32 len = min(cqe->host_len, host->room);
 	struct sk_buff *skb;
 	void *va;
 
@@ -341,17 +375,16 @@ static struct sk_buff *ppnic_build_skb(struct ppnic_rxq *rxq,
 		return NULL;
 	}
 	host->clean++;
-	skb_reserve(skb, PPNIC_HEADROOM);
+	skb_reserve(skb, host->headroom);
 	__skb_put(skb, len);
 	skb_mark_for_recycle(skb);
 
 	/* Frags of a page_pool: that can't fail. */
-	ppnic_source_attach(host, skb, cqe->host_bufs - 1, cqe->host_len - len,
-			    PPNIC_HEADROOM);
+	ppnic_source_attach(host, skb, cqe->host_bufs - 1, cqe->host_len - len);
 	if (cqe->data_bufs &&
 	    unlikely(ppnic_fault_next_rx(rxq, &rxq->port->faults.rx_attach) ||
 		     ppnic_source_attach(data, skb, cqe->data_bufs,
-					 cqe->data_len, 0))) {
+					 cqe->data_len))) {
 		ppnic_drop_bufs(data, cqe->data_bufs);
 		kfree_skb_reason(skb, SKB_DROP_REASON_NOMEM);
 		ppnic_count_lost(rxq, &rxq->stats.carrier_fail);
@@ -464,23 +497,36 @@ int ppnic_rx_poll(struct ppnic_rxq *rxq, int budget)
 {
 	struct ppnic_rx_mem *mem = &rxq->mem;
 	struct ppnic_channel *ch = &rxq->port->channels[rxq->index];
+	struct ppnic_xdp_out out = {};
+	struct bpf_prog *prog;
 	int done = 0;
 
 	if (!mem->cq || !budget)
 		return 0;
 
+	/* NAPI is an RCU reader; a program that goes is freed after it. */
+	prog = mem->xdp ? rcu_dereference_bh(rxq->port->xdp_prog) : NULL;
+
 	while (done < budget && ppnic_rx_pending(rxq)) {
 		struct ppnic_cqe cqe = mem->cq[mem->cq_cons & mem->cq_mask];
-		struct sk_buff *skb = ppnic_build_skb(rxq, &cqe);
+		struct sk_buff *skb;
+
+		if (prog)
+			skb = ppnic_xdp_rx(rxq, prog, &cqe, &out);
+		else
+			skb = ppnic_build_skb(rxq, &cqe);
 
 		mem->cq_cons++;
 		done++;
+		/* XDP is the stack's first layer: it has received the frame. */
+		if (skb || prog)
+			ppnic_count(rxq, &cqe);
 		if (!skb)
 			continue;
-		ppnic_count(rxq, &cqe);
 		ppnic_set_metadata(rxq, skb, &cqe);
 		napi_gro_receive(&ch->napi, skb);
 	}
+	ppnic_xdp_flush(rxq->port, &out);
 
 	ppnic_refill(rxq);
 	return done;

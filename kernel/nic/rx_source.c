@@ -35,7 +35,7 @@ struct ppnic_source_ops {
 	void (*put)(const struct ppnic_source *src, union ppnic_buf buf,
 		    bool napi);
 	int (*attach)(struct ppnic_rx_ring *ring, struct sk_buff *skb, u32 n,
-		      u32 left, u32 offset);
+		      u32 left);
 	void (*start)(const struct ppnic_source *src, struct napi_struct *napi);
 	void (*stop)(const struct ppnic_source *src);
 	void (*destroy)(const struct ppnic_source *src);
@@ -61,7 +61,7 @@ static void ppnic_core_put(const struct ppnic_source *src, union ppnic_buf buf,
 }
 
 static int ppnic_core_attach(struct ppnic_rx_ring *ring, struct sk_buff *skb,
-			     u32 n, u32 left, u32 offset)
+			     u32 n, u32 left)
 {
 	while (n--) {
 		netmem_ref netmem = ring->buf[ring->clean++ & ring->mask].core;
@@ -71,7 +71,7 @@ static int ppnic_core_attach(struct ppnic_rx_ring *ring, struct sk_buff *skb,
 		page_pool_dma_sync_netmem_for_cpu(ring->src.core, netmem, 0,
 						  len);
 		skb_add_rx_frag_netmem(skb, skb_shinfo(skb)->nr_frags, netmem,
-				       offset, len,
+				       ring->headroom, len,
 				       PAGE_SIZE << ring->src.core->p.order);
 		left -= len;
 	}
@@ -105,7 +105,8 @@ static const struct ppnic_source_ops ppnic_core_ops = {
 };
 
 static int ppnic_core_create(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
-			     u32 buf_len, u32 offset, unsigned int flags)
+			     u32 buf_len, enum dma_data_direction dir,
+			     unsigned int flags)
 {
 	struct page_pool_params params = {
 		.flags = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV | flags,
@@ -113,8 +114,8 @@ static int ppnic_core_create(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 		.pool_size = ring->mask + 1,
 		.nid = NUMA_NO_NODE,
 		.dev = &rxq->port->parent->dev,
-		.dma_dir = DMA_FROM_DEVICE,
-		.offset = offset,
+		.dma_dir = dir,
+		.offset = ring->headroom,
 		.max_len = ring->room,
 		.netdev = rxq->port->dev,
 		.queue_idx = rxq->index,
@@ -153,7 +154,7 @@ static void ppnic_ppiov_put(const struct ppnic_source *src, union ppnic_buf buf,
 }
 
 static int ppnic_ppiov_attach(struct ppnic_rx_ring *ring, struct sk_buff *skb,
-			      u32 n, u32 left, u32 offset)
+			      u32 n, u32 left)
 {
 	struct ppiov_buf bufs[PPIOV_CARRIER_MAX_IOVS];
 	u32 i;
@@ -166,11 +167,11 @@ static int ppnic_ppiov_attach(struct ppnic_rx_ring *ring, struct sk_buff *skb,
 		union ppnic_buf buf = ring->buf[(ring->clean + i) & ring->mask];
 		u32 len = min(left, ring->room);
 
-		ppiov_pool_sync_for_cpu(ring->src.ppiov, buf.ppiov, offset,
-					len);
+		ppiov_pool_sync_for_cpu(ring->src.ppiov, buf.ppiov,
+					ring->headroom, len);
 		bufs[i] = (struct ppiov_buf) {
 			.netmem = buf.ppiov,
-			.offset = offset,
+			.offset = ring->headroom,
 			.len = len,
 		};
 		left -= len;
@@ -250,18 +251,18 @@ static_assert(PPIOV_CARRIER_MAX_PAGES <= PPIOV_CARRIER_MAX_IOVS);
 /**
  * ppnic_source_host() - make a host ring's pool
  * @rxq: the queue
- * @ring: without a source; @mask and @room are set
- * @offset: of what the device writes, in a buffer
+ * @ring: without a source; @mask, @headroom and @room are set
+ * @dir: DMA_BIDIRECTIONAL if buffers may be sent as well
  *
  * Context: process, ops lock held.
  * Return: 0 or what page_pool_create() says.
  */
 int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
-		      u32 offset)
+		      enum dma_data_direction dir)
 {
 	/* One more than frags: the head. */
 	ring->max_bufs = MAX_SKB_FRAGS + 1;
-	return ppnic_core_create(rxq, ring, PAGE_SIZE, offset, 0);
+	return ppnic_core_create(rxq, ring, PAGE_SIZE, dir, 0);
 }
 
 /**
@@ -269,13 +270,14 @@ int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
  * @rxq: the queue
  * @ring: without a source; @mask is set, @room is filled in
  * @buf_len: of buffers, if no provider of ppiov says otherwise; a power of two
+ * @dir: DMA_BIDIRECTIONAL if buffers may be sent as well; not with a provider
  *
  * Context: process, ops lock held.
  * Return: 0, -EBUSY if core and ppiov have both bound the queue, -ENOMEM, or
  * what the provider says.
  */
 int ppnic_source_data(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
-		      u32 buf_len)
+		      u32 buf_len, enum dma_data_direction dir)
 {
 	struct net_device *dev = rxq->port->dev;
 	bool bound = compat_rxq_has_provider(dev, rxq->index);
@@ -292,7 +294,7 @@ int ppnic_source_data(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 
 	ring->room = buf_len;
 	ring->max_bufs = MAX_SKB_FRAGS;
-	err = ppnic_core_create(rxq, ring, buf_len, 0,
+	err = ppnic_core_create(rxq, ring, buf_len, dir,
 				PP_FLAG_ALLOW_UNREADABLE_NETMEM);
 	if (err)
 		return err;
@@ -375,15 +377,14 @@ void ppnic_source_put(const struct ppnic_source *src, union ppnic_buf buf,
  * @skb: its headers
  * @n: buffers, at most @ring->max_bufs
  * @len: bytes that they hold
- * @offset: where they begin in each
  *
  * Context: the source's NAPI.
  * Return: 0, or -ENOMEM: then the buffers are still the ring's.
  */
 int ppnic_source_attach(struct ppnic_rx_ring *ring, struct sk_buff *skb, u32 n,
-			u32 len, u32 offset)
+			u32 len)
 {
-	return ring->src.ops->attach(ring, skb, n, len, offset);
+	return ring->src.ops->attach(ring, skb, n, len);
 }
 
 /**

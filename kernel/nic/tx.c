@@ -10,23 +10,19 @@
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 
-#include "ppnic.h"
-
-/* Room for one worst-case skb, and hysteresis before the queue wakes. */
-#define PPNIC_TX_STOP  (MAX_SKB_FRAGS + 2)
-#define PPNIC_TX_START (PPNIC_TX_STOP + 8)
-static_assert(PPNIC_TX_START <= PPNIC_MIN_RING);
+#include "tx.h"
 
 /* How many frames one poll reaps at most, as other drivers have it. */
 #define PPNIC_TX_BUDGET 256
 
-static u32 ppnic_tx_room(const struct ppnic_txq *txq)
-{
-	return txq->mem.mask + 1 -
-	       (READ_ONCE(txq->prod) - READ_ONCE(txq->clean));
-}
-
-static void ppnic_tx_unmap(struct ppnic_txq *txq, u32 slot)
+/**
+ * ppnic_tx_unmap() - undo the mapping of one descriptor
+ * @txq: the queue
+ * @slot: of the descriptor
+ *
+ * Context: any but hard interrupt.
+ */
+void ppnic_tx_unmap(struct ppnic_txq *txq, u32 slot)
 {
 	struct device *dev = &txq->port->parent->dev;
 	struct ppnic_txd *txd = &txq->mem.desc[slot];
@@ -39,6 +35,7 @@ static void ppnic_tx_unmap(struct ppnic_txq *txq, u32 slot)
 		dma_unmap_page(dev, txd->addr, txd->len, DMA_TO_DEVICE);
 		break;
 	case PPNIC_TX_BOUND:
+	case PPNIC_TX_POOL:
 		break;
 	}
 }
@@ -99,6 +96,7 @@ static void ppnic_tx_describe(struct ppnic_txq *txq, struct sk_buff *skb,
 	txd->flags = 0;
 	txd->status = SKB_NOT_DROPPED_YET;
 	buf->skb = skb;
+	buf->xdpf = NULL;
 
 	if (skb->ip_summed == CHECKSUM_PARTIAL) {
 		txd->flags |= PPNIC_TXD_CSUM;
@@ -197,11 +195,8 @@ netdev_tx_t ppnic_xmit(struct sk_buff *skb, struct net_device *dev)
 		u64_stats_inc(&txq->stats.map_errors);
 		u64_stats_update_end(&txq->stats.sync);
 		dev_kfree_skb_any_reason(skb, SKB_DROP_REASON_NOMEM);
-		/* What was queued with xmit_more must still go: descriptors
-		 * before doorbell, as below.
-		 */
-		smp_store_release(&txq->doorbell, txq->prod);
-		ppnic_engine_kick(txq);
+		/* What was queued with xmit_more must still go. */
+		ppnic_tx_doorbell(txq);
 		return NETDEV_TX_OK;
 	}
 	ppnic_tx_describe(txq, skb, n);
@@ -217,12 +212,33 @@ netdev_tx_t ppnic_xmit(struct sk_buff *skb, struct net_device *dev)
 		u64_stats_update_end(&txq->stats.sync);
 		more = false;
 	}
-	if (!more) {
-		/* Descriptors before doorbell; the engine acquires it. */
-		smp_store_release(&txq->doorbell, txq->prod);
-		ppnic_engine_kick(txq);
-	}
+	if (!more)
+		ppnic_tx_doorbell(txq);
 	return NETDEV_TX_OK;
+}
+
+/**
+ * ppnic_tx_maybe_stop() - a frame not of the stack's was put into the ring
+ * @txq: the queue
+ *
+ * If the stack's next one might not fit, it waits.
+ *
+ * Context: BH off, TX queue lock held.
+ */
+void ppnic_tx_maybe_stop(struct ppnic_txq *txq)
+{
+	struct netdev_queue *nq = netdev_get_tx_queue(txq->port->dev,
+						      txq->index);
+
+	if (ppnic_tx_room(txq) >= PPNIC_TX_STOP)
+		return;
+	netif_tx_stop_queue(nq);
+	/* As netif_txq_maybe_stop() does it, for the same reaper; but what the
+	 * qdisc has kept meanwhile needs someone to run it.
+	 */
+	smp_mb__after_atomic();
+	if (ppnic_tx_room(txq) >= PPNIC_TX_START)
+		netif_tx_wake_queue(nq);
 }
 
 /**
@@ -239,26 +255,61 @@ bool ppnic_tx_pending(struct ppnic_txq *txq)
 	return txq->clean != smp_load_acquire(&txq->done);
 }
 
-/* Unmap and free the frame at @clean; returns its length as BQL knows it. */
-static u32 ppnic_tx_finish(struct ppnic_txq *txq, u32 clean, int budget,
-			   u32 *dropped)
+/* What a reaper has taken back. */
+struct ppnic_reaped {
+	u32 frames;
+	u32 dropped; /* of them */
+	u32 pkts;    /* these two: as BQL knows them, without XDP's */
+	u32 bytes;
+};
+
+/* Unmap and free the frame at @clean. */
+static void ppnic_tx_finish(struct ppnic_txq *txq, u32 clean, int budget,
+			    struct ppnic_reaped *reaped)
 {
 	struct ppnic_tx_mem *mem = &txq->mem;
 	struct ppnic_txd *txd = &mem->desc[clean & mem->mask];
-	struct sk_buff *skb = mem->buf[clean & mem->mask].skb;
-	u32 len = skb->len, i;
+	struct ppnic_tx_buf *buf = &mem->buf[clean & mem->mask];
+	u32 i;
 
 	for (i = 0; i < txd->ndesc; i++)
 		ppnic_tx_unmap(txq, (clean + i) & mem->mask);
-	mem->buf[clean & mem->mask].skb = NULL;
 
-	if (txd->status == SKB_NOT_DROPPED_YET) {
-		napi_consume_skb(skb, budget);
-	} else {
-		(*dropped)++;
-		dev_kfree_skb_any_reason(skb, txd->status);
+	reaped->frames++;
+	if (txd->status != SKB_NOT_DROPPED_YET)
+		reaped->dropped++;
+
+	if (buf->xdpf) {
+		xdp_return_frame(buf->xdpf);
+		buf->xdpf = NULL;
+		return;
 	}
-	return len;
+
+	reaped->pkts++;
+	reaped->bytes += buf->skb->len;
+	if (txd->status == SKB_NOT_DROPPED_YET)
+		napi_consume_skb(buf->skb, budget);
+	else
+		dev_kfree_skb_any_reason(buf->skb, txd->status);
+	buf->skb = NULL;
+}
+
+/* All that was reaped was XDP's: netif_txq_completed_wake() would do nothing,
+ * and the queue may have been stopped on account of it.
+ */
+static bool ppnic_tx_wake(struct ppnic_txq *txq)
+{
+	struct netdev_queue *nq = netdev_get_tx_queue(txq->port->dev,
+						      txq->index);
+
+	/* @clean before the look at the bit; pairs with the barrier in
+	 * ppnic_tx_maybe_stop().
+	 */
+	smp_mb();
+	if (!netif_tx_queue_stopped(nq) || ppnic_tx_room(txq) < PPNIC_TX_START)
+		return false;
+	netif_tx_wake_queue(nq);
+	return true;
 }
 
 /**
@@ -273,7 +324,8 @@ bool ppnic_tx_reap(struct ppnic_txq *txq, int budget)
 {
 	struct netdev_queue *nq = netdev_get_tx_queue(txq->port->dev,
 						      txq->index);
-	u32 pkts = 0, bytes = 0, dropped = 0, clean = txq->clean, done;
+	u32 clean = txq->clean, done;
+	struct ppnic_reaped r = {};
 
 	if (!txq->mem.desc)
 		return false;
@@ -283,21 +335,21 @@ bool ppnic_tx_reap(struct ppnic_txq *txq, int budget)
 
 	/* Pairs with the release in the engine: status before index. */
 	done = smp_load_acquire(&txq->done);
-	while (clean != done && pkts < PPNIC_TX_BUDGET) {
+	while (clean != done && r.frames < PPNIC_TX_BUDGET) {
 		u16 n = txq->mem.desc[clean & txq->mem.mask].ndesc;
 
-		bytes += ppnic_tx_finish(txq, clean, budget, &dropped);
+		ppnic_tx_finish(txq, clean, budget, &r);
 		clean += n;
-		pkts++;
 	}
 	WRITE_ONCE(txq->clean, clean);
-	if (!pkts)
+	if (!r.frames)
 		return false;
 
 	u64_stats_update_begin(&txq->done_stats.sync);
-	u64_stats_add(&txq->done_stats.dropped, dropped);
-	if (!__netif_txq_completed_wake(nq, pkts, bytes, ppnic_tx_room(txq),
-					PPNIC_TX_START, false))
+	u64_stats_add(&txq->done_stats.dropped, r.dropped);
+	if (!__netif_txq_completed_wake(nq, r.pkts, r.bytes, ppnic_tx_room(txq),
+					PPNIC_TX_START, false) ||
+	    (!r.pkts && ppnic_tx_wake(txq)))
 		u64_stats_inc(&txq->done_stats.wake);
 	u64_stats_update_end(&txq->done_stats.sync);
 
@@ -380,7 +432,8 @@ void ppnic_tx_start(struct ppnic_txq *txq, struct ppnic_tx_mem *mem)
  */
 void ppnic_tx_stop(struct ppnic_txq *txq, struct ppnic_tx_mem *mem)
 {
-	u32 clean, dropped = 0;
+	struct ppnic_reaped r = {};
+	u32 clean;
 
 	netif_queue_set_napi(txq->port->dev, txq->index, NETDEV_QUEUE_TYPE_TX,
 			     NULL);
@@ -397,13 +450,13 @@ void ppnic_tx_stop(struct ppnic_txq *txq, struct ppnic_tx_mem *mem)
 		/* Not yet fetched: only we know what becomes of it. */
 		if ((s32)(clean - txq->done) >= 0)
 			txd->status = SKB_DROP_REASON_QUEUE_PURGE;
-		ppnic_tx_finish(txq, clean, 0, &dropped);
+		ppnic_tx_finish(txq, clean, 0, &r);
 		clean += txd->ndesc;
 	}
 	txq->clean = clean;
 
 	u64_stats_update_begin(&txq->done_stats.sync);
-	u64_stats_add(&txq->done_stats.dropped, dropped);
+	u64_stats_add(&txq->done_stats.dropped, r.dropped);
 	u64_stats_update_end(&txq->done_stats.sync);
 
 	*mem = txq->mem;

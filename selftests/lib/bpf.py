@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""XDP programs, put together from instructions and loaded with bpf(2): a test's program is a few lines, seen where it
+is used, and needs no compiler.
+
+The instructions are those of Documentation/bpf/standardization/instruction-set.rst. A program gets its context in R1
+and leaves its verdict in R0.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyroute2.netlink import NETLINK_ROUTE, NLM_F_ACK
+from pyroute2.netlink.rtnl import RTM_SETLINK
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
+from lib.link import Port
+from lib.netlink import Netlink
+
+XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_TX, XDP_REDIRECT = range(5)
+
+# include/uapi/linux/bpf.h
+_PROG_LOAD = 5
+_PROG_TYPE_XDP = 6
+_ATTACH_XDP = 37
+_HAS_FRAGS, _DEV_BOUND = 1 << 5, 1 << 6
+_PSEUDO_KFUNC_CALL = 2
+_FLAG_DRIVER = 1 << 2  # XDP_FLAGS_DRV_MODE of if_link.h
+ADJUST_HEAD, ADJUST_TAIL, REDIRECT, STORE_BYTES = 44, 65, 23, 190
+
+_MOV, _MOV_REG, _ADD, _CALL, _EXIT, _JUMP_EQUAL, _STORE_WORD = 0xB7, 0xBF, 0x07, 0x85, 0x95, 0x15, 0x62
+_NUMBER = {"x86_64": 321, "aarch64": 280}[platform.machine()]
+_FUNCTION_KIND = 12  # of BTF
+_BTF_HEADER = struct.Struct("=HBBIIIII")
+
+Code = Sequence[bytes]
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _instruction(code: int, to: int = 0, source: int = 0, offset: int = 0, value: int = 0) -> bytes:
+    return struct.pack("=BBhi", code, source << 4 | to, offset, value)
+
+
+def _function(name: str) -> int:
+    """The number of a kernel function in the kernel's BTF."""
+    data = Path("/sys/kernel/btf/vmlinux").read_bytes()
+    _, _, _, header, types, types_len, strings, _ = _BTF_HEADER.unpack_from(data)
+    at, end, strings = header + types, header + types + types_len, header + strings
+    wanted = data.index(b"\0" + name.encode() + b"\0", strings) + 1 - strings
+    # What follows each kind: bytes, and bytes per member
+    extra = {1: (4, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 13: (0, 8), 14: (4, 0), 15: (0, 12), 17: (4, 0),
+             19: (0, 12)}  # fmt: skip
+    number = 0
+    while at < end:
+        number += 1
+        text, info, _ = struct.unpack_from("=III", data, at)
+        kind = info >> 24 & 0x1F
+        if kind == _FUNCTION_KIND and text == wanted:
+            return number
+        fixed, each = extra.get(kind, (0, 0))
+        at += 12 + fixed + each * (info & 0xFFFF)
+    raise LookupError(f"the kernel has no {name}()")
+
+
+# ------------------------------------------------------------------ programs
+
+
+def verdict(action: int) -> list[bytes]:
+    """The end of a program, or all of it."""
+    return [_instruction(_MOV, 0, value=action), _instruction(_EXIT)]
+
+
+def _checked(call: Sequence[bytes]) -> list[bytes]:
+    """A call that keeps the context in R6, and ends the program with XDP_ABORTED unless it returns 0."""
+    return [
+        *call,
+        _instruction(_JUMP_EQUAL, 0, offset=2),
+        *verdict(XDP_ABORTED),
+        _instruction(_MOV_REG, 1, 6),
+    ]
+
+
+def adjust(helper: int, delta: int) -> list[bytes]:
+    """Move the frame's head or tail by so many bytes; then what follows."""
+    return [
+        _instruction(_MOV_REG, 6, 1),
+        *_checked([_instruction(_MOV, 2, value=delta), _instruction(_CALL, value=helper)]),
+    ]
+
+
+def store(at: int, data: bytes) -> list[bytes]:
+    """Write a word at an offset in the frame, wherever it lies; then what follows."""
+    (word,) = struct.unpack("=i", data)
+    return [
+        _instruction(_MOV_REG, 6, 1),
+        _instruction(_STORE_WORD, 10, offset=-4, value=word),
+        *_store_stack(at, 4),
+    ]
+
+
+def _store_stack(at: int, length: int) -> list[bytes]:
+    """The last bytes of the stack into the frame."""
+    arguments = [
+        _instruction(_MOV, 2, value=at),
+        _instruction(_MOV_REG, 3, 10),
+        _instruction(_ADD, 3, value=-length),
+        _instruction(_MOV, 4, value=length),
+    ]
+    return _checked([*arguments, _instruction(_CALL, value=STORE_BYTES)])
+
+
+def redirect(ifindex: int) -> list[bytes]:
+    """All of a program: out of that device."""
+    return [
+        _instruction(_MOV, 1, value=ifindex),
+        _instruction(_MOV, 2, value=0),
+        _instruction(_CALL, value=REDIRECT),
+        _instruction(_EXIT),
+    ]
+
+
+def metadata_hash(at: int) -> list[bytes]:
+    """bpf_xdp_metadata_rx_hash(): the hash and its type into the frame, two words; then what follows."""
+    return [
+        _instruction(_MOV_REG, 6, 1),
+        _instruction(_STORE_WORD, 10, offset=-8),
+        _instruction(_STORE_WORD, 10, offset=-4),
+        *_checked([
+            _instruction(_MOV_REG, 2, 10),
+            _instruction(_ADD, 2, value=-8),
+            _instruction(_MOV_REG, 3, 10),
+            _instruction(_ADD, 3, value=-4),
+            _instruction(_CALL, source=_PSEUDO_KFUNC_CALL, value=_function("bpf_xdp_metadata_rx_hash")),
+        ]),
+        *_store_stack(at, 8),
+    ]  # fmt: skip
+
+
+# ------------------------------------------------------------- load and attach
+
+
+@contextmanager
+def loaded(code: Iterable[bytes], frags: bool = True, bound_to: Port | None = None) -> Iterator[int]:
+    """A loaded program, by its file descriptor.
+
+    :param frags: it can take a frame in several buffers
+    :param bound_to: the only device that may run it, as kfuncs for metadata want it
+    :raises OSError: with the verifier's words
+    """
+    fd = _load(b"".join(code), frags, bound_to)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _load(code: bytes, frags: bool, bound_to: Port | None) -> int:
+    log = ctypes.create_string_buffer(1 << 16)
+    text, licence = ctypes.create_string_buffer(code, len(code)), ctypes.create_string_buffer(b"GPL")
+    flags = (_HAS_FRAGS if frags else 0) | (_DEV_BOUND if bound_to else 0)
+    attributes = struct.pack(
+        "=IIQQIIQII16sII",
+        _PROG_TYPE_XDP,
+        len(code) // 8,
+        ctypes.addressof(text),
+        ctypes.addressof(licence),
+        1,
+        len(log),
+        ctypes.addressof(log),
+        0,
+        flags,
+        b"ppiov_test",
+        bound_to.ifindex if bound_to else 0,
+        _ATTACH_XDP,
+    )
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    if bound_to is None:
+        fd = _libc.syscall(_NUMBER, _PROG_LOAD, buffer, len(attributes))
+    else:
+        with bound_to.ns.inside():
+            fd = _libc.syscall(_NUMBER, _PROG_LOAD, buffer, len(attributes))
+    if fd < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{os.strerror(error)}: {log.value.decode(errors='replace')}")
+    return int(fd)
+
+
+def _set(port: Port, fd: int) -> None:
+    msg = ifinfmsg()
+    msg["index"] = port.ifindex
+    msg["attrs"] = [("IFLA_XDP", {"attrs": [("IFLA_XDP_FD", fd), ("IFLA_XDP_FLAGS", _FLAG_DRIVER)]})]
+    with Netlink(port.ns, NETLINK_ROUTE) as route:
+        route.talk(msg, RTM_SETLINK, NLM_F_ACK)
+
+
+def attach(port: Port, code: Iterable[bytes], frags: bool = True, bound: bool = False) -> None:
+    """Native XDP: this program from now on, in place of another if there is one. The port keeps it alive.
+
+    :raises lib.netlink.RefusedError: if the driver or the core refuses
+    """
+    with loaded(code, frags, port if bound else None) as fd:
+        _set(port, fd)
+
+
+def detach(port: Port) -> None:
+    """No program any more."""
+    _set(port, -1)
