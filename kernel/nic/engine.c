@@ -18,7 +18,7 @@ static u32 ppnic_gso_chunk(const struct ppnic_port *to,
 {
 	u32 limit;
 
-	if (!(to->dev->features & NETIF_F_GRO_HW))
+	if (!(to->dev->features & NETIF_F_GRO_HW) || f->h.l4 != PPNIC_L4_TCP)
 		return mss;
 
 	/* What fits an IP packet, and the buffers of an skb if unsplit. */
@@ -71,7 +71,10 @@ static int ppnic_send(struct ppnic_txq *txq, struct ppnic_port *to,
 		goto err_load;
 
 	if (first->flags & PPNIC_TXD_GSO) {
-		if (f.h.l4 == PPNIC_L4_TCP && first->gso_size && f.data_len)
+		u32 udp = first->gso_type & SKB_GSO_UDP_L4;
+
+		if (f.h.l4 == (udp ? PPNIC_L4_UDP : PPNIC_L4_TCP) &&
+		    first->gso_size && f.data_len)
 			return ppnic_send_gso(txq, to, &f, first);
 		err = -EINVAL;
 		goto err_load;

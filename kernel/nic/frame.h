@@ -46,7 +46,7 @@ struct ppnic_frame {
 	u16 csum_offset;
 	u16 gso_size; /* 0: not a super-packet */
 	u16 gso_segs;
-	u16 gso_type;
+	u32 gso_type;
 	enum pkt_hash_types hash_type; /* these two: of the receiver's RSS */
 	u32 hash;
 	struct ppnic_headers h;

@@ -14,10 +14,10 @@
 #include "ppnic.h"
 
 /* What the device does without help. */
-#define PPNIC_FEATURES                                                     \
-	(NETIF_F_SG | NETIF_F_HIGHDMA | NETIF_F_HW_CSUM | NETIF_F_RXCSUM | \
-	 NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_TSO_ECN | NETIF_F_RXHASH |   \
-	 NETIF_F_NTUPLE | NETIF_F_GRO_HW)
+#define PPNIC_FEATURES                                                       \
+	(NETIF_F_SG | NETIF_F_HIGHDMA | NETIF_F_HW_CSUM | NETIF_F_RXCSUM |   \
+	 NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_TSO_ECN | NETIF_F_GSO_UDP_L4 | \
+	 NETIF_F_RXHASH | NETIF_F_NTUPLE | NETIF_F_GRO_HW)
 
 static void ppnic_setup(struct net_device *dev)
 {

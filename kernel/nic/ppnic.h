@@ -427,10 +427,10 @@ struct ppnic_cqe {
 	u16 flags;
 	u16 gso_size; /* 0: not a super-packet */
 	u16 gso_segs;
-	u16 gso_hdr;  /* header bytes each segment had */
-	u16 gso_type; /* SKB_GSO_* */
+	u16 gso_hdr; /* header bytes each segment had */
 	u16 csum_start;
 	u16 csum_offset;
+	u32 gso_type; /* SKB_GSO_* */
 	enum pkt_hash_types hash_type;
 	u32 hash;
 	__be16 l3_proto; /* these two: what the hash is of */
@@ -551,7 +551,7 @@ struct ppnic_txd {
 	u16 csum_start; /* from the start of the frame */
 	u16 csum_offset;
 	u16 gso_size;
-	u16 gso_type; /* SKB_GSO_* */
+	u32 gso_type; /* SKB_GSO_* */
 	u32 status;   /* write-back: enum skb_drop_reason */
 };
 

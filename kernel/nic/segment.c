@@ -2,9 +2,10 @@
 /*
  * Frames: fetch from descriptors, checksum, segment.
  *
- * Segmentation follows what skb_segment() and tcp_gso_segment() do in
- * software: sequence number and IP id count up, FIN and PSH only on the last
- * segment, CWR only on the first.
+ * Segmentation follows what skb_segment(), tcp_gso_segment() and
+ * __udp_gso_segment() do in software: sequence number and IP id count up, FIN
+ * and PSH only on the last segment, CWR only on the first; each datagram has a
+ * length of its own.
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -269,10 +270,30 @@ static void ppnic_segment_l3(struct ppnic_frame *seg, u32 index, u32 l3_len)
 	}
 }
 
+static void ppnic_segment_tcp(struct ppnic_frame *seg, u32 pos, bool last)
+{
+	struct tcphdr *th = (struct tcphdr *)(seg->hdr + seg->h.l4_off);
+
+	th->seq = htonl(ntohl(th->seq) + pos);
+	if (!last) {
+		th->fin = 0;
+		th->psh = 0;
+	}
+	if (pos)
+		th->cwr = 0;
+}
+
+static void ppnic_segment_udp(struct ppnic_frame *seg, u32 l4_len)
+{
+	struct udphdr *uh = (struct udphdr *)(seg->hdr + seg->h.l4_off);
+
+	uh->len = htons(l4_len);
+}
+
 /**
- * ppnic_segment() - cut one frame out of a TSO super-packet
+ * ppnic_segment() - cut one frame out of a TSO or USO super-packet
  * @seg: the result: an ordinary frame if @len is at most the segment size,
- *	 else a smaller super-packet for a receiver that takes them
+ *	 else a smaller super-packet for a receiver that takes them (TCP)
  * @whole: the super-packet as loaded
  * @first: its first descriptor
  * @pos: payload bytes already sent; a multiple of the segment size
@@ -286,12 +307,12 @@ int ppnic_segment(struct ppnic_frame *seg, const struct ppnic_frame *whole,
 {
 	bool last = pos + len >= whole->data_len;
 	u32 l4_len, index = pos / first->gso_size;
-	struct tcphdr *th;
+	u32 field = ppnic_csum_field(&whole->h);
 	__wsum pseudo, sum;
+	__sum16 check = 0;
 	int err;
 
-	if (whole->h.l4 != PPNIC_L4_TCP || !whole->h.hdr_len ||
-	    whole->h.is_frag)
+	if (!field || !whole->h.hdr_len)
 		return -EINVAL;
 
 	*seg = *whole;
@@ -301,24 +322,20 @@ int ppnic_segment(struct ppnic_frame *seg, const struct ppnic_frame *whole,
 	seg->gso_type = first->gso_type;
 	ppnic_segment_l3(seg, index, seg->h.frame_len - seg->h.l3_off);
 
-	th = (struct tcphdr *)(seg->hdr + seg->h.l4_off);
-	th->seq = htonl(ntohl(th->seq) + pos);
-	if (!last) {
-		th->fin = 0;
-		th->psh = 0;
-	}
-	if (pos)
-		th->cwr = 0;
-
 	l4_len = seg->hdr_len - seg->h.l4_off + len;
+	if (seg->h.l4 == PPNIC_L4_TCP)
+		ppnic_segment_tcp(seg, pos, last);
+	else
+		ppnic_segment_udp(seg, l4_len);
 	pseudo = ppnic_pseudo_sum(&seg->h, l4_len);
 
 	if (len > first->gso_size) {
 		/* What tcp_gro_complete() would leave: resegmentable. */
-		th->check = ~csum_fold(pseudo);
+		check = ~csum_fold(pseudo);
+		memcpy(seg->hdr + field, &check, sizeof(check));
 		seg->csum = PPNIC_CSUM_PSEUDO;
 		seg->csum_start = seg->h.l4_off;
-		seg->csum_offset = offsetof(struct tcphdr, check);
+		seg->csum_offset = field - seg->h.l4_off;
 		seg->gso_size = first->gso_size;
 		seg->gso_segs = DIV_ROUND_UP(len, first->gso_size);
 		seg->gso_type &= SKB_GSO_TCPV4 | SKB_GSO_TCPV6 |
@@ -326,11 +343,15 @@ int ppnic_segment(struct ppnic_frame *seg, const struct ppnic_frame *whole,
 		return 0;
 	}
 
-	th->check = 0;
+	memcpy(seg->hdr + field, &check, sizeof(check));
 	err = ppnic_frame_sum(seg, seg->h.l4_off, &sum);
 	if (err)
 		return err;
-	th->check = csum_fold(csum_add(sum, pseudo));
+	check = csum_fold(csum_add(sum, pseudo));
+	/* Of a datagram, 0 would say that there is none. */
+	if (!check && seg->h.l4 == PPNIC_L4_UDP)
+		check = CSUM_MANGLED_0;
+	memcpy(seg->hdr + field, &check, sizeof(check));
 	seg->csum = PPNIC_CSUM_GOOD;
 	seg->gso_type = 0;
 	return 0;

@@ -9,6 +9,7 @@
 #include <linux/if_vlan.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 
 #include "tx.h"
 
@@ -84,6 +85,14 @@ err_unmap:
 	return -ENOMEM;
 }
 
+/* What each segment of a GSO skb begins with. */
+static u32 ppnic_gso_headers(const struct sk_buff *skb)
+{
+	if (skb_shinfo(skb)->gso_type & SKB_GSO_UDP_L4)
+		return skb_transport_offset(skb) + sizeof(struct udphdr);
+	return skb_tcp_all_headers(skb);
+}
+
 /* What the device must know beyond addresses, for the first descriptor. */
 static void ppnic_tx_describe(struct ppnic_txq *txq, struct sk_buff *skb,
 			      u16 ndesc)
@@ -107,7 +116,7 @@ static void ppnic_tx_describe(struct ppnic_txq *txq, struct sk_buff *skb,
 		txd->flags |= PPNIC_TXD_GSO;
 		txd->gso_size = skb_shinfo(skb)->gso_size;
 		txd->gso_type = skb_shinfo(skb)->gso_type;
-		hdr = skb_tcp_all_headers(skb);
+		hdr = ppnic_gso_headers(skb);
 		segs = DIV_ROUND_UP(skb->len - hdr, txd->gso_size);
 	}
 	wire = skb->len + (segs - 1) * hdr;
@@ -146,13 +155,13 @@ netdev_features_t ppnic_features_check(struct sk_buff *skb,
 
 	if (skb_is_gso(skb)) {
 		u32 l3 = skb_network_header_len(skb);
-		bool v6 = skb_shinfo(skb)->gso_type & SKB_GSO_TCPV6;
+		bool v6 = vlan_get_protocol(skb) == htons(ETH_P_IPV6);
 
 		if (skb->encapsulation ||
 		    !(skb_shinfo(skb)->gso_type &
-		      (SKB_GSO_TCPV4 | SKB_GSO_TCPV6)) ||
+		      (SKB_GSO_TCPV4 | SKB_GSO_TCPV6 | SKB_GSO_UDP_L4)) ||
 		    (v6 && l3 != sizeof(struct ipv6hdr)) ||
-		    skb_tcp_all_headers(skb) > PPNIC_HDR_MAX)
+		    ppnic_gso_headers(skb) > PPNIC_HDR_MAX)
 			features &= ~NETIF_F_GSO_MASK;
 	}
 	if (skb->ip_summed == CHECKSUM_PARTIAL &&

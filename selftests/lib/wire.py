@@ -33,7 +33,7 @@ TP_STATUS_VLAN_VALID = 1 << 4
 
 NEEDS_CSUM = 1  # virtio_net_hdr.flags: the checksum is partial
 DATA_VALID = 2  # ... was checked, and is right
-GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_ECN = 0, 1, 4, 0x80
+GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, GSO_ECN = 0, 1, 4, 5, 0x80
 
 _AUXDATA = struct.Struct("=IIIHHHH")
 _BUFFER = 16 << 20

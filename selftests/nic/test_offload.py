@@ -13,10 +13,10 @@ import threading
 
 import pytest
 from lib.fixtures import Defer
-from lib.frames import ACK, CWR, FIN, FLOW4, FLOW6, PSH, Flow, Segment, tcp, udp
+from lib.frames import ACK, CWR, FIN, FLOW4, FLOW6, PSH, Flow, Segment, checksum, tcp, udp
 from lib.link import Link
 from lib.traffic import IPV4_AND_IPV6, connect, counter, payload
-from lib.wire import DATA_VALID, GSO_ECN, GSO_TCPV4, GSO_TCPV6, NEEDS_CSUM, Vnet, Wire
+from lib.wire import DATA_VALID, GSO_ECN, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, Vnet, Wire
 
 MSS = 1400
 FLOWS = pytest.mark.parametrize("flow", [FLOW4, FLOW6], ids=["ipv4", "ipv6"])
@@ -119,6 +119,48 @@ def test_segmentation(wire: Wire, flow: Flow) -> None:
         "gso_wire_bytes": 8 * headers + len(data),
     }
     assert delta(wire.link, "rx", ["packets", "hw_gro_packets"], before_rx) == {"packets": 8, "hw_gro_packets": 0}
+
+
+def numbered(frame: bytes, flow: Flow, index: int) -> bytes:
+    """The same with another IP id, where there is one."""
+    if flow.family == socket.AF_INET6:
+        return frame
+    header = frame[14:18] + (7 + index).to_bytes(2, "big") + frame[20:24] + b"\0\0" + frame[26:34]
+    return frame[:14] + header[:10] + checksum(header).to_bytes(2, "big") + header[12:] + frame[34:]
+
+
+@FLOWS
+@pytest.mark.parametrize("more", [0, 1, 123], ids=["exact", "odd", "partial"])
+def test_udp_segmentation(wire: Wire, flow: Flow, more: int) -> None:
+    """A datagram of many segments becomes one datagram each, with a length, a checksum and an IP id of its own."""
+    data = payload(7 * MSS + more)
+    l4 = l4_offset(flow)
+    before = wire.link.tx.ethtool.stats()
+    chunks = [data[at : at + MSS] for at in range(0, len(data), MSS)]
+    whole = udp(flow, data, partial=True)
+    frames = wire.exchange([whole], Vnet(NEEDS_CSUM, GSO_UDP_L4, l4 + 8, MSS, l4, 6), count=len(chunks))
+    assert [f.data for f in frames] == [numbered(udp(flow, chunk), flow, i) for i, chunk in enumerate(chunks)]
+    assert {(f.vnet.flags, f.vnet.gso_type) for f in frames} == {(DATA_VALID, 0)}
+    assert delta(wire.link, "tx", ["gso_packets", "gso_bytes", "gso_wire_packets", "gso_wire_bytes"], before) == {
+        "gso_packets": 1,
+        "gso_bytes": len(whole),
+        "gso_wire_packets": len(chunks),
+        "gso_wire_bytes": len(data) + len(chunks) * (l4 + 8),
+    }
+
+
+@FLOWS
+def test_udp_segmentation_off(wire: Wire, flow: Flow) -> None:
+    """With tx-udp-segmentation off the stack cuts, and the frames are the same."""
+    wire.link.tx.ethtool.run("-K", "tx-udp-segmentation", "off")
+    data = payload(2 * MSS)
+    l4 = l4_offset(flow)
+    vnet = Vnet(NEEDS_CSUM, GSO_UDP_L4, l4 + 8, MSS, l4, 6)
+    frames = wire.exchange([udp(flow, data, partial=True)], vnet, count=2)
+    assert [f.data for f in frames] == [
+        numbered(udp(flow, chunk), flow, i) for i, chunk in enumerate((data[:MSS], data[MSS:]))
+    ]
+    assert wire.link.tx.ethtool.stats()["tx_gso_packets"] == 0
 
 
 @FLOWS
