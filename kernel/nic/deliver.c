@@ -11,6 +11,7 @@
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
 #include <linux/tcp.h>
+#include <linux/timekeeping.h>
 
 #include "frame.h"
 
@@ -165,6 +166,8 @@ static int ppnic_place(struct ppnic_rxq *rxq, struct ppnic_frame *f,
 		.hash_type = f->hash_type,
 		.l3_proto = f->h.l3_proto,
 		.l4 = f->h.l4,
+		.stamp = READ_ONCE(rxq->port->stamp_rx) ? ktime_get_raw_ns() :
+							  0,
 	};
 	if (need->data)
 		cqe->flags |= PPNIC_CQ_SPLIT;

@@ -7,6 +7,8 @@
  * holds engine_lock serves the queue; others leave a note in PENDING. Each
  * frame goes over the wire (wire.c) to a queue of the peer (deliver.c).
  */
+#include <linux/timekeeping.h>
+
 #include "frame.h"
 
 /* Frames served in one go; NAPI goes on with the rest. */
@@ -130,6 +132,8 @@ static void ppnic_engine_run(struct ppnic_txq *txq)
 		if (ret == PPNIC_BLOCKED)
 			break;
 
+		if (first->flags & PPNIC_TXD_STAMP)
+			first->stamp = ktime_get_raw_ns();
 		first->status = ret;
 		txq->fetch += first->ndesc;
 		/* Status before index; the reaper acquires it. */

@@ -417,7 +417,7 @@ const struct ethtool_ops ppnic_ethtool_ops = {
 	.get_drvinfo = ppnic_get_drvinfo,
 	COMPAT_ETHTOOL_RTNL_OPS(ppnic_set_ringparam, ppnic_set_channels),
 	.get_link_ksettings = ppnic_get_link_ksettings,
-	.get_ts_info = ethtool_op_get_ts_info,
+	.get_ts_info = ppnic_get_ts_info,
 	.get_ringparam = ppnic_get_ringparam,
 	.get_channels = ppnic_get_channels,
 	.get_coalesce = ppnic_get_coalesce,

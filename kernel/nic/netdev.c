@@ -424,12 +424,15 @@ static int ppnic_init(struct net_device *dev)
 		goto err_txqs;
 	}
 	SET_NETDEV_DEV(dev, &port->parent->dev);
+	err = ppnic_phc_init(port);
+	if (err)
+		goto err_parent;
 
 	ppnic_queue_mgmt_init(port);
 	ppnic_steer_init(port);
 	err = ppnic_rss_init(port);
 	if (err)
-		goto err_parent;
+		goto err_phc;
 
 	for (i = 0; i < dev->num_rx_queues; i++)
 		ppnic_rx_queue_init(port, i);
@@ -454,6 +457,8 @@ err_napi:
 	for (i = 0; i < port->nr_channels; i++)
 		netif_napi_del(&port->channels[i].napi);
 	ppnic_rss_free(port);
+err_phc:
+	ppnic_phc_exit(port);
 err_parent:
 	ppnic_parent_destroy(port->parent);
 err_txqs:
@@ -498,6 +503,7 @@ void ppnic_priv_destructor(struct net_device *dev)
 
 	ppnic_steer_free(port);
 	ppnic_rss_free(port);
+	ppnic_phc_exit(port);
 	ppnic_parent_destroy(port->parent);
 	kvfree(port->txqs);
 	kvfree(port->rxqs);
@@ -520,6 +526,8 @@ const struct net_device_ops ppnic_netdev_ops = {
 	.ndo_validate_addr = eth_validate_addr,
 	.ndo_get_stats64 = ppnic_get_stats64,
 	.ndo_get_iflink = ppnic_get_iflink,
+	.ndo_hwtstamp_get = ppnic_hwtstamp_get,
+	.ndo_hwtstamp_set = ppnic_hwtstamp_set,
 	.ndo_bpf = ppnic_bpf,
 	.ndo_xdp_xmit = ppnic_xdp_xmit,
 };

@@ -88,6 +88,7 @@ struct ppnic_rx_ring;
 struct ppnic_ring_cfg;
 struct ppnic_rxq;
 struct ppnic_source_ops;
+struct ppnic_phc;
 
 /* ------------------------------------------------------------------ dma.c */
 
@@ -433,6 +434,7 @@ struct ppnic_cqe {
 	u32 gso_type; /* SKB_GSO_* */
 	enum pkt_hash_types hash_type;
 	u32 hash;
+	u64 stamp;       /* when it came, by the device; 0: not stamped */
 	__be16 l3_proto; /* these two: what the hash is of */
 	enum ppnic_l4 l4;
 };
@@ -553,10 +555,12 @@ struct ppnic_txd {
 	u16 gso_size;
 	u32 gso_type; /* SKB_GSO_* */
 	u32 status;   /* write-back: enum skb_drop_reason */
+	u64 stamp;    /* write-back: when it went, with PPNIC_TXD_STAMP */
 };
 
-#define PPNIC_TXD_CSUM BIT(0)
-#define PPNIC_TXD_GSO  BIT(1)
+#define PPNIC_TXD_CSUM  BIT(0)
+#define PPNIC_TXD_GSO   BIT(1)
+#define PPNIC_TXD_STAMP BIT(2)
 
 /* Who mapped what a TX descriptor points at, and so how to unmap it. */
 enum ppnic_tx_map {
@@ -673,6 +677,9 @@ struct ppnic_port {
 	bool rx_pause;  /* ethtool -A: heed the peer's pause */
 	bool tx_pause;  /* ethtool -A: pause the peer */
 	u32 pause_ms;   /* pfc-prevention-tout */
+	bool stamp_tx;  /* stamp what asks for it; the device reads it too */
+	bool stamp_rx;  /* stamp all */
+	struct ppnic_phc *phc;
 	struct bpf_prog __rcu *xdp_prog;  /* we hold a reference; [1] */
 	struct delayed_work restart_work; /* tries queues with @restart */
 	struct ppnic_rss rss;
@@ -795,6 +802,25 @@ int ppnic_set_rxfh_fields(struct net_device *dev,
 int ppnic_get_rxnfc(struct net_device *dev, struct ethtool_rxnfc *cmd,
 		    u32 *locs);
 int ppnic_set_rxnfc(struct net_device *dev, struct ethtool_rxnfc *cmd);
+
+/* phc.c */
+int ppnic_phc_init(struct ppnic_port *port);
+void ppnic_phc_exit(struct ppnic_port *port);
+int ppnic_phc_index(const struct ppnic_port *port);
+u64 ppnic_phc_ns(struct ppnic_port *port, u64 count);
+
+/* hwtstamp.c */
+struct kernel_hwtstamp_config;
+int ppnic_hwtstamp_get(struct net_device *dev,
+		       struct kernel_hwtstamp_config *cfg);
+int ppnic_hwtstamp_set(struct net_device *dev,
+		       struct kernel_hwtstamp_config *cfg,
+		       struct netlink_ext_ack *extack);
+int ppnic_get_ts_info(struct net_device *dev,
+		      struct kernel_ethtool_ts_info *info);
+bool ppnic_stamp_wanted(struct ppnic_port *port, struct sk_buff *skb);
+void ppnic_stamp_tx(struct ppnic_port *port, struct sk_buff *skb, u64 count);
+void ppnic_stamp_rx(struct ppnic_port *port, struct sk_buff *skb, u64 count);
 
 /* stats.c */
 extern const struct netdev_stat_ops ppnic_stat_ops;

@@ -417,6 +417,9 @@ static void ppnic_set_metadata(struct ppnic_rxq *rxq, struct sk_buff *skb,
 	    (dev->features & NETIF_F_RXHASH))
 		skb_set_hash(skb, cqe->hash, cqe->hash_type);
 
+	if (cqe->stamp)
+		ppnic_stamp_rx(rxq->port, skb, cqe->stamp);
+
 	skb_record_rx_queue(skb, rxq->index);
 	skb->protocol = eth_type_trans(skb, dev);
 }

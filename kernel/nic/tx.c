@@ -106,6 +106,8 @@ static void ppnic_tx_describe(struct ppnic_txq *txq, struct sk_buff *skb,
 	txd->status = SKB_NOT_DROPPED_YET;
 	buf->skb = skb;
 	buf->xdpf = NULL;
+	if (ppnic_stamp_wanted(txq->port, skb))
+		txd->flags |= PPNIC_TXD_STAMP;
 
 	if (skb->ip_summed == CHECKSUM_PARTIAL) {
 		txd->flags |= PPNIC_TXD_CSUM;
@@ -296,6 +298,8 @@ static void ppnic_tx_finish(struct ppnic_txq *txq, u32 clean, int budget,
 
 	reaped->pkts++;
 	reaped->bytes += buf->skb->len;
+	if (txd->status == SKB_NOT_DROPPED_YET && txd->flags & PPNIC_TXD_STAMP)
+		ppnic_stamp_tx(txq->port, buf->skb, txd->stamp);
 	if (txd->status == SKB_NOT_DROPPED_YET)
 		napi_consume_skb(buf->skb, budget);
 	else

@@ -431,6 +431,18 @@ static int ppnic_xdp_rx_hash(const struct xdp_md *md, u32 *hash,
 	return 0;
 }
 
+static int ppnic_xdp_rx_timestamp(const struct xdp_md *md, u64 *timestamp)
+{
+	const struct ppnic_xdp_buff *ctx = (const void *)md;
+
+	if (!ctx->cqe->stamp)
+		return -ENODATA;
+	*timestamp = ppnic_phc_ns(netdev_priv(ctx->xdp.rxq->dev),
+				  ctx->cqe->stamp);
+	return 0;
+}
+
 const struct xdp_metadata_ops ppnic_xdp_metadata_ops = {
+	.xmo_rx_timestamp = ppnic_xdp_rx_timestamp,
 	.xmo_rx_hash = ppnic_xdp_rx_hash,
 };
