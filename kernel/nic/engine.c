@@ -98,10 +98,24 @@ err_load:
 	return SKB_DROP_REASON_HDR_TRUNC;
 }
 
+/* Whose receiver hears what the port sends? NULL: nobody's. Under RCU. */
+static struct ppnic_port *ppnic_engine_listener(struct ppnic_port *port)
+{
+	struct ppnic_port *peer;
+
+	if (port->dev->features & NETIF_F_LOOPBACK)
+		return port;
+	peer = rcu_dereference(port->peer);
+	/* One that listens to itself hears nobody else. */
+	if (peer && peer->dev->features & NETIF_F_LOOPBACK)
+		return NULL;
+	return peer;
+}
+
 /* Called with engine_lock held, under RCU. */
 static void ppnic_engine_run(struct ppnic_txq *txq)
 {
-	struct ppnic_port *to = rcu_dereference(txq->port->peer);
+	struct ppnic_port *to = ppnic_engine_listener(txq->port);
 	u32 sent = 0;
 
 	if (!txq->started)
@@ -182,15 +196,17 @@ void ppnic_engine_kick(struct ppnic_txq *txq)
  */
 void ppnic_engine_kick_waiters(struct ppnic_rxq *rxq)
 {
-	struct ppnic_port *peer;
+	struct ppnic_port *senders[2] = { rxq->port };
 	unsigned long waiters;
-	int i;
+	int i, s;
 
 	rcu_read_lock();
-	peer = rcu_dereference(rxq->port->peer);
+	/* The peer's, or in loopback its own; it may have changed since. */
+	senders[1] = rcu_dereference(rxq->port->peer);
 	waiters = xchg(&rxq->waiters, 0);
 	for_each_set_bit(i, &waiters, PPNIC_MAX_QUEUES)
-		if (peer && i < peer->dev->num_tx_queues)
-			ppnic_engine_kick(&peer->txqs[i]);
+		for (s = 0; s < ARRAY_SIZE(senders); s++)
+			if (senders[s] && i < senders[s]->dev->num_tx_queues)
+				ppnic_engine_kick(&senders[s]->txqs[i]);
 	rcu_read_unlock();
 }

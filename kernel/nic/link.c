@@ -42,7 +42,7 @@ static void ppnic_setup(struct net_device *dev)
 			    NETDEV_XDP_ACT_NDO_XMIT_SG;
 	dev->xdp_metadata_ops = &ppnic_xdp_metadata_ops;
 
-	dev->hw_features = PPNIC_FEATURES;
+	dev->hw_features = PPNIC_FEATURES | NETIF_F_LOOPBACK;
 	dev->features = PPNIC_FEATURES;
 	dev->vlan_features = PPNIC_FEATURES &
 			     ~(NETIF_F_NTUPLE | NETIF_F_GRO_HW);

@@ -247,23 +247,31 @@ err_old:
 	return err;
 }
 
+static bool ppnic_in_loopback(const struct ppnic_port *port)
+{
+	return port->dev->features & NETIF_F_LOOPBACK;
+}
+
 /**
  * ppnic_carrier_update() - carrier is on while both ends are up
  * @port: either end
+ *
+ * One in loopback is its own other end, and nobody else's.
  *
  * Context: process, RTNL held.
  */
 void ppnic_carrier_update(struct ppnic_port *port)
 {
 	struct ppnic_port *peer = ppnic_peer_rtnl(port);
-	bool on = peer && port->up && peer->up;
+	bool link = peer && port->up && peer->up && !ppnic_in_loopback(port) &&
+		    !ppnic_in_loopback(peer);
 	struct ppnic_port *ends[] = { port, peer };
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(ends); i++) {
 		if (!ends[i])
 			continue;
-		if (on)
+		if (link || (ends[i]->up && ppnic_in_loopback(ends[i])))
 			netif_carrier_on(ends[i]->dev);
 		else
 			netif_carrier_off(ends[i]->dev);
@@ -359,6 +367,25 @@ static netdev_features_t ppnic_fix_features(struct net_device *dev,
 	if (rcu_access_pointer(port->xdp_prog))
 		features &= ~NETIF_F_GRO_HW;
 	return features;
+}
+
+static int ppnic_set_features(struct net_device *dev,
+			      netdev_features_t features)
+{
+	struct ppnic_port *port = netdev_priv(dev), *peer;
+
+	/* The others are looked at frame by frame. */
+	if (!((dev->features ^ features) & NETIF_F_LOOPBACK))
+		return 0;
+
+	dev->features = features;
+	ppnic_carrier_update(port);
+	/* Who waits for one of the two is to look which it is now. */
+	ppnic_release_senders(port);
+	peer = ppnic_peer_rtnl(port);
+	if (peer)
+		ppnic_release_senders(peer);
+	return 0;
 }
 
 static void ppnic_tx_timeout(struct net_device *dev, unsigned int index)
@@ -519,6 +546,7 @@ const struct net_device_ops ppnic_netdev_ops = {
 	.ndo_features_check = ppnic_features_check,
 	.ndo_change_mtu = ppnic_change_mtu,
 	.ndo_fix_features = ppnic_fix_features,
+	.ndo_set_features = ppnic_set_features,
 	.ndo_tx_timeout = ppnic_tx_timeout,
 	/* Point to point: all is received, and eth_type_trans() sorts it. */
 	COMPAT_NDO_RX_MODE_NOTHING,

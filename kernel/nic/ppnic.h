@@ -536,7 +536,7 @@ struct ppnic_rxq {
 	bool storm;                    /* pause ran out; drop until refilled */
 	bool pausing;                  /* under lock: senders are held back */
 	unsigned long pause_began;     /* jiffies; valid while pausing */
-	unsigned long waiters; /* TX queues of the peer held back; bitops */
+	unsigned long waiters; /* TX queues held back, of the sender; bitops */
 	struct timer_list pause_timer;  /* ends a pause */
 	struct timer_list refill_timer; /* retries a failed refill */
 	struct ppnic_rx_stats stats;
