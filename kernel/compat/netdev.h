@@ -122,6 +122,14 @@ static inline void compat_rx_mode_nothing(struct net_device *dev)
 }
 #endif
 
+/* What sends, and the rates of its queues where the kernel has such. */
+#ifdef HAVE_NET_SHAPER
+#define COMPAT_NDO_XMIT(xmit, shapers) \
+	.ndo_start_xmit = xmit, .net_shaper_ops = &(shapers)
+#else
+#define COMPAT_NDO_XMIT(xmit, ...) .ndo_start_xmit = xmit
+#endif
+
 /* The device can send from memory that the CPU can't read. */
 static inline void compat_netdev_set_netmem_tx(struct net_device *dev)
 {

@@ -9,6 +9,7 @@ PPIOV_FEATURES += $(call probe,NETIF_RXQ_HAS_UNREADABLE_MP,net/netdev_queues.h,&
 PPIOV_FEATURES += $(call probe,NETDEV_LOCK_OPS,net/netdev_lock.h,&netdev_lock_ops)
 PPIOV_FEATURES += $(call probe,NDO_SET_RX_MODE_ASYNC,linux/netdevice.h,((struct net_device_ops *)0)->ndo_set_rx_mode_async)
 PPIOV_FEATURES += $(call probe,NETIF_NAPI_ADD_CONFIG,linux/netdevice.h,&netif_napi_add_config)
+PPIOV_FEATURES += $(call probe,NET_SHAPER,linux/netdevice.h,((struct net_device_ops *)0)->net_shaper_ops)
 PPIOV_FEATURES += $(call probe,NETMEM_TX,linux/netdevice.h,((struct net_device *)0)->netmem_tx)
 PPIOV_FEATURES += $(call probe,NETMEM_TX_DMA,linux/netdevice.h,NETMEM_TX_DMA)
 

@@ -10,6 +10,7 @@
 #include <linux/timekeeping.h>
 
 #include "frame.h"
+#include "shaper.h"
 
 /* Frames served in one go; NAPI goes on with the rest. */
 #define PPNIC_ENGINE_BUDGET 256
@@ -61,6 +62,22 @@ static int ppnic_send_gso(struct ppnic_txq *txq, struct ppnic_port *to,
 	return reason;
 }
 
+/* May the frame at @txq->fetch go now, by the rates of its queue? */
+static bool ppnic_admit(struct ppnic_txq *txq, const struct ppnic_frame *f,
+			const struct ppnic_txd *first)
+{
+	u32 frames = 1;
+
+	if (first->flags & PPNIC_TXD_GSO && first->gso_size)
+		frames = max(DIV_ROUND_UP(f->data_len, first->gso_size), 1U);
+	if (!txq->admitted)
+		txq->admitted =
+			ppnic_shaper_admit(txq,
+					   frames * f->hdr_len + f->data_len,
+					   frames);
+	return txq->admitted;
+}
+
 /* Send the frame at @first: PPNIC_BLOCKED or a drop reason. */
 static int ppnic_send(struct ppnic_txq *txq, struct ppnic_port *to,
 		      const struct ppnic_txd *first)
@@ -71,6 +88,9 @@ static int ppnic_send(struct ppnic_txq *txq, struct ppnic_port *to,
 	err = ppnic_frame_load(&f, txq, first);
 	if (err)
 		goto err_load;
+
+	if (!ppnic_admit(txq, &f, first))
+		return PPNIC_BLOCKED;
 
 	if (first->flags & PPNIC_TXD_GSO) {
 		u32 udp = first->gso_type & SKB_GSO_UDP_L4;
@@ -148,6 +168,7 @@ static void ppnic_engine_run(struct ppnic_txq *txq)
 
 		if (first->flags & PPNIC_TXD_STAMP)
 			first->stamp = ktime_get_raw_ns();
+		txq->admitted = false;
 		first->status = ret;
 		txq->fetch += first->ndesc;
 		/* Status before index; the reaper acquires it. */

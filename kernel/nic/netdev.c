@@ -11,6 +11,7 @@
 #include "../compat/netdev.h"
 #include "../compat/queue_mgmt.h"
 #include "ppnic.h"
+#include "shaper.h"
 
 /* All rings of a port; between allocation and ppnic_port_start() ours. */
 struct ppnic_rings {
@@ -220,8 +221,12 @@ int ppnic_port_set_channels(struct ppnic_port *port, u32 rx, u32 tx)
 	struct ppnic_rings new, old;
 	int err;
 
-	if (!port->up)
-		return netif_set_real_num_queues(port->dev, tx, rx);
+	if (!port->up) {
+		err = netif_set_real_num_queues(port->dev, tx, rx);
+		if (!err)
+			ppnic_shaper_set_channels(port, tx);
+		return err;
+	}
 
 	err = ppnic_rings_empty(port, &old, GFP_KERNEL);
 	if (err)
@@ -237,6 +242,7 @@ int ppnic_port_set_channels(struct ppnic_port *port, u32 rx, u32 tx)
 		netif_set_real_num_queues(port->dev, old_tx, old_rx);
 		ppnic_port_start(port, &old);
 	} else {
+		ppnic_shaper_set_channels(port, tx);
 		ppnic_port_start(port, &new);
 	}
 	/* Those that wait for a queue that is gone find another one. */
@@ -455,11 +461,15 @@ static int ppnic_init(struct net_device *dev)
 	if (err)
 		goto err_parent;
 
+	err = ppnic_shaper_init(port);
+	if (err)
+		goto err_phc;
+
 	ppnic_queue_mgmt_init(port);
 	ppnic_steer_init(port);
 	err = ppnic_rss_init(port);
 	if (err)
-		goto err_phc;
+		goto err_shaper;
 
 	for (i = 0; i < dev->num_rx_queues; i++)
 		ppnic_rx_queue_init(port, i);
@@ -484,6 +494,8 @@ err_napi:
 	for (i = 0; i < port->nr_channels; i++)
 		netif_napi_del(&port->channels[i].napi);
 	ppnic_rss_free(port);
+err_shaper:
+	ppnic_shaper_free(port);
 err_phc:
 	ppnic_phc_exit(port);
 err_parent:
@@ -509,6 +521,7 @@ static void ppnic_uninit(struct net_device *dev)
 		timer_shutdown_sync(&port->rxqs[i].pause_timer);
 		timer_shutdown_sync(&port->rxqs[i].refill_timer);
 	}
+	ppnic_shaper_exit(port);
 	for (i = 0; i < dev->num_tx_queues; i++)
 		timer_shutdown_sync(&port->txqs[i].reorder_timer);
 	for (i = 0; i < port->nr_channels; i++)
@@ -530,6 +543,7 @@ void ppnic_priv_destructor(struct net_device *dev)
 
 	ppnic_steer_free(port);
 	ppnic_rss_free(port);
+	ppnic_shaper_free(port);
 	ppnic_phc_exit(port);
 	ppnic_parent_destroy(port->parent);
 	kvfree(port->txqs);
@@ -542,7 +556,7 @@ const struct net_device_ops ppnic_netdev_ops = {
 	.ndo_uninit = ppnic_uninit,
 	.ndo_open = ppnic_open,
 	.ndo_stop = ppnic_stop,
-	.ndo_start_xmit = ppnic_xmit,
+	COMPAT_NDO_XMIT(ppnic_xmit, ppnic_shaper_ops),
 	.ndo_features_check = ppnic_features_check,
 	.ndo_change_mtu = ppnic_change_mtu,
 	.ndo_fix_features = ppnic_fix_features,

@@ -89,6 +89,7 @@ struct ppnic_ring_cfg;
 struct ppnic_rxq;
 struct ppnic_source_ops;
 struct ppnic_phc;
+struct ppnic_shaping;
 
 /* ------------------------------------------------------------------ dma.c */
 
@@ -632,6 +633,7 @@ struct ppnic_txq {
 	spinlock_t engine_lock;
 	unsigned long engine_flags; /* bitops, PPNIC_ENGINE_* */
 	u32 progress;               /* payload of a GSO frame already sent */
+	bool admitted;              /* the frame at @fetch has been paid for */
 	bool retry;                 /* the frame at @fetch was blocked before */
 	bool corrupt;               /* ... and the wire corrupts it */
 	struct ppnic_held *held;    /* frame that the reorder fault keeps */
@@ -680,6 +682,7 @@ struct ppnic_port {
 	bool stamp_tx;  /* stamp what asks for it; the device reads it too */
 	bool stamp_rx;  /* stamp all */
 	struct ppnic_phc *phc;
+	struct ppnic_shaping *shaping;    /* if the kernel has shapers */
 	struct bpf_prog __rcu *xdp_prog;  /* we hold a reference; [1] */
 	struct delayed_work restart_work; /* tries queues with @restart */
 	struct ppnic_rss rss;
