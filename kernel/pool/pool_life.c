@@ -250,17 +250,19 @@ void ppiov_pool_destroy(struct ppiov_pool *pool)
 {
 	ppiov_pool_disable_direct(pool);
 
+	pool->destroyed_at = jiffies;
+	pool->warned_at = jiffies;
+	WRITE_ONCE(pool->p.netdev, NULL);
+
+	/* As soon as @destroying is seen, the last buffer's release may kick,
+	 * and the pool be gone: keep it.
+	 */
+	ppiov_pool_pin(pool);
 	/* Under the lock: see ppiov_put_ring(). */
 	spin_lock_bh(&pool->ring.producer_lock);
 	WRITE_ONCE(pool->destroying, true);
 	spin_unlock_bh(&pool->ring.producer_lock);
 
-	pool->destroyed_at = jiffies;
-	pool->warned_at = jiffies;
-	WRITE_ONCE(pool->p.netdev, NULL);
-
-	/* The last buffer's release may kick, and the pool be gone: keep it. */
-	ppiov_pool_pin(pool);
 	ppiov_pool_flush(pool);
 	/* Not ppiov_pool_unpin(): others' pins are no reason not to look. Who
 	 * looks finds out that they stay, and says so.
