@@ -314,9 +314,10 @@ static unsigned int ppiov_put_ring(struct ppiov_pool *pool,
 					       (void *)(__force unsigned long)
 						       netmems[i]))
 				break;
+	/* Once the lock is free, what the ring took keeps no pool. */
+	this_cpu_add(pool->stats->recycle_ring, i);
 	spin_unlock_bh(&pool->ring.producer_lock);
 
-	this_cpu_add(pool->stats->recycle_ring, i);
 	if (i < n)
 		this_cpu_add(pool->stats->recycle_ring_full, n - i);
 	return i;
