@@ -250,14 +250,16 @@ static bool ppiov_rx_done(struct sock *sk, struct sk_buff *skb, u32 offset,
 			  u32 n)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
-	struct sk_buff *list = NULL, *child;
+	struct sk_buff *list = NULL;
 	bool fin = false;
 
 	if (offset + n == skb->len) {
 		fin = TCP_SKB_CB(skb)->tcp_flags & TCPHDR_FIN;
 		/* tcp_read_done() may leave the skb on a list of the CPU that
 		 * it came from, for as long as that has nothing to receive.
-		 * The buffers are not to wait there.
+		 * The buffers are not to wait there. Others may have the
+		 * children, too, by the list of a clone that was copied: what
+		 * links them stays unless they go.
 		 */
 		if (!skb_cloned(skb)) {
 			list = skb_shinfo(skb)->frag_list;
@@ -265,11 +267,7 @@ static bool ppiov_rx_done(struct sock *sk, struct sk_buff *skb, u32 offset,
 		}
 	}
 	tcp_read_done(sk, n);
-	while ((child = list)) {
-		list = child->next;
-		skb_mark_not_on_list(child);
-		consume_skb(child);
-	}
+	kfree_skb_list_reason(list, SKB_CONSUMED);
 
 	if (unlikely(tp->urg_data) && after(tp->copied_seq, tp->urg_seq)) {
 		WRITE_ONCE(tp->urg_data, 0);
