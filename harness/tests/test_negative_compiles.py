@@ -105,6 +105,14 @@ def test_an_iov_that_has_outgrown_a_page(kernel: KernelTree, tmp_path: Path) -> 
     assert outcome.code and "error: static assertion failed" in outcome.log
 
 
+def test_an_iov_that_does_not_begin_as_a_page_does(kernel: KernelTree, tmp_path: Path) -> None:
+    headers = built.copy_headers(tmp_path)
+    desc, owner = "\tstruct ppiov_netmem_desc desc;\n", "\tstruct ppiov_chunk *owner;\n"
+    built.change(headers / "include/ppiov/netmem.h", {desc + owner: owner + desc})
+    outcome = built.compile_one(kernel, tmp_path / "probe", HEAD, headers)
+    assert outcome.code and "error: static assertion failed" in outcome.log
+
+
 # ------------------------------------------------------------------------------------ a netmem taken for a page
 
 

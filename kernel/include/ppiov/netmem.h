@@ -61,6 +61,8 @@ struct page_pool_iov {
 	struct ppiov_chunk *owner;
 };
 
+/* ppiov_netmem_desc() takes the one for the other. */
+static_assert(!offsetof(struct page_pool_iov, desc));
 static_assert(sizeof(struct page_pool_iov) <= 64);
 
 /**
