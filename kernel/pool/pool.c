@@ -491,8 +491,11 @@ static ppiov_netmem_t ppiov_netmem_init(struct ppiov_pool *pool,
 {
 	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
 
-	if (!ppiov_dma_pack(dma, BITS_PER_LONG, &desc->dma_addr))
+	if (!ppiov_dma_pack(dma, BITS_PER_LONG, &desc->dma_addr)) {
+		/* In a page the word is its next owner's. */
+		desc->dma_addr = 0;
 		return PPIOV_NETMEM_NONE;
+	}
 	desc->pp = pool;
 	atomic_long_set(&desc->pp_ref_count, 1);
 	ppiov_set_magic(netmem, PPIOV_MAGIC_IDLE);
@@ -523,8 +526,8 @@ static bool ppiov_netmem_fini(struct ppiov_pool *pool, ppiov_netmem_t netmem)
  * @page: one reference, its owner's words free; a head page for an order
  * @gfp: as alloc was called with
  *
- * Maps it, unless the provider says PPIOV_F_MAPPED: then the provider sets
- * dma_addr with ppiov_netmem_set_dma().
+ * Maps it. For a provider that says PPIOV_F_MAPPED there is
+ * ppiov_netmem_init_mapped().
  *
  * Context: a provider's alloc.
  * Return: the buffer, or PPIOV_NETMEM_NONE if it can't be mapped.
@@ -536,7 +539,7 @@ ppiov_netmem_t ppiov_netmem_init_page(struct ppiov_pool *pool,
 	ppiov_netmem_t netmem;
 	dma_addr_t dma = 0;
 
-	if (!dev || pool->ops->flags & PPIOV_F_MAPPED)
+	if (!dev)
 		return ppiov_netmem_init(pool, ppiov_page_to_netmem(page), 0);
 
 	dma = dma_map_page_attrs(dev, page, 0, pool->buf_size, pool->p.dma_dir,
@@ -546,31 +549,30 @@ ppiov_netmem_t ppiov_netmem_init_page(struct ppiov_pool *pool,
 		return PPIOV_NETMEM_NONE;
 
 	netmem = ppiov_netmem_init(pool, ppiov_page_to_netmem(page), dma);
-	if (netmem == PPIOV_NETMEM_NONE) {
-		/* What of it was written is the page's next owner's. */
-		ppiov_netmem_desc(ppiov_page_to_netmem(page))->dma_addr = 0;
+	if (netmem == PPIOV_NETMEM_NONE)
 		dma_unmap_page_attrs(dev, dma, pool->buf_size, pool->p.dma_dir,
 				     DMA_ATTR_SKIP_CPU_SYNC |
 					     DMA_ATTR_WEAK_ORDERING);
-	}
 	return netmem;
 }
 EXPORT_SYMBOL_GPL(ppiov_netmem_init_page);
 
 /**
- * ppiov_netmem_set_dma() - where the device finds a buffer
- * @netmem: fresh from ppiov_netmem_init_page() of a PPIOV_F_MAPPED provider
- * @dma: its address
+ * ppiov_netmem_init_mapped() - make a page a buffer, which its provider maps
+ * @pool: the pool, of a PPIOV_F_MAPPED provider
+ * @page: as for ppiov_netmem_init_page()
+ * @dma: where the device finds it; anything if the pool has no device
  *
  * Context: a provider's alloc.
- * Return: false if the address does not fit into the buffer's word.
+ * Return: the buffer, or PPIOV_NETMEM_NONE if the address does not fit into
+ * the buffer's word: 32 bits have no room for some of a wider dma_addr_t.
  */
-bool ppiov_netmem_set_dma(ppiov_netmem_t netmem, dma_addr_t dma)
+ppiov_netmem_t ppiov_netmem_init_mapped(struct ppiov_pool *pool,
+					struct page *page, dma_addr_t dma)
 {
-	return ppiov_dma_pack(dma, BITS_PER_LONG,
-			      &ppiov_netmem_desc(netmem)->dma_addr);
+	return ppiov_netmem_init(pool, ppiov_page_to_netmem(page), dma);
 }
-EXPORT_SYMBOL_GPL(ppiov_netmem_set_dma);
+EXPORT_SYMBOL_GPL(ppiov_netmem_init_mapped);
 
 /**
  * ppiov_netmem_init_iov() - make an iov a buffer of a pool

@@ -38,8 +38,9 @@ struct ppiov_huge_chunk {
  * @free: pages that the pool does not have, as a stack
  * @chunks: constant
  *
- * Lifetime: the pool's. A page that found another user in mm is given up when
- * it comes back, and its chunk has one less from then on.
+ * Lifetime: the pool's. Each page has one reference of ours until the chunk is
+ * unmapped, since the device may write to all of it until then: also a page
+ * that found another user in mm, which is given up when it comes back.
  */
 struct ppiov_huge {
 	spinlock_t lock; /* see above */
@@ -52,16 +53,17 @@ struct ppiov_huge {
 static void ppiov_huge_free(struct ppiov_pool *pool, struct ppiov_huge *huge)
 {
 	const struct ppiov_pool_params *p = ppiov_pool_params(pool);
-	u32 i;
+	u32 i, at;
 
-	for (i = 0; i < huge->nr_free; i++)
-		__free_page(huge->free[i]);
-	for (i = 0; i < huge->nr && huge->chunks[i].pages; i++)
+	for (i = 0; i < huge->nr && huge->chunks[i].pages; i++) {
 		if (p->dev)
 			dma_unmap_page_attrs(p->dev, huge->chunks[i].dma,
 					     PPIOV_HUGE_PAGES * PAGE_SIZE,
 					     p->dma_dir,
 					     DMA_ATTR_SKIP_CPU_SYNC);
+		for (at = 0; at < PPIOV_HUGE_PAGES; at++)
+			put_page(&huge->chunks[i].pages[at]);
+	}
 	kvfree(huge->free);
 	kfree(huge);
 }
@@ -159,7 +161,6 @@ static ppiov_netmem_t ppiov_huge_alloc(struct ppiov_pool *pool, gfp_t gfp)
 {
 	struct ppiov_huge *huge = ppiov_pool_priv(pool);
 	struct page *page = NULL;
-	ppiov_netmem_t netmem;
 
 	spin_lock_bh(&huge->lock);
 	if (huge->nr_free)
@@ -168,10 +169,8 @@ static ppiov_netmem_t ppiov_huge_alloc(struct ppiov_pool *pool, gfp_t gfp)
 	if (!page)
 		return PPIOV_NETMEM_NONE;
 
-	netmem = ppiov_netmem_init_page(pool, page, gfp);
-	if (ppiov_pool_params(pool)->dev)
-		ppiov_netmem_set_dma(netmem, ppiov_huge_dma(huge, page));
-	return netmem;
+	/* A page whose address does not fit is not tried again. */
+	return ppiov_netmem_init_mapped(pool, page, ppiov_huge_dma(huge, page));
 }
 
 static void ppiov_huge_release(struct ppiov_pool *pool, ppiov_netmem_t netmem)
@@ -182,10 +181,8 @@ static void ppiov_huge_release(struct ppiov_pool *pool, ppiov_netmem_t netmem)
 	if (!page)
 		return;
 	/* Somebody in mm still has it, so it can't be written to again. */
-	if (page_ref_count(page) != 1) {
-		put_page(page);
+	if (page_ref_count(page) != 1)
 		return;
-	}
 	spin_lock_bh(&huge->lock);
 	huge->free[huge->nr_free++] = page;
 	spin_unlock_bh(&huge->lock);

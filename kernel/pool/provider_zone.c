@@ -387,9 +387,12 @@ static ppiov_netmem_t ppiov_zone_alloc(struct ppiov_pool *pool, gfp_t gfp)
 		return PPIOV_NETMEM_NONE;
 
 	ppiov_zone_save(run, index);
-	netmem = ppiov_netmem_init_page(pool, ppiov_zone_page(run, index), gfp);
-	if (ppiov_pool_params(pool)->dev)
-		ppiov_netmem_set_dma(netmem, run->dma + (u64)index * PAGE_SIZE);
+	netmem = ppiov_netmem_init_mapped(pool, ppiov_zone_page(run, index),
+					  run->dma + (u64)index * PAGE_SIZE);
+	if (unlikely(netmem == PPIOV_NETMEM_NONE)) {
+		ppiov_zone_restore(run, index);
+		ppiov_zone_push(run, index);
+	}
 	return netmem;
 }
 

@@ -77,7 +77,6 @@ static ppiov_netmem_t example_alloc(struct ppiov_pool *pool, gfp_t gfp)
 {
 	struct example *ex = ppiov_pool_priv(pool);
 	struct page *page = NULL;
-	ppiov_netmem_t netmem;
 
 	spin_lock_bh(&ex->lock);
 	if (ex->nr)
@@ -86,11 +85,12 @@ static ppiov_netmem_t example_alloc(struct ppiov_pool *pool, gfp_t gfp)
 	if (!page)
 		return PPIOV_NETMEM_NONE; /* the NIC drops, and asks again */
 
-	/* PPIOV_F_MAPPED: the pool maps nothing, so this can't fail... */
-	netmem = ppiov_netmem_init_page(pool, page, gfp);
-	/* ... and the address is ours to say. */
-	ppiov_netmem_set_dma(netmem, ex->dma + (page - ex->block) * PAGE_SIZE);
-	return netmem;
+	/* PPIOV_F_MAPPED: the address is ours to say. With none of a buffer's
+	 * words wide enough for it the page stays unused.
+	 */
+	return ppiov_netmem_init_mapped(pool, page,
+					ex->dma +
+						(page - ex->block) * PAGE_SIZE);
 }
 
 /* One buffer back: the ring was full, or the pool is ending. Any CPU. */
@@ -101,10 +101,8 @@ static void example_release(struct ppiov_pool *pool, ppiov_netmem_t netmem)
 
 	if (!page) /* we have it already; the pool has warned */
 		return;
-	if (page_ref_count(page) != 1) { /* somebody in mm reads it still */
-		put_page(page);
+	if (page_ref_count(page) != 1) /* somebody in mm reads it still */
 		return;
-	}
 	spin_lock_bh(&ex->lock);
 	ex->free[ex->nr++] = page;
 	spin_unlock_bh(&ex->lock);
@@ -115,12 +113,14 @@ static void example_destroy(struct ppiov_pool *pool)
 {
 	const struct ppiov_pool_params *p = ppiov_pool_params(pool);
 	struct example *ex = ppiov_pool_priv(pool);
+	u32 i;
 
 	if (p->dev)
 		dma_unmap_page_attrs(p->dev, ex->dma, PAGE_SIZE << ex->order,
 				     p->dma_dir, DMA_ATTR_SKIP_CPU_SYNC);
-	while (ex->nr)
-		__free_page(ex->free[--ex->nr]);
+	/* The device can't write any more; those that mm has go later. */
+	for (i = 0; i < 1U << ex->order; i++)
+		put_page(ex->block + i);
 	kfree(ex);
 }
 

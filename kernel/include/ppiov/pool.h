@@ -58,8 +58,9 @@ struct ppiov_pool;
  *	ppiov_pool_priv() and ppiov_pool_set_priv() are the provider's. 0 or
  *	-errno; on error nothing else is called.
  * @alloc: one buffer, or PPIOV_NETMEM_NONE. The provider has called
- *	ppiov_netmem_init_page() or ppiov_netmem_init_iov() on it once. BH off,
- *	one caller at a time: the pool's consumer.
+ *	ppiov_netmem_init_page(), ppiov_netmem_init_mapped() or
+ *	ppiov_netmem_init_iov() on it once. BH off, one caller at a time: the
+ *	pool's consumer.
  * @release: take one buffer back, which nobody uses any more. Any context but
  *	hard interrupt, several CPUs at a time.
  * @destroy: all buffers were released. Process context, may sleep.
@@ -206,7 +207,8 @@ void *ppiov_pool_priv(const struct ppiov_pool *pool);
 void ppiov_pool_set_priv(struct ppiov_pool *pool, void *priv);
 ppiov_netmem_t ppiov_netmem_init_page(struct ppiov_pool *pool,
 				      struct page *page, gfp_t gfp);
-bool ppiov_netmem_set_dma(ppiov_netmem_t netmem, dma_addr_t dma);
+ppiov_netmem_t ppiov_netmem_init_mapped(struct ppiov_pool *pool,
+					struct page *page, dma_addr_t dma);
 ppiov_netmem_t ppiov_netmem_init_iov(struct ppiov_pool *pool,
 				     struct page_pool_iov *iov, dma_addr_t dma);
 struct page *ppiov_netmem_fini_page(struct ppiov_pool *pool,
