@@ -344,11 +344,15 @@ ppiov_nl_bind(struct sk_buff *skb, struct genl_info *info,
 	if (err)
 		goto err_cancel;
 
+	genlmsg_end(rsp, hdr);
+	err = genlmsg_reply(rsp, info);
+	rsp = NULL;
+	/* Who doesn't read its answers doesn't know what to unbind. */
+	if (err)
+		goto err_cancel;
 	ppiov_nl_notify_binding(binding, PPIOV_CMD_BIND_NTF, info->snd_portid);
 	rtnl_unlock();
-
-	genlmsg_end(rsp, hdr);
-	return genlmsg_reply(rsp, info);
+	return 0;
 
 err_cancel:
 	ppiov_binding_cancel(binding);

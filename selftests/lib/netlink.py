@@ -122,6 +122,14 @@ class Genl(Netlink):
         """
         return self.talk(_genl(message, command, attrs), self._family, NLM_F_DUMP if dump else NLM_F_ACK)
 
+    def deafen(self) -> None:
+        """Have a receive buffer as small as it can be, and never read: soon nothing more can be answered."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+
+    def post(self, message: type[Any], command: int, attrs: list[Any]) -> None:
+        """Send a request and do not wait for its answer. The kernel has done it when this returns."""
+        self._send(_genl(message, command, attrs), self._family, NLM_F_ACK)
+
     def accepts(self, command: int) -> set[int]:
         """The attributes that the kernel takes in a request, by its own policy."""
         which = [("CTRL_ATTR_FAMILY_ID", self._family), ("CTRL_ATTR_OP", command)]

@@ -188,6 +188,23 @@ def test_large_buffers(link: Link, ppiov: Ppiov, dmabuf: Dmabuf) -> None:
     pools_gone(ppiov, binding.id)
 
 
+def test_an_answer_that_does_not_arrive(link: Link, ppiov: Ppiov, events: Events) -> None:
+    """Who can't be told a binding's id has none: the queue has its own buffers again, and nobody hears of it."""
+    before = {pool.id for pool in link.netdev.page_pools(link.rx.ifindex) if not pool.orphaned}
+    with Genl(link.rx.ns, FAMILY) as deaf:
+        deaf.deafen()
+        for _ in range(64):
+            deaf.post(ProviderMessage, CMD_PROVIDER_GET, [("NAME", "page")])
+        wanted = [("IFINDEX", link.rx.ifindex), ("QUEUES", 2), ("PROVIDER", "page")]
+        deaf.post(BindingMessage, CMD_BIND_RX, wanted)
+        assert ppiov.bindings(link.rx.ifindex) == []
+        after = {pool.id for pool in link.netdev.page_pools(link.rx.ifindex) if not pool.orphaned}
+        assert len(after) == len(before) and after != before, "the queue was not restarted at all, or is not its own"
+        with ppiov.bind(link.rx.ifindex, [2], "page") as binding:
+            told = events.next()
+            assert (told.command, told.binding and told.binding.id) == (CMD_BIND_NTF, binding.id)
+
+
 def test_other_namespaces(link: Link, ppiov: Ppiov) -> None:
     """A device's bindings and pools are seen, and can be ended, in its own namespace only."""
     with ppiov.bind(link.rx.ifindex, [2], "page") as binding, Ppiov(link.tx.ns) as other, Events(link.tx.ns) as events:
