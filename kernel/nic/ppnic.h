@@ -678,9 +678,13 @@ struct ppnic_port {
 	bool up;        /* rings exist [1]; XDP looks under a TX queue lock */
 	bool rx_pause;  /* ethtool -A: heed the peer's pause */
 	bool tx_pause;  /* ethtool -A: pause the peer */
-	u32 pause_ms;   /* pfc-prevention-tout */
-	bool stamp_tx;  /* stamp what asks for it; the device reads it too */
-	bool stamp_rx;  /* stamp all */
+	/* RX queues whose payload ppiov puts into iovs; bitops under RTNL, read
+	 * by the device
+	 */
+	unsigned long iov_queues;
+	u32 pause_ms;  /* pfc-prevention-tout */
+	bool stamp_tx; /* stamp what asks for it; the device reads it too */
+	bool stamp_rx; /* stamp all */
 	struct ppnic_phc *phc;
 	struct ppnic_shaping *shaping;    /* if the kernel has shapers */
 	struct bpf_prog __rcu *xdp_prog;  /* we hold a reference; [1] */

@@ -155,7 +155,8 @@ static void ppiov_child_fill(struct sk_buff *child,
  * driver verifies the checksum itself, and puts nothing into iovs but the
  * payload of whole TCP segments: no piece of a fragmented IP packet, which
  * would join a readable head; and no byte that an urgent pointer points at,
- * also that of an earlier segment, since tcp_urg() reads it.
+ * also that of an earlier segment, since tcp_urg() reads it. A segment with a
+ * pointer stays readable, and one whose pointer leaves it loses the flag.
  *
  * Context: any but hard interrupt.
  * Return: 0, and @head owns a reference of each buffer; or -EINVAL, -ENOMEM,

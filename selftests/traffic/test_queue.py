@@ -23,6 +23,7 @@ from lib.netlink import RefusedError, refusal
 from lib.poll import PATIENCE, until
 from lib.ppcat import send_args
 from lib.traffic import PAGE_PROVIDERS, PORT, connect, payload, progress, steer, transfer
+from lib.urgent import announce
 
 
 def check(link: Link, binding: backend.Binding, defer: Defer) -> None:
@@ -201,3 +202,23 @@ def test_urgent_data(link: Link, bind: Bind, defer: Defer, inline: bool) -> None
     got += devmem.receive_all(receiver, len(wanted) - len(before))
     assert b"".join(r.content(binding.dmabuf) for r in got) == wanted
     assert any(r.frags for r in got), "nothing came into the dma-buf at all"
+
+
+@pytest.mark.only("ppiov")
+@pytest.mark.parametrize("stdurg", [0, 1])
+def test_urgent_byte_of_a_later_segment(link: Link, bind: Bind, defer: Defer, stdurg: int) -> None:
+    """A peer names a byte that a segment without urgent pointer brings into iovs: tcp_urg() must not look for it.
+
+    core's devices have nothing against it: reproducers/test_urgent.py.
+    """
+    link.rx.ns.sysctl("net.ipv4.tcp_stdurg", str(stdurg))
+    defer(link.rx.ns.sysctl, "net.ipv4.tcp_stdurg", "0")
+    binding = bind(link, [2])
+    steer(link, socket.AF_INET, [2])
+    sender, receiver = connect(link, socket.AF_INET, defer)
+    data = payload(20_000)
+    announce(link, sender)
+    sender.sendall(data)
+    got = devmem.receive_all(receiver, len(data))
+    assert b"".join(r.content(binding.dmabuf) for r in got) == data
+    assert not sum(r.linear for r in got)
