@@ -9,8 +9,8 @@
  *
  * The ULP is for connected TCP sockets, also where the peer has closed already:
  * ENOTCONN for a listener or one that has not connected, EBUSY where something
- * else has taken the socket over (sockmap, KCM), EEXIST where there is a ULP,
- * EOPNOTSUPP for a subflow of MPTCP, whose own sockets the kernel refuses.
+ * else has taken the socket over (sockmap, KCM), EEXIST where there is a ULP.
+ * Sockets of MPTCP do not have the option: ENOPROTOOPT.
  *
  * recvmsg() returns how many bytes of the stream it handed out, one way or the
  * other, and no more than fit into the iovec. A piece of a buffer is a
@@ -22,8 +22,9 @@
  * nothing is lost.
  *
  * EOPNOTSUPP: MSG_PEEK, MSG_TRUNC, MSG_SOCK_DEVMEM, splice() from the socket.
- * EFAULT: the next payload is unreadable and not of ppiov. SO_TIMESTAMP and
- * its kin are not reported.
+ * EFAULT: the next payload is unreadable and not of ppiov, or a buffer of the
+ * caller's can't be written; nothing is lost. SO_TIMESTAMP and its kin are not
+ * reported.
  *
  * sendmsg() is TCP's own, unless a PPIOV_CMSG_TX_DEVMEM goes with it. Then:
  * EOPNOTSUPP where the kernel can't (dev-get of the netlink family says so, and
@@ -69,8 +70,9 @@
  * many were freed; one that the socket doesn't have (any more) is passed over,
  * and close() frees all. More than PPIOV_MAX_TOKEN_RANGES ranges are refused,
  * with EINVAL as for one that overflows, and a call ends when it has looked at
- * PPIOV_MAX_TOKENS tokens.
- * INFO, get: struct ppiov_info.
+ * PPIOV_MAX_TOKENS tokens. EINVAL too for a length that is no array, or 0, and
+ * EFAULT; where it fails no token is freed.
+ * INFO, get: struct ppiov_info, or its beginning, as much as there is room for.
  */
 #define PPIOV_DONTNEED 1
 #define PPIOV_INFO     2
