@@ -31,11 +31,11 @@ def run(args: Sequence[str | Path], timeout: float = 60.0) -> str:
     return done.stdout
 
 
-def start(args: Sequence[str | Path], stdout: int | None = None, stderr: int | None = None) -> subprocess.Popen[str]:
+def start(
+    args: Sequence[str | Path], stdout: int | None = None, stderr: int | None = None, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[str]:
     """Start a command that goes on while the test does."""
-    return subprocess.Popen(
-        args, env=environment(), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True, bufsize=1
-    )
+    return subprocess.Popen(args, env=environment(), stdin=stdin, stdout=stdout, stderr=stderr, text=True, bufsize=1)
 
 
 def end(process: subprocess.Popen[str], how: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> int:

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lib.backend import SOL_PPIOV
+from lib.msghdr import Iovec, Msghdr, checked, libc
 
 CMSG_TX_DEVMEM = 3
 MSG_ZEROCOPY = 0x4000000
@@ -18,27 +18,6 @@ SO_ZEROCOPY = 60
 _MSG_ERRQUEUE = 0x2000
 _ORIGIN_ZEROCOPY = 5
 _RECVERR = {(socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)}
-
-
-class _Iovec(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_size_t), ("len", ctypes.c_size_t))
-
-
-class _Msghdr(ctypes.Structure):
-    _fields_ = (
-        ("name", ctypes.c_void_p),
-        ("namelen", ctypes.c_uint),
-        ("iov", ctypes.POINTER(_Iovec)),
-        ("iovlen", ctypes.c_size_t),
-        ("control", ctypes.c_char_p),
-        ("controllen", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-    )
-
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.sendmsg.argtypes = (ctypes.c_int, ctypes.POINTER(_Msghdr), ctypes.c_int)
-_libc.sendmsg.restype = ctypes.c_ssize_t
 
 
 def cmsg(data: bytes, kind: int = CMSG_TX_DEVMEM, level: int = SOL_PPIOV) -> bytes:
@@ -57,13 +36,10 @@ def send_raw(sock: socket.socket, control: bytes, pieces: Sequence[tuple[int, in
 
     :raises OSError: if the kernel said no
     """
-    iov = (_Iovec * len(pieces))(*(_Iovec(*piece) for piece in pieces))
-    msg = _Msghdr(iov=iov, iovlen=len(pieces), control=control, controllen=len(control))
-    n: int = _libc.sendmsg(sock.fileno(), ctypes.byref(msg), flags)
-    if n < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return n
+    iov = (Iovec * len(pieces))(*(Iovec(*piece) for piece in pieces))
+    data = ctypes.cast(ctypes.c_char_p(control), ctypes.c_void_p)
+    msg = Msghdr(iov=iov, iovlen=len(pieces), control=data, controllen=len(control))
+    return checked(libc.sendmsg(sock.fileno(), ctypes.byref(msg), flags))
 
 
 def send(sock: socket.socket, binding: int, pieces: Sequence[tuple[int, int]], flags: int = 0) -> int:
