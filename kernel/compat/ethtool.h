@@ -8,7 +8,7 @@
 /*
  * Of a device with an ops lock of its own, ops come with that alone. These want
  * the RTNL as well: rings and channels as they stop and start the whole port,
- * get_link() for the core's link watch.
+ * link settings for the peer, get_link() for the core's link watch.
  */
 #ifdef HAVE_ETHTOOL_OP_NEEDS_RTNL
 #define COMPAT_ETHTOOL_RTNL_OPS(ringparam, channels)          \
@@ -16,6 +16,7 @@
 	.get_link = ethtool_op_get_link,                      \
 	.op_needs_rtnl = ETHTOOL_OP_NEEDS_RTNL_SRINGPARAM |   \
 			 ETHTOOL_OP_NEEDS_RTNL_SCHANNELS |    \
+			 ETHTOOL_OP_NEEDS_RTNL_LINKSETTINGS | \
 			 ETHTOOL_OP_NEEDS_RTNL_GLINK
 #else
 #define COMPAT_ETHTOOL_RTNL_OPS(ringparam, channels)          \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ppnic: ethtool, apart from RSS and ntuple (rss_ethtool.c) and the counters
- * of -S (stats.c).
+ * ppnic: ethtool, apart from RSS and ntuple (rss_ethtool.c), the counters of
+ * -S (stats.c) and speeds (linkmode.c).
  *
  * All ops run under the ops lock; those that stop the whole port have the RTNL
  * too, as the peer's carrier depends on it.
@@ -24,17 +24,6 @@ static void ppnic_get_drvinfo(struct net_device *dev,
 			      struct ethtool_drvinfo *info)
 {
 	strscpy(info->driver, PPNIC_NAME, sizeof(info->driver));
-}
-
-/* As fast as bonding and friends can name; the link has no speed to set. */
-static int ppnic_get_link_ksettings(struct net_device *dev,
-				    struct ethtool_link_ksettings *cmd)
-{
-	cmd->base.speed = SPEED_100000;
-	cmd->base.duplex = DUPLEX_FULL;
-	cmd->base.port = PORT_NONE;
-	cmd->base.autoneg = AUTONEG_DISABLE;
-	return 0;
 }
 
 /* ---------------------------------------------------------------- -g, -G */
@@ -417,6 +406,8 @@ const struct ethtool_ops ppnic_ethtool_ops = {
 	.get_drvinfo = ppnic_get_drvinfo,
 	COMPAT_ETHTOOL_RTNL_OPS(ppnic_set_ringparam, ppnic_set_channels),
 	.get_link_ksettings = ppnic_get_link_ksettings,
+	.set_link_ksettings = ppnic_set_link_ksettings,
+	.get_link_ext_state = ppnic_get_link_ext_state,
 	.get_ts_info = ppnic_get_ts_info,
 	.get_ringparam = ppnic_get_ringparam,
 	.get_channels = ppnic_get_channels,

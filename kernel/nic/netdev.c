@@ -258,29 +258,40 @@ static bool ppnic_in_loopback(const struct ppnic_port *port)
 	return port->dev->features & NETIF_F_LOOPBACK;
 }
 
+/* The speed of a port's link, 0 without one. */
+static u32 ppnic_link_speed(const struct ppnic_port *port,
+			    const struct ppnic_port *peer)
+{
+	if (port->up && ppnic_in_loopback(port))
+		return ppnic_phy_agree(&port->phy, &port->phy);
+	if (!peer || !port->up || !peer->up || ppnic_in_loopback(peer))
+		return 0;
+	return ppnic_phy_agree(&port->phy, &peer->phy);
+}
+
 /**
- * ppnic_carrier_update() - carrier is on while both ends are up
+ * ppnic_carrier_update() - carrier is on while both ends are up and agree
  * @port: either end
  *
- * One in loopback is its own other end, and nobody else's.
+ * One in loopback is its own other end, and nobody else's. A link of another
+ * speed is another link: whoever watches is told of both.
  *
  * Context: process, RTNL held.
  */
 void ppnic_carrier_update(struct ppnic_port *port)
 {
 	struct ppnic_port *peer = ppnic_peer_rtnl(port);
-	bool link = peer && port->up && peer->up && !ppnic_in_loopback(port) &&
-		    !ppnic_in_loopback(peer);
 	struct ppnic_port *ends[] = { port, peer };
+	u32 speed;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(ends); i++) {
-		if (!ends[i])
-			continue;
-		if (link || (ends[i]->up && ppnic_in_loopback(ends[i])))
-			netif_carrier_on(ends[i]->dev);
-		else
+	for (i = 0; i < ARRAY_SIZE(ends) && ends[i]; i++) {
+		speed = ppnic_link_speed(ends[i], ends[!i]);
+		if (speed != ends[i]->speed || !speed)
 			netif_carrier_off(ends[i]->dev);
+		ends[i]->speed = speed;
+		if (speed)
+			netif_carrier_on(ends[i]->dev);
 	}
 }
 
@@ -437,6 +448,7 @@ static int ppnic_init(struct net_device *dev)
 	port->rx_pause = true;
 	port->tx_pause = true;
 	port->pause_ms = PPNIC_DEF_PAUSE_MS;
+	ppnic_phy_init(&port->phy);
 
 	port->channels = kvcalloc(port->nr_channels, sizeof(*port->channels),
 				  GFP_KERNEL);

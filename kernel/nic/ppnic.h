@@ -660,6 +660,20 @@ struct ppnic_ring_cfg {
 };
 
 /**
+ * struct ppnic_phy - what a port offers the other one
+ * @autoneg: it negotiates
+ * @advertised: the modes that it would take then, see linkmode.c; never none
+ * @forced: its speed otherwise, Mb/s
+ *
+ * All under RTNL.
+ */
+struct ppnic_phy {
+	bool autoneg;
+	unsigned long advertised;
+	u32 forced;
+};
+
+/**
  * struct ppnic_port - one end of a link; netdev_priv()
  *
  * @peer is cleared under RTNL when either end goes away and read under RCU by
@@ -682,6 +696,8 @@ struct ppnic_port {
 	 * by the device
 	 */
 	unsigned long iov_queues;
+	struct ppnic_phy phy;
+	u32 speed;     /* of the link, Mb/s; 0 without one; RTNL */
 	u32 pause_ms;  /* pfc-prevention-tout */
 	bool stamp_tx; /* stamp what asks for it; the device reads it too */
 	bool stamp_rx; /* stamp all */
@@ -712,6 +728,16 @@ void ppnic_release_senders(struct ppnic_port *port);
 
 /* link.c */
 extern struct rtnl_link_ops ppnic_link_ops;
+
+/* linkmode.c */
+void ppnic_phy_init(struct ppnic_phy *phy);
+u32 ppnic_phy_agree(const struct ppnic_phy *a, const struct ppnic_phy *b);
+int ppnic_get_link_ksettings(struct net_device *dev,
+			     struct ethtool_link_ksettings *cmd);
+int ppnic_set_link_ksettings(struct net_device *dev,
+			     const struct ethtool_link_ksettings *cmd);
+int ppnic_get_link_ext_state(struct net_device *dev,
+			     struct ethtool_link_ext_state_info *info);
 
 /* rx.c */
 int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
