@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import pyroute2.netns
 
-from lib import kmemleak, link, ppiov, processes
+from lib import kmemleak, link, module, ppiov, processes
 from lib.debugfs import DEBUGFS, mount_debugfs
 from lib.netdev import Netdev
 from lib.netlink import RefusedError
@@ -64,13 +64,14 @@ def end() -> None:
 
 
 def last_questions() -> list[str]:
-    """Asked once, after the last test of a guest, since it takes its time: what can the kernel not reach any more?
+    """Asked once, after the last test of a guest: do the modules go, and what can the kernel not reach any more?
 
-    The kernel answers on the console, with the stack of whoever allocated it, so there is no sentence here.
+    The latter takes its time; the kernel answers on the console, with the stack of whoever allocated it.
     """
+    left = module.end()
     if kmemleak.available():
         kmemleak.scan()
-    return []
+    return left
 
 
 def leak_questions() -> list[str]:

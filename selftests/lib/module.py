@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lib import processes
+from lib.debugfs import DEBUGFS
 
 NAME = "ppnic"
 PPIOV = "ppiov"
@@ -39,6 +40,25 @@ def unload() -> None:
     """
     for name in reversed(_MODULES):
         processes.run(["rmmod", name])
+
+
+def traces() -> list[str]:
+    """What is there because of the modules."""
+    places = [Path("/sys/module", name) for name in _MODULES] + [DEBUGFS / name for name in _MODULES]
+    found = [str(p) for p in places if p.exists()]
+    found += [str(p) for p in Path("/sys/devices").glob(f"{NAME}*")]
+    interrupts = Path("/proc/interrupts").read_text().splitlines()
+    return found + [line.strip() for line in interrupts if NAME in line]
+
+
+def end() -> list[str]:
+    """Unload what is loaded of them, and say in sentences what does not go or is left behind."""
+    try:
+        for name in reversed(_MODULES):
+            unload_for_test(name)
+    except AssertionError as refused:
+        return [f"a module can't be unloaded after the last test: {refused}"]
+    return [f"{trace} is left of modules that were unloaded" for trace in traces()]
 
 
 def load_for_test(name: str, **parameters: int) -> None:
