@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pyroute2.netns
-from pyroute2 import IPRoute
+from pyroute2 import IPRoute, config
 
 from lib import processes
+from lib.poll import PATIENCE
+
+# It makes namespaces and sockets in a process of its own, and gives that 2 and 10 s: too little for an emulated guest
+config.default_communicate_timeout = config.default_create_socket_timeout = int(PATIENCE)
 
 # As include/net/tcp_states.h numbers them; listeners and TIME_WAIT hold nothing
 _OPEN_STATES = {1: "ESTABLISHED", 4: "FIN_WAIT1", 7: "CLOSE", 8: "CLOSE_WAIT", 9: "LAST_ACK", 11: "CLOSING"}
