@@ -61,10 +61,41 @@ static void dma_word_comes_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ppiov_dma_unpack(word, w->bits), w->addr);
 }
 
+static const struct ppiov_address {
+	const char *name;
+	u64 addr;
+} ppiov_addresses[] = {
+	{ "0", 0 },
+	{ "the second page", PAGE_SIZE },
+	{ "the last page of 32 bits", (1ULL << 32) - PAGE_SIZE },
+	{ "the first page of 33 bits", 1ULL << 32 },
+	{ "the last page of 44 bits", (1ULL << 44) - PAGE_SIZE },
+	{ "the first page of 45 bits", 1ULL << 44 },
+	{ "the last page of 64 bits", 0 - (u64)PAGE_SIZE },
+};
+
+KUNIT_ARRAY_PARAM_DESC(address, ppiov_addresses, name);
+
+/* The word of this kernel; in one that is the smaller one pages are counted. */
+static void dma_address_of_a_buffer(struct kunit *test)
+{
+	const struct ppiov_address *a = test->param_value;
+	dma_addr_t dma = a->addr;
+	struct page_pool_iov iov = {};
+	ppiov_netmem_t netmem = ppiov_iov_to_netmem(&iov);
+	bool fits;
+
+	fits = BITS_PER_LONG == 64 || !((u64)dma >> PAGE_SHIFT >> 32);
+	KUNIT_EXPECT_EQ(test, ppiov_netmem_set_dma(netmem, dma), fits);
+	if (fits)
+		KUNIT_EXPECT_EQ(test, ppiov_netmem_dma(netmem), dma);
+}
+
 static struct kunit_case ppiov_dma_word_cases[] = {
 	KUNIT_CASE_PARAM(dma_word_tells_whether_it_fits, word_gen_params),
 	KUNIT_CASE_PARAM(dma_word_keeps_the_page, word_gen_params),
 	KUNIT_CASE_PARAM(dma_word_comes_back, word_gen_params),
+	KUNIT_CASE_PARAM(dma_address_of_a_buffer, address_gen_params),
 	{}
 };
 

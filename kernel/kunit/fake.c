@@ -58,6 +58,7 @@ static void ppiov_fake_give_back(struct ppiov_fake *fake, u32 i)
 static ppiov_netmem_t ppiov_fake_page_alloc(struct ppiov_pool *pool, gfp_t gfp)
 {
 	struct ppiov_fake *fake = ppiov_pool_priv(pool);
+	ppiov_netmem_t netmem;
 	struct page *page;
 	int i;
 
@@ -72,7 +73,12 @@ static ppiov_netmem_t ppiov_fake_page_alloc(struct ppiov_pool *pool, gfp_t gfp)
 	fake->pages[i] = page;
 	if (fake->from_reserves)
 		set_page_pfmemalloc(page);
-	return ppiov_netmem_init_page(pool, page, gfp);
+	netmem = ppiov_netmem_init_page(pool, page, gfp);
+	if (netmem == PPIOV_NETMEM_NONE) { /* the device can't have it */
+		ppiov_fake_give_back(fake, i);
+		put_page(page);
+	}
+	return netmem;
 }
 
 static void ppiov_fake_page_release(struct ppiov_pool *pool,

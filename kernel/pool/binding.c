@@ -14,6 +14,7 @@
 #include <linux/notifier.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
+#include <kunit/visibility.h>
 #include <net/sock.h>
 
 #include "../compat/page_pool.h"
@@ -128,6 +129,7 @@ const struct ppiov_nic_ops *ppiov_nic_ops(const struct net_device *dev)
 
 	return nic ? nic->ops : NULL;
 }
+EXPORT_SYMBOL_IF_KUNIT(ppiov_nic_ops);
 
 /**
  * ppiov_nic_at() - walk the devices that can be bound

@@ -11,6 +11,7 @@
 #include <linux/netdevice.h>
 #include <linux/netlink.h>
 #include <linux/scatterlist.h>
+#include <kunit/visibility.h>
 
 #include "../compat/module.h"
 #include "binding_priv.h"
@@ -88,6 +89,7 @@ int ppiov_binding_set_size(struct ppiov_binding *binding, u64 size,
 	binding->size = size;
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(ppiov_binding_set_size);
 
 /**
  * ppiov_run_first() - begin a walk over a binding's dma-buf
@@ -132,9 +134,16 @@ bool ppiov_run_next(const struct ppiov_binding *binding, struct ppiov_run *run)
 	return run->len;
 }
 
-/* Is what the exporter has mapped fit to be cut into buffers? */
-static int ppiov_check_runs(const struct ppiov_binding *binding,
-			    struct netlink_ext_ack *extack)
+/**
+ * ppiov_check_runs() - is what the exporter has mapped fit to be cut?
+ * @binding: its dma-buf is mapped
+ * @extack: for the reason of a refusal
+ *
+ * Context: any.
+ * Return: 0 or -EINVAL.
+ */
+VISIBLE_IF_KUNIT int ppiov_check_runs(const struct ppiov_binding *binding,
+				      struct netlink_ext_ack *extack)
 {
 	u64 mask = ((u64)PAGE_SIZE << binding->order) - 1;
 	struct ppiov_run run;
@@ -159,6 +168,7 @@ static int ppiov_check_runs(const struct ppiov_binding *binding,
 	}
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(ppiov_check_runs);
 
 /**
  * ppiov_binding_map_dmabuf() - make a binding's dma-buf known to its device

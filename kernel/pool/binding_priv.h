@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Bindings, for binding*.c, *_nl.c, provider_dmabuf.c, tx.c and tcp_send.c. */
+/* Bindings, for binding*.c, *_nl.c, providers, tx.c, tcp_send.c and tests. */
 #ifndef PPIOV_BINDING_PRIV_H
 #define PPIOV_BINDING_PRIV_H
 
@@ -58,6 +58,10 @@ void ppiov_binding_put_dmabuf(struct ppiov_binding *binding);
 void ppiov_run_first(const struct ppiov_binding *binding,
 		     struct ppiov_run *run);
 bool ppiov_run_next(const struct ppiov_binding *binding, struct ppiov_run *run);
+#if IS_ENABLED(CONFIG_KUNIT)
+int ppiov_check_runs(const struct ppiov_binding *binding,
+		     struct netlink_ext_ack *extack);
+#endif
 
 /* binding_nl.c */
 void ppiov_nl_notify_binding(struct ppiov_binding *binding, u8 cmd, u32 portid);

@@ -2,6 +2,7 @@
 /* Tokens: what user space has of a socket's payload, and gives back. */
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <kunit/visibility.h>
 
 #include "../include/ppiov/carrier.h"
 #include "tcp.h"
@@ -23,6 +24,7 @@ void ppiov_tokens_init(struct ppiov_sock *psk)
 	xa_init_flags(&psk->tokens,
 		      XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH | XA_FLAGS_ACCOUNT);
 }
+EXPORT_SYMBOL_IF_KUNIT(ppiov_tokens_init);
 
 /**
  * ppiov_token_add() - make a token
@@ -46,6 +48,7 @@ int ppiov_token_add(struct ppiov_sock *psk, struct ppiov_carrier *carrier,
 	psk->nr_tokens++;
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(ppiov_token_add);
 
 /**
  * ppiov_token_del() - undo ppiov_token_add() for a token that nobody saw
@@ -63,6 +66,7 @@ void ppiov_token_del(struct ppiov_sock *psk, u32 token)
 	psk->nr_tokens--;
 	ppiov_carrier_put(carrier);
 }
+EXPORT_SYMBOL_IF_KUNIT(ppiov_token_del);
 
 static void ppiov_carriers_put(struct ppiov_carrier **carriers, unsigned int n)
 {
@@ -155,6 +159,7 @@ out:
 	kfree(ranges);
 	return ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(ppiov_tokens_dontneed);
 
 /**
  * ppiov_tokens_free_all() - the socket is closed
@@ -175,3 +180,4 @@ void ppiov_tokens_free_all(struct ppiov_sock *psk)
 	xa_destroy(&psk->tokens);
 	psk->nr_tokens = 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(ppiov_tokens_free_all);
