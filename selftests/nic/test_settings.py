@@ -157,7 +157,7 @@ def test_questions(nic: Link) -> None:
     said = nic.rx.ethtool.run("-i")
     assert "driver: ppnic" in said
     assert f"bus-info: {nic.rx.parent}" in said
-    assert "Speed: 100000Mb/s" in nic.rx.ns.run(["ethtool", nic.rx.name])
+    assert "Speed: Unknown!" in nic.rx.ns.run(["ethtool", nic.rx.name]), "without a link there is no speed"
 
 
 def test_settings_survive_down(nic: Link) -> None:

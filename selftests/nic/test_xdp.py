@@ -20,7 +20,7 @@ from lib.fixtures import Bind, Defer, MakeLink
 from lib.frames import FLOW4, FLOW6, Flow, plain, tcp, udp
 from lib.link import Link
 from lib.netlink import refusal
-from lib.poll import until
+from lib.poll import PATIENCE, until
 from lib.ppiov import Ppiov
 from lib.stream import Stream
 from lib.toeplitz import KEY, hash_of, set_key
@@ -55,7 +55,7 @@ class Back:
         self._sock.setsockopt(263, 23, 1)  # SOL_PACKET, PACKET_IGNORE_OUTGOING
         self._sock.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
         self._sock.bind((link.tx.name, ETH_P_ALL))
-        self._sock.settimeout(30)
+        self._sock.settimeout(PATIENCE)
 
     def receive(self, count: int) -> list[bytes]:
         return [self._sock.recv(1 << 16) for _ in range(count)]
@@ -66,6 +66,8 @@ class Back:
             self._sock.recv(1)
         except BlockingIOError:
             return True
+        finally:
+            self._sock.settimeout(PATIENCE)
         return False
 
 
