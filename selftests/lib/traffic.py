@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def steer(link: Link, family: int, queues: Sequence[int], flows: int = 1, port: 
 def payload(size: int, seed: int = 1) -> bytes:
     """Bytes that repeat nowhere, so that a shifted or repeated piece can't pass for the right one."""
     return random.Random(seed).randbytes(size)
+
+
+def retransmitted(sender: socket.socket) -> int:
+    """Bytes that a TCP socket has sent once more, so far: tcpi_bytes_retrans of struct tcp_info."""
+    info = sender.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    return int.from_bytes(info[208:216], sys.byteorder)
 
 
 def connect(

@@ -21,7 +21,18 @@ from lib.fixtures import Bind, Defer, MakeLink, Record, Start
 from lib.link import Link
 from lib.poll import PATIENCE
 from lib.ppcat import receive_args, send_args
-from lib.traffic import EVERY_PROVIDER, IPV4_AND_IPV6, PORT, SAMPLE, connect, in_buffers, payload, steer, transfer
+from lib.traffic import (
+    EVERY_PROVIDER,
+    IPV4_AND_IPV6,
+    PORT,
+    SAMPLE,
+    connect,
+    in_buffers,
+    payload,
+    retransmitted,
+    steer,
+    transfer,
+)
 
 UNTOUCHED = 0xEE
 
@@ -47,7 +58,8 @@ def test_payload_lands_in_the_dmabuf(link: Link, bind: Bind, defer: Defer, famil
         assert frag.offset + frag.size <= binding.dmabuf.size, f"{frag} is outside of the dma-buf"
         rest[frag.offset : frag.offset + frag.size] = bytes([UNTOUCHED]) * frag.size
     written = len(rest) - rest.count(UNTOUCHED)
-    assert not written, f"{written} bytes of the dma-buf were written that no control message tells of"
+    # On a busy host TCP sends a tail once more, and it lands in a buffer that nobody is told of
+    assert written <= retransmitted(sender), f"{written} bytes of the dma-buf were written that no message tells of"
     tokens = [f.token for f in frags]
     assert len(set(tokens)) == len(tokens)
 
