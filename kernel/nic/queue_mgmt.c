@@ -127,7 +127,8 @@ static void ppnic_queue_later(struct ppnic_rxq *rxq)
  *
  * Context: process, RTNL and ops lock held.
  * Return: 0, or an error with the queue as it was. A queue that could be
- * started neither with the new nor with the old memory waits for more.
+ * started neither with the new nor with the old memory waits for more; one of
+ * a port that is down has none, as before.
  */
 int ppnic_queue_restart(struct ppnic_rxq *rxq)
 {
@@ -150,7 +151,7 @@ int ppnic_queue_restart(struct ppnic_rxq *rxq)
 		goto free_new;
 
 	ppnic_queue_mem_free(dev, &old);
-	if (err) {
+	if (err && rxq->port->up) {
 		ppnic_channel_enable(&rxq->port->channels[rxq->index]);
 		ppnic_queue_later(rxq);
 	}

@@ -280,6 +280,7 @@ void ppnic_rx_start(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 {
 	struct ppnic_channel *ch = &rxq->port->channels[rxq->index];
 
+	WARN_ON_ONCE(ch->enabled);
 	ppnic_source_start(&mem->host.src, &ch->napi);
 	if (ppnic_ring_exists(&mem->data))
 		ppnic_source_start(&mem->data.src, &ch->napi);

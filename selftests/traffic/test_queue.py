@@ -125,6 +125,28 @@ def test_bind_that_fails(link: Link, bind: Bind, start: Start, defer: Defer, how
 
 
 @pytest.mark.only("ppiov")
+@pytest.mark.parametrize("how", ["no_memory", "no_start", "no_start_twice", "no_stop"])
+def test_bind_that_fails_while_down(link: Link, bind: Bind, start: Start, defer: Defer, how: str) -> None:
+    """The same of a port that is down: up again, its queue works, and as often as it likes."""
+    fault, times = RESTARTS[how]
+    link.rx.set(state="down")
+    faults.inject(link.rx, fault, times, defer)
+    with pytest.raises(RefusedError):
+        bind(link, [2])
+    assert faults.hits(link.rx, fault) == times
+    for _ in range(2):
+        link.set_up()
+        link.rx.set(state="down")
+    link.set_up()
+    assert link.bound_to(2) is None
+    steer(link, socket.AF_INET, [2])
+    sender, receiver = connect(link, socket.AF_INET, defer, prepared=False)
+    sender.sendall(b"ordinary")
+    assert receiver.recv(8) == b"ordinary"
+    transfer(link, start, [2], socket.AF_INET, "256K", receiver=["--memory", "4M"])
+
+
+@pytest.mark.only("ppiov")
 @pytest.mark.parametrize("how", RESTARTS)
 def test_unbind_that_fails(link: Link, bind: Bind, defer: Defer, how: str) -> None:
     """An unbind can't fail: the queue stops until it can be restarted, then works with memory of its own."""
