@@ -35,7 +35,7 @@ static int ppnic_send_gso(struct ppnic_txq *txq, struct ppnic_port *to,
 			  const struct ppnic_txd *first)
 {
 	u32 chunk = ppnic_gso_chunk(to, whole, first->gso_size);
-	enum skb_drop_reason reason = SKB_NOT_DROPPED_YET;
+	enum skb_drop_reason reason;
 	struct ppnic_frame seg;
 	int ret;
 
@@ -44,7 +44,7 @@ static int ppnic_send_gso(struct ppnic_txq *txq, struct ppnic_port *to,
 
 		ret = ppnic_segment(&seg, whole, first, txq->progress, len);
 		if (ret) {
-			reason = SKB_DROP_REASON_SKB_GSO_SEG;
+			txq->gso_reason = SKB_DROP_REASON_SKB_GSO_SEG;
 			if (ret == -EFAULT)
 				hw_inc(txq, dma_errors);
 			else
@@ -55,9 +55,11 @@ static int ppnic_send_gso(struct ppnic_txq *txq, struct ppnic_port *to,
 		if (ret == PPNIC_BLOCKED)
 			return ret;
 		if (ret)
-			reason = ret;
+			txq->gso_reason = ret;
 		txq->progress += len;
 	}
+	reason = txq->gso_reason;
+	txq->gso_reason = SKB_NOT_DROPPED_YET;
 	txq->progress = 0;
 	return reason;
 }

@@ -326,6 +326,8 @@ void ppnic_fault_init(void);
 void ppnic_fault_exit(void);
 void ppnic_fault_add_port(struct ppnic_port *port);
 void ppnic_fault_del_port(struct ppnic_port *port);
+bool ppnic_fault_due(struct ppnic_fault *f);
+void ppnic_fault_struck(struct ppnic_fault *f);
 bool ppnic_fault_every(struct ppnic_fault *f);
 bool ppnic_fault_next(struct ppnic_fault *f);
 bool ppnic_fault_next_rx(const struct ppnic_rxq *rxq, struct ppnic_fault *f);
@@ -633,10 +635,12 @@ struct ppnic_txq {
 	spinlock_t engine_lock;
 	unsigned long engine_flags; /* bitops, PPNIC_ENGINE_* */
 	u32 progress;               /* payload of a GSO frame already sent */
-	bool admitted;              /* the frame at @fetch has been paid for */
-	bool retry;                 /* the frame at @fetch was blocked before */
-	bool corrupt;               /* ... and the wire corrupts it */
-	struct ppnic_held *held;    /* frame that the reorder fault keeps */
+	enum skb_drop_reason
+		gso_reason;      /* of a piece of that, if one was dropped */
+	bool admitted;           /* the frame at @fetch has been paid for */
+	bool retry;              /* the frame at @fetch was blocked before */
+	bool corrupt;            /* ... and the wire corrupts it */
+	struct ppnic_held *held; /* frame that the reorder fault keeps */
 	struct timer_list reorder_timer;
 	struct ppnic_tx_stats stats;
 	struct ppnic_tx_done_stats done_stats;

@@ -425,6 +425,7 @@ void ppnic_tx_start(struct ppnic_txq *txq, struct ppnic_tx_mem *mem)
 	txq->done = 0;
 	txq->clean = 0;
 	txq->progress = 0;
+	txq->gso_reason = SKB_NOT_DROPPED_YET;
 	txq->admitted = false;
 	txq->started = true;
 	spin_unlock_bh(&txq->engine_lock);

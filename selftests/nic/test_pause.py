@@ -13,9 +13,10 @@ import socket
 import pytest
 from lib import faults, sysfs
 from lib.fixtures import Defer
-from lib.frames import plain
+from lib.frames import ACK, FLOW4, plain, tcp
 from lib.poll import until
-from lib.wire import Wire
+from lib.traffic import payload
+from lib.wire import GSO_TCPV4, NEEDS_CSUM, Vnet, Wire
 
 QUEUE = 3
 RING = 64
@@ -161,3 +162,24 @@ def test_pool_runs_dry(wire: Wire, defer: Defer, pause: str) -> None:
         assert wire.link.rx_stats(QUEUE)["rx-hw-drop-overruns"] == 0
     # The refill timer brings the ring back without a frame that would ask for it; not at once
     until("the ring is full again", lambda: burst(wire) == RING)
+
+
+def test_a_segment_is_lost_before_the_pause(wire: Wire, defer: Defer) -> None:
+    """A super-packet that has lost a segment was not sent as a whole, though a pause came before its end."""
+    before, mss, segments, lost = RING // 2, 1000, 48, 13
+    tolerate(wire, LONG)
+    wire.link.rx.ethtool.run("-K", "rx-gro-hw", "off")
+    wire.link.rx.ethtool.set_split("off")
+    faults.inject(wire.link.rx, "rx_alloc", 1 << 30, defer)
+    faults.inject(wire.link.tx, "lose", before + lost, defer)  # twice as many never come
+    wire.send(numbered(before))
+    whole = tcp(FLOW4, payload(segments * mss), flags=ACK, partial=True)
+    wire.send([whole], Vnet(NEEDS_CSUM, GSO_TCPV4, 54, mss, 34, 16))
+    until("the sender waits for the rest", lambda: wire.link.rx.ethtool.stats()["rx3_pauses"])
+    assert len(wire.receive(RING)) == RING
+    assert faults.hits(wire.link.tx, "lose") == 1
+    faults.inject(wire.link.rx, "rx_alloc", 0, defer)
+    rest = before + segments - 1 - RING
+    assert len(wire.receive(rest)) == rest
+    until("it is told", lambda: wire.link.tx.ethtool.stats()["tx_dropped"] == 1)
+    assert faults.hits(wire.link.tx, "lose") == 1
