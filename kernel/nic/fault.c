@@ -39,7 +39,32 @@ static struct dentry *ppnic_debugfs;
 /* --------------------------------------------------- asked by the fast path */
 
 /**
- * ppnic_fault_every() - is this the Nth event, or a multiple of it?
+ * ppnic_fault_due() - is this the Nth event, or a multiple of it?
+ * @f: the fault; its arg is N
+ *
+ * Context: any.
+ * Return: true if the fault is to strike; ppnic_fault_struck() if it could.
+ */
+bool ppnic_fault_due(struct ppnic_fault *f)
+{
+	u32 every = READ_ONCE(f->arg);
+
+	return unlikely(every) && !((u32)atomic_inc_return(&f->count) % every);
+}
+
+/**
+ * ppnic_fault_struck() - count it
+ * @f: the fault, which was due
+ *
+ * Context: any.
+ */
+void ppnic_fault_struck(struct ppnic_fault *f)
+{
+	atomic64_inc(&f->hits);
+}
+
+/**
+ * ppnic_fault_every() - ppnic_fault_due() for a fault that always can strike
  * @f: the fault; its arg is N
  *
  * Context: any.
@@ -47,13 +72,9 @@ static struct dentry *ppnic_debugfs;
  */
 bool ppnic_fault_every(struct ppnic_fault *f)
 {
-	u32 every = READ_ONCE(f->arg);
-
-	if (likely(!every))
+	if (!ppnic_fault_due(f))
 		return false;
-	if ((u32)atomic_inc_return(&f->count) % every)
-		return false;
-	atomic64_inc(&f->hits);
+	ppnic_fault_struck(f);
 	return true;
 }
 

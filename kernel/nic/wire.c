@@ -102,7 +102,8 @@ static int ppnic_deliver_corrupted(struct ppnic_txq *txq, struct ppnic_port *to,
  * @to: the port at the other end, up
  *
  * Context: engine_lock held, under RCU.
- * Return: 0, PPNIC_BLOCKED, or the drop reason of the held frame.
+ * Return: 0, or PPNIC_BLOCKED. Whatever else becomes of the held frame, its
+ * sender has been told that it was sent; the receiver counts it.
  */
 int ppnic_wire_flush(struct ppnic_txq *txq, struct ppnic_port *to)
 {
@@ -140,17 +141,15 @@ int ppnic_wire(struct ppnic_txq *txq, struct ppnic_port *to,
 	if (ret)
 		return ret;
 
-	/* The injected losses have no reason: the wire gives none. The counter
-	 * is lose_hits, and a period counts each frame once, also if it has to
-	 * be tried again.
-	 */
+	/* A period counts each frame once, also if it has to be tried again. */
 	if (!txq->retry) {
 		ppnic_mac_count(&txq->mac, f);
 		if (ppnic_fault_every(&faults->lose))
-			return SKB_DROP_REASON_NOT_SPECIFIED;
-		if (ppnic_fault_every(&faults->reorder) && !txq->held) {
+			return SKB_DROP_REASON_TAP_TXFILTER;
+		if (ppnic_fault_due(&faults->reorder) && !txq->held) {
 			txq->held = ppnic_hold(txq->port, f);
 			if (txq->held) {
+				ppnic_fault_struck(&faults->reorder);
 				mod_timer(&txq->reorder_timer,
 					  jiffies + PPNIC_REORDER_JIFFIES);
 				return SKB_NOT_DROPPED_YET;
@@ -167,8 +166,9 @@ int ppnic_wire(struct ppnic_txq *txq, struct ppnic_port *to,
 	if (txq->retry)
 		return ret;
 
-	if (ppnic_fault_every(&faults->duplicate))
-		ppnic_deliver(txq, to, f);
+	if (ppnic_fault_due(&faults->duplicate) &&
+	    ppnic_deliver(txq, to, f) != PPNIC_BLOCKED)
+		ppnic_fault_struck(&faults->duplicate);
 	if (txq->held)
 		set_bit(PPNIC_ENGINE_FLUSH, &txq->engine_flags);
 	return ret;

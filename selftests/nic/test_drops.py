@@ -77,7 +77,7 @@ def test_lost_on_the_wire(wire: Wire, defer: Defer) -> None:
     drops = Drops(defer)
     faults.inject(wire.link.tx, "lose", 1, defer)
     wire.send([plain(b"x" * 60)] * COUNT)
-    until("the trace", lambda: drops.reasons().get("NOT_SPECIFIED") == COUNT)
+    until("the trace", lambda: drops.reasons().get("TAP_TXFILTER") == COUNT)
     assert faults.hits(wire.link.tx, "lose") == COUNT
     assert wire.link.tx.ethtool.stats()["tx_dropped"] == COUNT
     assert wire.link.netdev.device_stats(wire.link.rx.ifindex)["rx-hw-drops"] == 0
