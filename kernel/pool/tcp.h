@@ -14,6 +14,7 @@
 #include "../include/uapi/ppiov_tcp.h"
 
 struct ppiov_carrier;
+struct sk_buff;
 
 /**
  * struct ppiov_proto - what a socket's calls become
@@ -59,6 +60,24 @@ struct ppiov_sock {
 	struct rcu_head rcu;
 };
 
+/**
+ * struct ppiov_piece - what can be handed out in one go
+ * @skb: has it: the one in the queue, or one below it
+ * @offset: in @skb
+ * @len: bytes
+ * @carrier: NULL if the bytes are to be copied; else:
+ * @index: of carrier->bufs[]
+ * @at: where it begins in that buffer's piece
+ */
+struct ppiov_piece {
+	const struct sk_buff *skb;
+	u32 offset;
+	u32 len;
+	struct ppiov_carrier *carrier;
+	u32 index;
+	u32 at;
+};
+
 /* Under the socket lock, or in release: then there is nobody else. */
 static inline struct ppiov_sock *ppiov_sk(const struct sock *sk)
 {
@@ -78,6 +97,11 @@ void ppiov_sock_put(struct ppiov_sock *psk);
 /* tcp_recv.c */
 int ppiov_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags,
 		  int *addr_len);
+
+/* tcp_skb.c */
+int ppiov_piece_at(const struct sk_buff *skb, u32 offset, u32 max,
+		   struct ppiov_piece *piece);
+void ppiov_skb_drop_children(struct sk_buff *skb);
 
 /* tcp_tokens.c */
 void ppiov_tokens_init(struct ppiov_sock *psk);

@@ -3,9 +3,9 @@
  * recvmsg() of a socket with the ULP.
  *
  * What TCP does and a module can do it does too, through tcp_recv_skb() and
- * tcp_read_done(). An skb is taken apart into pieces: bytes that are copied,
- * and pieces of iovs, which become a control message and a token each. The
- * socket moves on only by what was handed out.
+ * tcp_read_done(). An skb is taken apart into pieces (tcp_skb.c): bytes that
+ * are copied, and pieces of iovs, which become a control message and a token
+ * each. The socket moves on only by what was handed out.
  */
 #include <linux/limits.h>
 #include <linux/sched/signal.h>
@@ -37,88 +37,6 @@ struct ppiov_rx {
 	const struct ppiov_carrier *held;
 	u32 ring_token;
 };
-
-/**
- * struct ppiov_piece - what can be handed out in one go
- * @skb: has it: the one in the queue, or one below it
- * @offset: in @skb
- * @len: bytes
- * @carrier: NULL if the bytes are to be copied; else:
- * @index: of carrier->bufs[]
- * @at: where it begins in that buffer's piece
- */
-struct ppiov_piece {
-	const struct sk_buff *skb;
-	u32 offset;
-	u32 len;
-	struct ppiov_carrier *carrier;
-	u32 index;
-	u32 at;
-};
-
-/* @offset in @skb is in its frags, which can't be read. A trim has shrunk the
- * frags from the end, a pull has moved their offset; it is still the position
- * in the payload.
- */
-static int ppiov_piece_devmem(const struct sk_buff *skb, u32 offset, u32 max,
-			      struct ppiov_piece *piece)
-{
-	const struct skb_shared_info *shinfo = skb_shinfo(skb);
-	const skb_frag_t *frag;
-	u32 i, left;
-
-	piece->carrier = ppiov_carrier_of(skb);
-	if (!piece->carrier || !ppiov_pool_is_iov(piece->carrier->pool))
-		return -EFAULT;
-
-	offset -= skb_headlen(skb);
-	for (i = 0; i < shinfo->nr_frags; i++) {
-		frag = &shinfo->frags[i];
-		if (offset < skb_frag_size(frag))
-			break;
-		offset -= skb_frag_size(frag);
-	}
-	if (i == shinfo->nr_frags ||
-	    !ppiov_carrier_at(piece->carrier, skb_frag_off(frag) + offset,
-			      &piece->index, &piece->at))
-		return -EFAULT;
-
-	left = piece->carrier->bufs[piece->index].len - piece->at;
-	piece->len = min3(max, skb_frag_size(frag) - offset, left);
-	return 0;
-}
-
-/* Return: 0, or -EFAULT if there is no way to hand @offset of @skb out. */
-static int ppiov_piece_at(const struct sk_buff *skb, u32 offset, u32 max,
-			  struct ppiov_piece *piece)
-{
-	const struct sk_buff *child;
-	u32 readable, len;
-
-	for (;;) {
-		len = skb_pagelen(skb);
-		readable = skb_frags_readable(skb) ? len : skb_headlen(skb);
-		if (offset < readable) {
-			piece->skb = skb;
-			piece->offset = offset;
-			piece->len = min(max, readable - offset);
-			piece->carrier = NULL;
-			return 0;
-		}
-		if (offset < len)
-			return ppiov_piece_devmem(skb, offset, max, piece);
-
-		offset -= len;
-		skb_walk_frags(skb, child) {
-			if (offset < child->len)
-				break;
-			offset -= child->len;
-		}
-		if (!child)
-			return -EFAULT;
-		skb = child;
-	}
-}
 
 /* Messages are never truncated: is there room for @n whole ones? */
 static bool ppiov_cmsg_room(const struct msghdr *msg, unsigned int n)
@@ -250,24 +168,13 @@ static bool ppiov_rx_done(struct sock *sk, struct sk_buff *skb, u32 offset,
 			  u32 n)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
-	struct sk_buff *list = NULL;
 	bool fin = false;
 
 	if (offset + n == skb->len) {
 		fin = TCP_SKB_CB(skb)->tcp_flags & TCPHDR_FIN;
-		/* tcp_read_done() may leave the skb on a list of the CPU that
-		 * it came from, for as long as that has nothing to receive.
-		 * The buffers are not to wait there. Others may have the
-		 * children, too, by the list of a clone that was copied: what
-		 * links them stays unless they go.
-		 */
-		if (!skb_cloned(skb)) {
-			list = skb_shinfo(skb)->frag_list;
-			skb_shinfo(skb)->frag_list = NULL;
-		}
+		ppiov_skb_drop_children(skb);
 	}
 	tcp_read_done(sk, n);
-	kfree_skb_list_reason(list, SKB_CONSUMED);
 
 	if (unlikely(tp->urg_data) && after(tp->copied_seq, tp->urg_seq)) {
 		WRITE_ONCE(tp->urg_data, 0);
