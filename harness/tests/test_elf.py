@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import built
+import fake_archive
 import pytest
 from built import TOP
 from elftools.elf.elffile import ELFFile
@@ -198,3 +200,76 @@ def test_no_word_reaches_into_the_pages_own_count(layout: dict[str, dict[str, in
 @pytest.mark.parametrize("word", SHARED)
 def test_an_iov_begins_with_the_same_words(layout: dict[str, dict[str, int]], word: str) -> None:
     assert layout["page_pool_iov"][f"desc.{word}"] == layout["ppiov_netmem_desc"][word]
+
+
+# ------------------------------------------------------------------------- the kernel's own idea of its structs
+
+# What ppiov.ko reads or writes in. Headers that are not those of the image would be seen by nobody else: modversions
+# look at functions.
+TOUCHED = (
+    "dma_buf",
+    "inet_connection_sock",
+    "msghdr",
+    "net_device",
+    "net_iov",
+    "netdev_rx_queue",
+    "page",
+    "proto",
+    "sk_buff",
+    "skb_shared_info",
+    "sock",
+    "tcp_sock",
+    "tcp_ulp_ops",
+    "ubuf_info",
+)
+_MEMBER = re.compile(
+    r"(?:\(\*(\w+)\)\([^;]*\)|\b(\w+)(?:\[[^\]]*\])*(?::\d+)?)"  # a call, or a name with its array and its bits
+    r"(?: __attribute__\(\(.*?\)\)\)?)?;\s*/\*\s*(\d+(?::\s*\d+)?)\s+(\d+)\s*\*/"
+)
+
+
+def laid_out(said: str) -> dict[str, list[tuple[str, ...]]]:
+    """Out of pahole's words: struct -> name, offset and size of each member, in order."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for block in re.split(r"^(?=struct )", said, flags=re.MULTILINE):
+        if name := re.match(r"struct (\w+) \{", block):
+            found[name[1]] = [(m[1] or m[2], m[3], m[4]) for m in _MEMBER.finditer(block)]
+    return found
+
+
+def pahole(file: Path, form: str) -> dict[str, list[tuple[str, ...]]]:
+    """One call for each struct: with DWARF, pahole ends at the first object file that has one of them."""
+    found = {}
+    for name in TOUCHED:
+        command = ["pahole", "-F", form, "-C", name, file]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        found |= laid_out(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def kernels_own() -> dict[str, list[tuple[str, ...]]]:
+    """From the BTF that the kernel was built with, which its headers bring along for the modules' sake."""
+    fake_archive.need("pahole")
+    tree = built.kernel_with_headers()
+    assert tree.build is not None
+    vmlinux = tree.build / "vmlinux"
+    if not vmlinux.exists():
+        pytest.skip(f"{tree.spec} came without a vmlinux that has BTF; the distribution's kernels have one")
+    return pahole(vmlinux, "btf")
+
+
+def test_structs_are_as_the_kernel_has_them(module: Any, kernels_own: dict[str, list[tuple[str, ...]]]) -> None:
+    ours = pahole(Path(module.stream.name), "dwarf")
+    both = sorted(set(ours) & set(kernels_own))
+    assert {"page", "sk_buff", "skb_shared_info", "tcp_sock", "ubuf_info"} <= set(both), both
+    assert [name for name in both if ours[name] != kernels_own[name]] == []
+    assert all(ours[name] for name in both)
+
+
+def test_a_member_elsewhere_is_seen() -> None:
+    said = (
+        "struct page {\n\tlong flags;   /*     0     8 */\n\tint x:3;  /*  8: 0  4 */\n\tu8 cb[48]; /* 40 48 */\n};\n"
+    )
+    assert laid_out(said) == {"page": [("flags", "0", "8"), ("x", "8: 0", "4"), ("cb", "40", "48")]}
+    assert laid_out(said) != laid_out(said.replace(" 40 48", " 48 48"))
