@@ -68,6 +68,14 @@ def programs() -> list[str]:
     return os.environ.get("PPIOV_PROGRAMS", "").split()
 
 
+def ynl() -> Path:
+    """The kernel's YNL, as kselftest installs it beside the tests that use it.
+
+    :raises KeyError: without PPIOV_PROGRAMS_DIR, where nothing was built
+    """
+    return Path(os.environ["PPIOV_PROGRAMS_DIR"]) / "net/lib/ynl"
+
+
 def needs(program: str) -> Needs:
     """What the table says of a program."""
     table: dict[str, dict[str, Any]] = tomllib.loads(TABLE.read_text())
