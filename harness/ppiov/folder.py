@@ -114,14 +114,15 @@ class RunFolder:
 def find(results_dir: Path, which: str = LATEST) -> RunFolder:
     """The folder of the run that a user names: by its name in ``results_dir``, or by a path.
 
-    Raises UnknownName with the nearest names; BadRunFolder where there are no runs at all.
+    Raises UnknownName with the nearest names; BadRunFolder where there are no runs at all, or no one may look.
     """
-    named = results_dir / which
-    if named.is_dir():
-        return RunFolder(named.resolve())
-    if Path(which).is_dir():
-        return RunFolder(Path(which).resolve())
-    known = [p.name for p in results_dir.glob("*/") if not p.name.startswith(".")] if results_dir.is_dir() else []
+    try:
+        for place in (results_dir / which, Path(which)):
+            if place.is_dir():
+                return RunFolder(place.resolve())
+        known = [p.name for p in results_dir.glob("*/") if not p.name.startswith(".")] if results_dir.is_dir() else []
+    except OSError as e:
+        raise BadRunFolder(f"{e.filename or which} cannot be read: {e.strerror}") from e
     if not known:
         raise BadRunFolder(f"{results_dir} holds no runs yet; 'ppiov run' makes one")
     raise UnknownName("run", which, known)

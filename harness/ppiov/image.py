@@ -21,11 +21,15 @@ def find(spec: KernelSpec) -> KernelTree:
     image = spec.path
     assert image is not None  # parse() sees to it
     try:
-        if not image.is_file():
-            raise BadImage(f"{image} is not a file" if image.exists() else f"{image} does not exist")
-        release = image_release(image)
-    except PermissionError as error:
-        raise BadImage(f"{image} cannot be read by this user: {error.strerror}") from error
+        return _tree(spec, image)
+    except OSError as error:
+        raise BadImage(f"{error.filename or image} cannot be read: {error.strerror}") from error
+
+
+def _tree(spec: KernelSpec, image: Path) -> KernelTree:
+    if not image.is_file():
+        raise BadImage(f"{image} is not a file" if image.exists() else f"{image} does not exist")
+    release = image_release(image)
     image = image.resolve()
     root = next((above for above in image.parents if (above / "lib/modules" / release).is_dir()), image.parent)
     modules = root / "lib/modules" / release

@@ -175,7 +175,7 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
     chosen = sorted({test.suite for test in plan})
     started = datetime.now(UTC)
     kernel = f"image-{request.kernel.path.name}" if request.kernel.path else str(request.kernel)
-    label = "".join(c if c.isalnum() or c in ".+" else "-" for c in kernel)
+    label = "".join(c if c.isalnum() or c in ".+" else "-" for c in kernel)[:50]  # a name has at most 255 bytes
     what = "+".join(request.suites).replace(":", "-").replace("/", "-") or "default"
     name = f"{started:%Y%m%dT%H%M%S}-{label}-{what}"
     folder = RunFolder.create(request.results_dir.resolve(), name)

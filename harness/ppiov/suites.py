@@ -65,13 +65,16 @@ def find_source(source: Path | None = None) -> Path:
     """The checkout with kernel/ and selftests/: as given, or the one that this file belongs to, or around the current
     folder. Raises BadRequest."""
     if source is not None:
-        candidates = [source.resolve()]
+        candidates = [Path(os.path.realpath(source))]
     else:
         here = Path(__file__).resolve()
         candidates = [here.parents[2], *[Path.cwd(), *Path.cwd().parents]]
     for candidate in candidates:
-        if (candidate / "selftests").is_dir() and (candidate / "kernel").is_dir():
-            return candidate
+        try:
+            if (candidate / "selftests").is_dir() and (candidate / "kernel").is_dir():
+                return candidate
+        except OSError as error:
+            raise BadRequest(f"{candidate} cannot be read: {error.strerror}") from error
     where = str(source) if source else "neither this program nor the current folder"
     raise BadRequest(f"{where} is {'not ' if source else 'in '}a checkout with kernel/ and selftests/ (see --source)")
 

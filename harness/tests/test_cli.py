@@ -67,6 +67,13 @@ def test_an_empty_store_is_small_enough(tmp_path: Path) -> None:
         (("report", "--results", "none"), "none holds no runs yet"),
         (("report", "20260102T030405-deb-6.12-trafic"), "nearest: 20260102T030405-deb-6.12-traffic"),
         (("report", "-o", "none/out"), "cannot write none/out: No such file or directory"),
+        (("report", "x" * 300), "cannot be read: File name too long"),
+        (("report", "--results", "x" * 300), "cannot be read: File name too long"),
+        (("run", "--source", "x" * 300), "cannot be read: File name too long"),
+        (("kernel", "get", "image:/proc/self/mem"), "/proc/self/mem cannot be read: Input/output error"),
+        (("kernel", "get", f"image:{'x' * 300}"), "cannot be read: File name too long"),
+        (("shell", "--kernel", "image:/proc/self/mem"), "/proc/self/mem cannot be read: Input/output error"),
+        (("shell", "--kernel", f"image:{'x' * 300}"), "cannot be read: File name too long"),
         (("run", "--kernel", "dep:6.12"), "dep"),
         (("kernel", "get", "dep:6.12"), "dep"),
         (("kernel", "build", "deb:6.12"), "deb:6.12 is not built here"),
@@ -88,6 +95,16 @@ def test_bad_input_gets_a_sentence_and_exit_code_2(results: Path, args: tuple[st
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["/proc/self/mem", "\u00e4" * 300])
+def test_a_run_with_an_image_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    """The run's folder is named after the image, whose name may be too long for that."""
+    done = ppiov(tmp_path, "run", "traffic", "--kernel", f"image:{name}")
+    assert done.returncode == ExitCode.UNUSABLE
+    assert done.stderr.startswith("ppiov: ") and done.stderr.count("\n") == 1
+    assert name in done.stderr
+    assert RunFolder.load(tmp_path / "results/latest").state is RunState.ABORTED
 
 
 def test_a_truncated_run_is_one_sentence(results: Path) -> None:
