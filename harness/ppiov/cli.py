@@ -18,7 +18,7 @@ import typer
 
 from ppiov import __version__
 from ppiov.drive import drive, exit_code, interruptible
-from ppiov.errors import DiskFull, ExitCode, PpiovError
+from ppiov.errors import DiskFull, ExitCode, PpiovError, of_system
 from ppiov.events import Event
 from ppiov.render import choose, words
 
@@ -85,13 +85,19 @@ def _verb() -> Iterator[None]:
             yield
             _write(b"")
     except PpiovError as error:
-        typer.echo(f"ppiov: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
+        raise _said(error) from None
     except KeyboardInterrupt:
         typer.echo("ppiov: interrupted", err=True)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except BrokenPipeError:  # ppiov report | head
         raise typer.Exit(ExitCode.PASSED) from None
+    except OSError as error:  # the last resort: a disk that fills up, or fails, where nobody expected it
+        raise _said(of_system(error)) from None
+
+
+def _said(error: PpiovError) -> typer.Exit:
+    typer.echo(f"ppiov: {error}", err=True)
+    return typer.Exit(error.exit_code)
 
 
 def _write(data: bytes) -> None:

@@ -8,6 +8,7 @@ and, where there is one, the cure. The CLI prints that sentence and exits with `
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from enum import IntEnum
 
@@ -60,6 +61,18 @@ class Unwritable(PpiovError):
 
 class DiskFull(PpiovError):
     """No space left where something has to be written."""
+
+
+def of_system(error: OSError, place: object = None) -> PpiovError:
+    """The sentence for an error of the operating system that nobody nearer to its cause has put into words.
+
+    ``place`` is where it happened, for errors that name no file.
+    """
+    where = error.filename or place
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"no space left to write {where}" if where else "no space left on the disk")
+    what = error.strerror or str(error) or type(error).__name__
+    return PpiovError(f"{where}: {what}" if where else what)
 
 
 class NetworkGone(PpiovError):

@@ -139,6 +139,40 @@ def test_output_to_a_full_disk_is_one_sentence(results: Path) -> None:
     assert done.stderr == "ppiov: standard output cannot be written: No space left on device\n"
 
 
+FAILING = """
+    from pathlib import Path
+    from ppiov import cli
+
+    def verb():
+        with cli._verb():
+            {statement}
+
+    cli.app.command("fail")(verb)
+    cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("Path('/dev/full').write_text('x')", "no space left on the disk"),
+        ("Path('nowhere/file').write_text('x')", "nowhere/file: No such file or directory"),
+        ("Path('/proc/self/mem').read_bytes()", "Input/output error"),
+        ("raise OSError(122, 'Disk quota exceeded', '/a/share')", "no space left to write /a/share"),
+        ("raise OSError('said by a library')", "said by a library"),
+        ("raise OSError", "OSError"),
+    ],
+)
+def test_no_error_of_the_system_is_a_traceback(tmp_path: Path, statement: str, says: str) -> None:
+    """As `ppiov shell` on a full disk: nothing there puts each write into words."""
+    code = textwrap.dedent(FAILING).format(statement=statement)
+    command = [sys.executable, "-c", code, "fail"]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, cwd=tmp_path, env=environ(tmp_path), timeout=60
+    )
+    assert (done.returncode, done.stderr) == (ExitCode.UNUSABLE, f"ppiov: {says}\n")
+
+
 ENGINE = """
     import sys, time
     from pathlib import Path
