@@ -9,13 +9,12 @@ guests; write run.json and the reports. From the folder on, whatever happens end
 from __future__ import annotations
 
 import dataclasses
-import errno
 import itertools
 import json
 import selectors
 import shlex
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import IO, TypeVar
 from ppiov import baseline, prepare, report, reproducers, splats, suites
 from ppiov.blame import not_run
 from ppiov.environment import describe
-from ppiov.errors import BadRequest, DiskFull, Interrupted, NoGuest, PpiovError, UnfitKernel, UnknownName
+from ppiov.errors import BadRequest, Interrupted, NoGuest, PpiovError, UnfitKernel, UnknownName, of_system
 from ppiov.events import Event, Note, RunFinished
 from ppiov.folder import RunFolder
 from ppiov.folder import find as folder_of
@@ -193,14 +192,15 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
     except NoGuest as error:
         finished = _save(folder, story, RunState.ABORTED, str(error))
     except PpiovError as error:
-        _save(folder, story, RunState.ABORTED, str(error))
+        _abort(folder, story, str(error))
         raise
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        full = DiskFull(f"no space left to write {folder.path}")
-        _save(folder, story, RunState.ABORTED, str(full))
-        raise full from error
+        told = of_system(error, folder.path)
+        _abort(folder, story, str(told))
+        raise told from error
+    except Exception as error:  # a fault of this program: to be seen as one, and with the run that it ended
+        _abort(folder, story, f"{type(error).__name__}: {error}".removesuffix(": "))
+        raise
     else:
         finished = _save(folder, story, RunState.COMPLETE)
     yield finished
@@ -343,8 +343,14 @@ def split(plan: list[PlannedTest], jobs: int) -> list[list[PlannedTest]]:
     return parts
 
 
+def _abort(folder: RunFolder, story: _Story, reason: str) -> None:
+    """Save what there is; a disk that is full must not hide why the run ended."""
+    with suppress(PpiovError):
+        _save(folder, story, RunState.ABORTED, reason)
+
+
 def _save(folder: RunFolder, story: _Story, state: RunState, reason: str = "") -> RunFinished:
-    """Write run.json and the reports; a full disk must not hide why the run ended."""
+    """Write run.json and the reports. Raises DiskFull."""
     run = story.told(state, reason)
     folder.save(run)
     if story.ready is not None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -14,10 +15,10 @@ from typing import Any
 
 import pytest
 from ppiov import events as ev
-from ppiov import lane, prepare, suites, vm
+from ppiov import lane, prepare, report, suites, vm
 from ppiov import run as engine
 from ppiov.accel import Accel
-from ppiov.errors import BadRequest, DiskFull, NetworkGone, UnknownName
+from ppiov.errors import BadRequest, DiskFull, NetworkGone, PpiovError, UnknownName
 from ppiov.folder import RunFolder
 from ppiov.kernels import KernelTree
 from ppiov.results import Kernel, Outcome, Run, RunState
@@ -275,6 +276,48 @@ def test_what_stops_the_preparation_is_saved_and_raised(
         list(engine.run(request))
     run = RunFolder.load(tmp_path / "results" / "latest")
     assert run.state is RunState.ABORTED and run.reason == "the archive cannot be reached"
+
+
+@pytest.mark.parametrize(
+    ("cause", "raised", "reason"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/a/module.ko"), PpiovError, "/a/module.ko: Permission"),
+        (OSError(errno.EIO, "Input/output error"), PpiovError, "Input/output error"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), DiskFull, "no space left to write"),
+        (ValueError("a fault of ours"), ValueError, "ValueError: a fault of ours"),
+        (AssertionError(), AssertionError, "AssertionError"),
+    ],
+)
+@pytest.mark.parametrize("disk", ["", "full"])
+def test_whatever_ends_it_the_run_is_saved(
+    fake: Callable[..., engine.RunRequest],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cause: Exception,
+    raised: type[Exception],
+    reason: str,
+    disk: str,
+) -> None:
+    """A disk without room for the reports does not change what is said of it."""
+
+    def fails(*_: Any) -> Generator[ev.Event, None, prepare.Ready]:
+        yield ev.Note("trying")
+        raise cause
+
+    def no_room(*_: Any) -> None:
+        raise DiskFull("no space left for the reports")
+
+    request = fake()
+    monkeypatch.setattr(prepare, "ready", fails)
+    if disk:
+        monkeypatch.setattr(report, "write_all", no_room)
+    with pytest.raises(raised) as caught:
+        list(engine.run(request))
+    assert "reports" not in str(caught.value)
+    run = RunFolder.load(tmp_path / "results" / "latest")
+    assert run.state is RunState.ABORTED and reason in run.reason
+    assert set(verdicts(run).values()) == {Outcome.NOT_RUN}
+    assert (tmp_path / "results/latest/report.txt").is_file() == (not disk)
 
 
 def test_bad_requests_make_no_folder(
