@@ -350,14 +350,27 @@ def _abort(folder: RunFolder, story: _Story, reason: str) -> None:
 
 
 def _save(folder: RunFolder, story: _Story, state: RunState, reason: str = "") -> RunFinished:
-    """Write run.json and the reports. Raises DiskFull."""
+    """Write run.json and the reports, the text first. Raises DiskFull.
+
+    A Ctrl-C meanwhile makes a complete run an interrupted one, whose reports are written anew, from what was not
+    decoded: that is what takes its time. The Ctrl-C of someone who does not wait for that either goes through.
+    """
     run = story.told(state, reason)
-    folder.save(run)
-    if story.ready is not None:
-        ready = story.ready
-        run = splats.decoded(run, lambda: splats.decoder(ready))
+    try:
         folder.save(run)
-    return RunFinished(run, folder.path, report.write_all(folder, run))
+        if story.ready is not None:
+            ready = story.ready
+            run = splats.decoded(run, lambda: splats.decoder(ready))
+            folder.save(run)
+        return RunFinished(run, folder.path, report.write_all(folder, run))
+    except KeyboardInterrupt:
+        if state is RunState.INTERRUPTED:
+            raise
+        if state is RunState.COMPLETE:
+            state, reason = RunState.INTERRUPTED, "interrupted while the report was written"
+        run = story.told(state, reason)
+        folder.save(run)
+        return RunFinished(run, folder.path, report.write_all(folder, run))
 
 
 def _logged(events: Generator[Event, None, T], log: IO[str]) -> Generator[Event, None, T]:

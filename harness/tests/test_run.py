@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 from ppiov import events as ev
-from ppiov import lane, prepare, report, suites, vm
+from ppiov import lane, prepare, report, splats, suites, vm
 from ppiov import run as engine
 from ppiov.accel import Accel
 from ppiov.errors import BadRequest, DiskFull, NetworkGone, PpiovError, UnknownName
 from ppiov.folder import RunFolder
 from ppiov.kernels import KernelTree
+from ppiov.report import html
 from ppiov.results import Kernel, Outcome, Run, RunState
 from ppiov.spec import KernelSpec
 
@@ -253,6 +254,57 @@ def test_interrupted(fake: Callable[..., engine.RunRequest], tmp_path: Path, way
     assert run.boots[0].ended == "interrupted"
     assert processes_below(folder.resolve()) == []
     assert (folder / "report.txt").is_file()
+
+
+@pytest.mark.parametrize("place", ["decoding", "report"])
+def test_interrupted_while_the_report_is_written(
+    fake: Callable[..., engine.RunRequest], monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """The run is saved as interrupted, its reports say so, and nothing is decoded then."""
+    real, calls = report.write_all, list[str]()
+
+    def decoded(run: Run, _: object) -> Run:
+        calls.append("decoding")
+        if place == "decoding":
+            raise KeyboardInterrupt
+        return run
+
+    def write_all(folder: RunFolder, run: Run) -> tuple[Path, ...]:
+        calls.append("report")
+        if place == "report" and calls.count("report") == 1:
+            raise KeyboardInterrupt
+        return real(folder, run)
+
+    monkeypatch.setattr(splats, "decoded", decoded)
+    monkeypatch.setattr(report, "write_all", write_all)
+    try:
+        events, run = play(fake())
+    except KeyboardInterrupt:
+        pytest.fail("the Ctrl-C went through")
+    assert run.state is RunState.INTERRUPTED and not run.passed
+    assert set(verdicts(run).values()) == {Outcome.PASS}
+    finished = events[-1]
+    assert isinstance(finished, ev.RunFinished)
+    assert [path.exists() for path in finished.reports] == [True] * len(report.FILES)
+    said = (finished.folder / "report.txt").read_text()
+    assert said.startswith("INTERRUPTED after 3 of 3 tests: interrupted while the report was written")
+    assert calls == ["decoding", *["report"] * (1 if place == "decoding" else 2)]
+
+
+def test_the_text_is_there_before_a_third_ctrl_c(
+    fake: Callable[..., engine.RunRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who does not wait for the pictures either has run.json and the text report, and both say «interrupted»."""
+
+    def interrupted(_: Run) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(html, "render", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.run(fake()))
+    folder = tmp_path / "results/latest"
+    assert RunFolder.load(folder).state is RunState.INTERRUPTED
+    assert (folder / "report.txt").read_text().startswith("INTERRUPTED after 3 of 3 tests")
 
 
 def test_a_full_disk_is_said_and_nothing_is_blamed(fake: Callable[..., engine.RunRequest], tmp_path: Path) -> None:
