@@ -24,7 +24,7 @@ import os
 import shutil
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
-from ppiov.errors import DiskFull, PpiovError
+from ppiov.errors import DiskFull, PpiovError, Unwritable, of_system
 from ppiov.events import Event, Waiting
 from ppiov.paths import cache_dir, writable_dir
 
@@ -40,7 +40,7 @@ SCHEMA = 1
 _MANIFEST = "manifest.json"
 _NEW = ".new-"
 _POLL_SECONDS = 0.2
-
+_CURE = "it is a part of the store and must belong to you"
 
 _held: dict[Path, IO[str]] = {}  # locks that go with this process
 
@@ -110,7 +110,7 @@ class Store:
 
     def dir(self, name: str) -> Path:
         """The folder ``name`` of the store, created if absent."""
-        return writable_dir(self.root / name, "it is a part of the store and must belong to you")
+        return writable_dir(self.root / name, _CURE)
 
     def place(self, kind: str, key: str) -> Path:
         """Where the entry is, or will be."""
@@ -150,9 +150,12 @@ class Store:
         return (entry.path / _MANIFEST).stat().st_mtime
 
     def collect(self, path: Path) -> bool:
-        """Remove the entry or folder ``path`` unless a living process makes or uses it; says whether it is gone."""
+        """Remove the entry or folder ``path`` unless a living process makes or uses it; says whether it is gone.
+
+        Raises Unwritable, as all that takes a lock here, where the lock's file cannot be opened.
+        """
         name = entry_lock(path.parent.name, path.name)
-        with suppress(Timeout), FileLock(self._lock_paths(name)[0], blocking=False), self._unused(name) as unused:
+        with suppress(Timeout), _taken(FileLock(self._lock_paths(name)[0])), self._unused(name) as unused:
             if unused:
                 grave = path.with_name(_NEW + path.name)
                 shutil.rmtree(grave, ignore_errors=True)
@@ -164,7 +167,7 @@ class Store:
     def unused(self, path: Path) -> bool:
         """Whether :meth:`collect` would remove the entry or folder ``path``."""
         name = entry_lock(path.parent.name, path.name)
-        with suppress(Timeout), FileLock(self._lock_paths(name)[0], blocking=False), self._unused(name) as unused:
+        with suppress(Timeout), _taken(FileLock(self._lock_paths(name)[0])), self._unused(name) as unused:
             return unused
         return False
 
@@ -172,7 +175,9 @@ class Store:
     def _unused(self, name: str) -> Iterator[bool]:
         """Whether no process holds what :meth:`use` takes; if none does, none can while the block lasts."""
         path = self._lock_paths(name)[0].with_suffix(".use")
-        with path.open("a") as file:
+        with _opened(path):
+            file = path.open("a")
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -206,7 +211,7 @@ class Store:
         told = False
         while True:
             try:
-                lock.acquire(blocking=False)
+                _taken(lock)
                 break
             except Timeout:
                 if not told:
@@ -239,7 +244,7 @@ class Store:
         swept = []
         for path in sorted(self.root.glob(f"*/{_NEW}*")):
             lock = FileLock(self._lock_paths(entry_lock(path.parent.name, path.name.removeprefix(_NEW)))[0])
-            with suppress(Timeout), lock.acquire(blocking=False):
+            with suppress(Timeout), _taken(lock):
                 shutil.rmtree(path, ignore_errors=True)
                 swept.append(path)
         return swept
@@ -268,6 +273,25 @@ class Store:
     def _lock_paths(self, name: str) -> tuple[Path, Path]:
         folder = self.dir("locks")
         return folder / f"{name}.lock", folder / f"{name}.pid"
+
+
+def _taken(lock: FileLock) -> AbstractContextManager[object]:
+    """Take it now; released at the end of a ``with``. Raises Timeout where another process has it, and Unwritable."""
+    with _opened(Path(lock.lock_file)):
+        return lock.acquire(blocking=False)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[None]:
+    """A lock's file that cannot be opened becomes the sentence that the user gets."""
+    try:
+        yield
+    except Timeout:  # an OSError, too
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise of_system(error, path) from error
+        raise Unwritable(f"{path} cannot be opened ({error.strerror}): {_CURE}") from error
 
 
 def entry_lock(kind: str, key: str) -> str:

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,6 +129,50 @@ def test_a_released_lock_is_free(store: Store) -> None:
     with take(store, "l"):
         pass
     take(store, "l").release()
+
+
+@pytest.mark.parametrize("suffix", ["lock", "use"])
+@pytest.mark.parametrize("call", ["lock", "collect", "unused", "sweep"])
+def test_a_lock_s_file_that_cannot_be_opened_is_a_sentence(store: Store, call: str, suffix: str) -> None:
+    """A folder in its place, which root can't open either. Who only looks for what the dead left reads no .use."""
+    with store.fresh("kernels", "k") as fresh:
+        entry = fresh.commit({})
+    store.place("kernels", ".new-k").mkdir()
+    file = store.root / f"locks/kernels-k.{suffix}"
+    file.unlink(missing_ok=True)
+    file.mkdir(parents=True)
+    calls: dict[str, Callable[[], object]] = {
+        "lock": lambda: take(store, "kernels-k").release(),
+        "collect": lambda: store.collect(entry.path),
+        "unused": lambda: store.unused(entry.path),
+        "sweep": store.sweep,
+    }
+    if suffix == "use" and call in ("lock", "sweep"):
+        calls[call]()
+        return
+    with pytest.raises(Unwritable, match=rf"{file} cannot be opened \(Is a directory\): .* must belong to you"):
+        calls[call]()
+    assert entry.path.is_dir()
+
+
+def test_a_lock_s_file_of_another_user_is_a_sentence(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object, **__: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (store.root / "kernels/.new-k").mkdir(parents=True)
+    monkeypatch.setattr(os, "open", denied)
+    with pytest.raises(Unwritable, match=r"locks/kernels-k.lock cannot be opened \(Permission denied\)"):
+        Store(store.root)
+
+
+def test_a_full_disk_has_no_room_for_a_lock_s_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store.dir("locks")
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(DiskFull, match=r"locks/l.lock"):
+        take(store, "l")
 
 
 def test_space_is_asked_for_before(store: Store) -> None:
