@@ -49,6 +49,16 @@ _FULL = re.compile(r"No space left on device|You don't have enough free space|Di
 _FULL_SECONDS, _FULL_BYTES = 5, 1_000_000  # no progress for so long with so little room: the disk is full
 _SILENT_SECONDS = 300
 _ABSENT = re.compile(r"does not have a Release file|404 +Not Found|File not found")
+_UNREACHABLE = re.compile(
+    r"Could not (resolve|connect|handshake|wait for server)|(Unable to connect|Cannot initiate the connection) to"
+    r"|(Temporary failure|System error|Something wicked happened) resolving|No route to host"
+    r"|[Cc]onnection (timed out|failed|refused|reset)|[Tt]imed out while|([Nn]etwork|[Hh]ost)( is)? unreachable"
+    r"|Error reading from server|HTTP server sent an invalid|Bad header|Undetermined Error"
+    r"|Certificate verification failed|SOCKS proxy|response from proxy"
+    r"|\b[45]\d\d  [A-Z]"  # "503  Service Unavailable"
+)
+# apt's last lines, which say nothing of the reason
+_EMPTY_WORDS = re.compile(r"Some index files|Unable to fetch some|Failed to fetch \S+\s*$")
 _SOURCE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)")
 
 
@@ -101,7 +111,7 @@ class Archive:
         self.arch = out.strip()
 
     def refresh(self, *, backports: bool = False, release: str = "") -> Generator[Event, None, None]:
-        """Read the package lists anew. Raises NetworkGone, UntrustedArchive, DiskFull.
+        """Read the package lists anew. Raises NetworkGone, UntrustedArchive, DiskFull; PpiovError with apt's own words.
 
         ``backports`` asks for the backports suites of the host's release and of those after it as well, ``release`` for
         another release of the mirror.
@@ -137,7 +147,7 @@ class Archive:
     def download(self, packages: Sequence[Package]) -> Generator[Event, None, list[Path]]:
         """Fetch ``packages``, going on where an interrupted download stopped; returns the files.
 
-        Raises NetworkGone, UntrustedArchive, DiskFull.
+        Raises what :meth:`refresh` raises.
         """
         folder = self._store.dir("apt/debs")
         for path in folder.glob("*.deb"):  # what an interrupted download of another kernel left
@@ -226,7 +236,9 @@ class Archive:
             return self._store.full("what apt fetched", self._dir)
         if _ABSENT.search(text):
             return _Absent(f"the package archive lacks what was asked of it: {last}", _complaints(text))
-        return NetworkGone(f"the package archive cannot be reached: {last}")
+        if _UNREACHABLE.search(text):
+            return NetworkGone(f"the package archive cannot be reached: {last}")
+        return PpiovError(f"apt failed: {last}")
 
 
 def percents(status: IO[bytes]) -> Iterator[float | None]:
@@ -301,7 +313,7 @@ def host_sources() -> list[Source]:
     for option in ("--release-info", "--no-release-info"):
         code, out, err = child.output([*asked[:1], option, *asked[1:]])
         if code:
-            raise NetworkGone(f"this machine's apt configuration cannot be read: {_last_line(err)}")
+            raise PpiovError(f"this machine's apt configuration cannot be read: {_last_line(err)}")
         for line in out.splitlines():
             target, origin, uri, suite, component, entry = line.split("\t")
             if target != "deb" or component != "main" or not _SUITE.fullmatch(suite):
@@ -425,6 +437,5 @@ def _complaints(text: str) -> str:
 
 def _last_line(text: str, prefix: tuple[str, ...] = ("",)) -> str:
     lines = [line for line in text.splitlines() if line.strip() and line.strip().startswith(prefix)]
-    # apt's last line is "Some index files failed to download", which says nothing
-    telling = [line for line in lines if "Some index files" not in line and "Unable to fetch some" not in line]
+    telling = [line for line in lines if not _EMPTY_WORDS.search(line)]
     return _bare((telling or lines or ["no reason given"])[-1])

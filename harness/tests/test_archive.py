@@ -7,8 +7,6 @@ Real apt and real signatures, over a small archive signed with a throw-away key 
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -274,11 +272,61 @@ def test_versions_are_ordered_as_dpkg_does() -> None:
     assert not archive.newer("6.12.9-1", "6.12.9-1")
 
 
-def test_a_full_disk_is_told_apart() -> None:
-    failure = Archive.__new__(Archive)
-    failure._store, failure._dir = Store(Path(tempfile.mkdtemp())), Path("/x")
-    try:
-        error = failure._failure("E: Write error - write (28: No space left on device)\n")
-        assert "no space left in /x" in str(error)
-    finally:
-        shutil.rmtree(failure._store.root)
+@pytest.fixture
+def failing(store: Store) -> Archive:
+    """An archive whose apt need not be there."""
+    blank = Archive.__new__(Archive)
+    blank._store, blank._dir = store, Path("/x")
+    return blank
+
+
+def test_a_full_disk_is_told_apart(failing: Archive) -> None:
+    error = failing._failure("E: Write error - write (28: No space left on device)\n")
+    assert "no space left in /x" in str(error)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Could not resolve 'deb.debian.org'",
+        "Temporary failure resolving 'deb.debian.org'",
+        "Something wicked happened resolving 'm:http' (-5 - No address associated with hostname)",
+        "Could not connect to 127.0.0.1:9 (127.0.0.1). - connect (111: Connection refused)",
+        "Could not connect to m:80 (192.0.2.1), connection timed out",
+        "Cannot initiate the connection to m:80 (2001:db8::1). - connect (101: Network is unreachable)",
+        "Unable to connect to m:http: [IP: 192.0.2.1 80]",
+        "Connection timed out [IP: 192.0.2.1 80]",
+        "Connection failed [IP: 192.0.2.1 80]",
+        "Error reading from server. Remote end closed connection [IP: 192.0.2.1 80]",
+        "Error reading from server - read (104: Connection reset by peer) [IP: 192.0.2.1 80]",
+        "Certificate verification failed: The certificate is NOT trusted. The certificate issuer is unknown.",
+        "Could not handshake: Error in the pull function. [IP: 192.0.2.1 443]",
+        "503  Service Unavailable [IP: 192.0.2.1 80]",
+        "407  Proxy Authentication Required [IP: 192.0.2.1 3128]",
+    ],
+)
+def test_what_no_network_looks_like(failing: Archive, said: str) -> None:
+    text = (
+        f"E: Failed to fetch http://m/debian/dists/bookworm/InRelease  {said}\nE: Some index files failed to download."
+    )
+    error = failing._failure(text)
+    assert isinstance(error, NetworkGone) and str(error).startswith("the package archive cannot be reached: ")
+    assert said in str(error)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The method driver /usr/lib/apt/methods/https could not be found.",
+        "Could not get lock /x/state/lists/lock. It is held by process 7 (apt-get)",
+        "Problem with MergeList /x/state/lists/m_debian_dists_bookworm_main_binary-amd64_Packages",
+        "Can't find a source to download version '6.12.1-1' of 'linux-image-6.12.1:amd64'",
+        "Could not open file /x/debs/partial/p.deb - open (13: Permission denied)",
+        "Failed to fetch http://proxy.example/debian/pool/p_503.deb  Read error - read (5: Input/output error)",
+    ],
+)
+def test_an_error_of_apt_s_own_is_not_the_network_s(failing: Archive, said: str) -> None:
+    """Or a newer kernel that cannot be had for it would be an older one that is in the store."""
+    error = failing._failure(f"E: {said}\n")
+    assert not isinstance(error, NetworkGone)
+    assert str(error) == f"apt failed: {said}"

@@ -14,7 +14,7 @@ from engines import drain
 from fake_archive import ARCH, FakeArchive, boot_image, release_of
 from ppiov import deb, headers_tools, kernels
 from ppiov.archive import Archive, Package
-from ppiov.errors import BadImage, DiskFull, NetworkGone, UnknownName, UntrustedArchive
+from ppiov.errors import BadImage, DiskFull, NetworkGone, PpiovError, UnknownName, UntrustedArchive
 from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
 from ppiov.image import image_release
 from ppiov.spec import KernelSpec
@@ -114,6 +114,17 @@ def test_without_the_archive_a_stored_kernel_will_do(
     assert any(isinstance(e, Note) and "cannot be reached" in e.text and tree.release in e.text for e in told)
     with pytest.raises(NetworkGone, match=r"in the store: deb:6\.12\.1"):
         get("deb:6.12.2", store)
+
+
+def test_an_apt_that_fails_by_itself_is_no_reason_for_an_old_kernel(
+    fake: FakeArchive, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get("deb:6.12.1", store)
+    config = tmp_path / "broken.conf"
+    config.write_text((fake.top / "host.conf").read_text() + 'Dir::Bin::methods "/nonexistent";\n')
+    monkeypatch.setenv("APT_CONFIG", str(config))
+    with pytest.raises(PpiovError, match=r"apt failed: The method driver /nonexistent/file could not be found"):
+        get("deb:6.12", store, refresh=True)
 
 
 @pytest.mark.usefixtures("gone")
