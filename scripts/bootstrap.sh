@@ -100,7 +100,12 @@ why_failed() {
 	fi
 }
 
-may_install() { [ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; }; }
+# At a terminal sudo may ask for a password, but now: who is not in sudoers has to see the line, not a failed apt-get.
+may_install() {
+	[ "$(id -u)" != 0 ] || return 0
+	command -v sudo >/dev/null || return 1
+	sudo -n true 2>/dev/null || { [ -t 0 ] && sudo -v; }
+}
 
 packages() {
 	[ -z "${PPIOV_NO_PACKAGES:-}" ] || return 0
