@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -291,6 +292,124 @@ def test_pause_resumes(ppcat: Path) -> None:
         got = receiver.finish()
     assert (sent["exit"], got["exit"]) == (0, 0)
     assert [e["event"] for e in receiver.events if e["event"] in {"paused", "resumed"}] == ["paused", "resumed"]
+
+
+def as_rate(summary: Summary) -> None:
+    """Its throughput is what its bytes and seconds make, each rounded to a millionth."""
+    assert summary["bytes"] > 0 and summary["seconds"] > 0
+    low, high = (8e-9 * summary["bytes"] / (summary["seconds"] + error) for error in (1e-6, -1e-6))
+    assert low - 1e-6 <= summary["gbit_per_s"] <= high + 1e-6
+
+
+def test_throughput_at_the_end(ppcat: Path) -> None:
+    with receiving(ppcat, "--flows", "2") as receiver:
+        sent = send(ppcat, receiver.ready["ports"][0], "--flows", "2", "--size", "8M")
+        got = receiver.finish()
+    for summary in (sent, got):
+        as_rate(summary)
+    assert sent["bytes"] == got["bytes"] == 2 * ((8 << 20) + PREAMBLE)
+
+
+class Watched:
+    """A ppcat without --json whose standard error is a terminal."""
+
+    def __init__(self, *command: str | Path) -> None:
+        self._ours, theirs = pty.openpty()
+        self._said = ""
+        self.process = subprocess.Popen([*command, "--timeout", str(DEADLINE)], stdin=subprocess.DEVNULL, stderr=theirs)
+        os.close(theirs)
+
+    def until(self, pattern: str) -> re.Match[str]:
+        """Read on until it has said this."""
+        while not (found := re.search(pattern, self._said)):
+            try:
+                data = os.read(self._ours, 65536)
+            except OSError:  # the other end is closed
+                data = b""
+            assert data, f"no {pattern!r} in {self._said!r}"
+            self._said += data.decode()
+        return found
+
+    def rest(self) -> str:
+        """All of what it said, when it has ended."""
+        with suppress(OSError):
+            while data := os.read(self._ours, 65536):
+                self._said += data.decode()
+        return self._said
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+
+SHOWN = r"\r\x1b\[K1 flows, 3\.0 MiB, \d+\.\d{3} Gbit/s"
+
+
+def as_text_rate(said: str, size: int) -> None:
+    """The progress line is gone from the terminal when the summary comes, whose throughput is right."""
+    end = re.search(r"\r\x1b\[Kppcat: summary:.* bytes=(\d+) seconds=([\d.]+) gbit_per_s=([\d.]+)", said)
+    assert end and int(end[1]) == size
+    as_rate({"bytes": size, "seconds": float(end[2]), "gbit_per_s": float(end[3])})
+
+
+def test_receiver_s_progress_on_a_terminal(ppcat: Path) -> None:
+    """A line that overwrites itself says how far it is, while nothing else happens either."""
+    size = 3 << 20
+    watched = Watched(ppcat, "-l", "--plain", "--no-check", "-s", "127.0.0.1", "-p", "0")
+    try:
+        port = int(watched.until(r"ppcat: ready:.*ports=\[(\d+)\]")[1])
+        with socket.create_connection(("127.0.0.1", port)) as sender:
+            sender.sendall(bytes(size))
+            watched.until(SHOWN)
+        as_text_rate(watched.rest(), size)
+        assert watched.process.wait(DEADLINE) == 0
+    finally:
+        watched.close()
+
+
+def test_sender_s_progress_on_a_terminal(ppcat: Path) -> None:
+    """The same, of a sender whose receiver doesn't take the last bytes before it was seen."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        watched = Watched(ppcat, "-c", "127.0.0.1", "-p", str(port), "--size", "64M")
+        try:
+            receiver, _ = server.accept()
+            with receiver:
+                shown = watched.until(r"\r\x1b\[K1 flows, (\d+\.\d) MiB, \d+\.\d{3} Gbit/s")
+                assert 0 < float(shown[1]) < 64
+                while receiver.recv(1 << 20):
+                    pass
+            as_text_rate(watched.rest(), (64 << 20) + PREAMBLE)
+            assert watched.process.wait(DEADLINE) == 0
+        finally:
+            watched.close()
+
+
+def test_no_progress_where_nobody_watches(ppcat: Path) -> None:
+    """In a log a line that overwrites itself is noise; the pause is longer than the time between two of them."""
+    command: list[str | Path] = [
+        ppcat,
+        "-l",
+        "--plain",
+        "--no-check",
+        "-s",
+        "127.0.0.1",
+        "-p",
+        "0",
+        "--pause-after",
+        "1:1500",
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as receiver:
+        assert receiver.stderr is not None
+        ready = receiver.stderr.readline()
+        port = re.search(r"ports=\[(\d+)\]", ready)
+        assert port, ready
+        with socket.create_connection(("127.0.0.1", int(port[1]))) as sender:
+            sender.sendall(b"hello")
+        said = receiver.stderr.read()
+    assert "paused" in said and "gbit_per_s=" in said
+    assert "\r" not in said and "MiB" not in said
 
 
 def test_raw_dontneed_reports_what_the_kernel_says(ppcat: Path) -> None:
