@@ -1,12 +1,24 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# lint.sh: every check that reads code without building it. Runs all of them, then fails if one has.
-# KERNEL_TREE=... names a kernel source tree for checkpatch; else one below /usr/src is taken, or one that
-# `ppiov run upstream` has put into the store, if there is one.
+# lint.sh [--kernel]: every check that reads code without building it. Runs all of them, then fails if one has.
+# KERNEL_TREE=... names a kernel source tree for checkpatch and the netlink generator; else one below /usr/src is taken,
+# or one that ppiov has put into the store. Without one their checks are left out, and that is said; --kernel runs only
+# them, and does not do without.
 # Needs on the PATH: ruff, mypy, yamllint (from .venv), clang-format, shellcheck, perl.
+#
+# Exit codes: 0 nothing is wrong; 1 a check failed; 2 bad usage, or --kernel without a kernel source tree.
 set -eu
 
+only=
+case "$# $*" in
+"0 ") ;;
+"1 --kernel") only=kernel ;;
+*)
+	echo "usage: lint.sh [--kernel]" >&2
+	exit 2
+	;;
+esac
 cd "$(dirname "$0")/.."
 failed=
 
@@ -73,27 +85,35 @@ ours='kernel/*.c kernel/*.h selftests/*.c selftests/*.h :!kernel/pool/nl_gen.* :
 
 # MAINTAINERS and file moves are the tree's business; an out-of-tree C file with // SPDX is as in the tree. That an
 # EXPORT_SYMBOL follows what it exports isn't seen where a macro with two arguments defines that.
-# ethtool's names for what IEEE 802.3 counts are camel case.
+# ethtool's names for what IEEE 802.3 counts are camel case. ALLOC_WITH_SIZEOF asks for kzalloc_obj(), which 6.12 lacks.
 checkpatch() {
 	on "$ours" \
 		perl "$1/scripts/checkpatch.pl" --no-tree --file --terse --strict --no-summary --max-line-length=80 \
-		--ignore FILE_PATH_CHANGES,SPLIT_STRING,EXPORT_SYMBOL,CAMELCASE --root "$1"
+		--ignore FILE_PATH_CHANGES,SPLIT_STRING,EXPORT_SYMBOL,CAMELCASE,ALLOC_WITH_SIZEOF \
+		--root "$1"
 }
 
-check "ruff check" ruff check harness selftests
-check "ruff format" ruff format --check harness selftests
-check "mypy" mypy
-check "mypy of the tests" types_of_tests
-check "clang-format" on "$ours" clang-format --dry-run --Werror
-check "shellcheck" on '*.sh .ci/run' shellcheck --exclude SC1091 # a file that is sourced may be made at run time
-check "yamllint" on '*.yaml *.yml .yamllint' yamllint --strict
-check "spdx" spdx
 tree=$(checkpatch_tree)
+none="no kernel source tree here (KERNEL_TREE=DIR, apt install linux-source, or ppiov run upstream)"
+if [ -n "$only" ] && [ -z "$tree" ]; then
+	echo "lint: $none" >&2
+	exit 2
+fi
+if [ -z "$only" ]; then
+	check "ruff check" ruff check harness selftests
+	check "ruff format" ruff format --check harness selftests
+	check "mypy" mypy
+	check "mypy of the tests" types_of_tests
+	check "clang-format" on "$ours" clang-format --dry-run --Werror
+	check "shellcheck" on '*.sh .ci/run' shellcheck --exclude SC1091 # a file that is sourced may be made at run time
+	check "yamllint" on '*.yaml *.yml .yamllint' yamllint --strict
+	check "spdx" spdx
+fi
 if [ -n "$tree" ]; then
-	check "checkpatch --strict" checkpatch "$tree"
+	check "checkpatch --strict ($(basename "$tree"))" checkpatch "$tree"
 	check "generated netlink code" env KERNEL_TREE="$tree" scripts/generate-netlink.sh --check
 else
-	skip "checkpatch" "no kernel source tree here (KERNEL_TREE=DIR, apt install linux-source, or ppiov run upstream)"
+	skip "checkpatch, generated netlink code" "$none"
 fi
 
 [ -z "$failed" ] || {
