@@ -18,7 +18,7 @@ import errno
 import shutil
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -28,6 +28,7 @@ from lib.dmabuf import Dmabuf
 from lib.fixtures import Defer
 from lib.link import Link
 from lib.netns import Namespace
+from lib.nfqueue import Queue
 from lib.poll import until
 from lib.ppiov import Ppiov
 from lib.traffic import arrived, connect, payload, steer
@@ -41,6 +42,7 @@ pytestmark = [
 ETH_P_ALL = 3
 SO_ATTACH_FILTER = 26
 SIZE = 150_000
+LARGEST_WITHOUT_PAYLOAD = 120  # bytes of a frame: headers with all their options
 MARK = b"ppiov-payload-that-nobody-must-see/"
 DATA = (MARK * (SIZE // len(MARK) + 1))[:SIZE]
 
@@ -57,6 +59,10 @@ class Stream:
     def carry(self, data: bytes = DATA) -> None:
         """All of it arrives, and is right."""
         self.sender.sendall(data)
+        self.take(data)
+
+    def take(self, data: bytes) -> None:
+        """What was sent arrives, and is right; its tokens are returned."""
         got = devmem.receive_all(self.receiver, len(data))
         assert b"".join(r.content(self.dmabuf) for r in got) == data
         for frag in (f for r in got for f in r.frags):
@@ -85,16 +91,16 @@ def stream(link: Link, bound: Dmabuf, defer: Defer, provider: str) -> Stream:
     return stream
 
 
-def plain_socket(link: Link, snaplen: int | None) -> socket.socket:
-    """A packet socket on rx0 that is read with recv(); with `snaplen`, its filter keeps so many bytes."""
-    sock = link.rx.ns.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+def plain_socket(ns: Namespace, device: str, snaplen: int | None) -> socket.socket:
+    """A packet socket that is read with recv(); with `snaplen`, its filter keeps so many bytes."""
+    sock = ns.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     try:
         if snaplen is not None:
             code = struct.pack("=HBBI", 0x06, 0, 0, snaplen)  # return snaplen
             program = ctypes.create_string_buffer(code, len(code))
             sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(program)))
         sock.setblocking(False)
-        sock.bind((link.rx.name, ETH_P_ALL))
+        sock.bind((device, ETH_P_ALL))
     except BaseException:
         sock.close()
         raise
@@ -115,7 +121,7 @@ def frames(sock: socket.socket) -> Iterator[bytes]:
 @pytest.mark.parametrize("snaplen", [None, 40, 66, 1000], ids=lambda s: f"snap{s}" if s else "whole")
 def test_plain_packet_socket(link: Link, stream: Stream, snaplen: int | None) -> None:
     """A packet socket read with recv(), whatever its filter cuts: the stream goes on, and iovs show no payload."""
-    with closing(plain_socket(link, snaplen)) as sock:
+    with closing(plain_socket(link.rx.ns, link.rx.name, snaplen)) as sock:
         for _ in range(3):
             stream.carry()
         seen = list(frames(sock))
@@ -165,13 +171,28 @@ def _remove(ns: Namespace, device: str) -> None:
         ns.ip.link("del", index=index)
 
 
-def test_mirror(link: Link, stream: Stream, out: str) -> None:
-    """tc mirrors every packet out of another device: the stream goes on; iovs can't leave, headers alone don't."""
-    ingress(link, "action", "mirred", "egress", "mirror", "dev", out)
+@pytest.fixture
+def leaving(link: Link, out: str, defer: Defer) -> socket.socket:
+    """Sees what arrives at the other end of it."""
+    sock = plain_socket(link.tx.ns, "out1", None)
+    defer(sock.close)
+    return sock
+
+
+def check_copies(stream: Stream, leaving: socket.socket) -> None:
+    """The stream goes on while copies leave: those of pages whole, those of iovs not at all, headers alone included."""
     for _ in range(3):
         stream.carry()
     if stream.readable:
-        until("copies leave", lambda: _counter(link.rx.ns, out, "TX") > 0)
+        until("copies leave", lambda: any(MARK in frame for frame in frames(leaving)))
+    else:
+        assert [len(frame) for frame in frames(leaving) if len(frame) > LARGEST_WITHOUT_PAYLOAD] == []
+
+
+def test_mirror(link: Link, stream: Stream, out: str, leaving: socket.socket) -> None:
+    """tc mirrors every packet out of another device."""
+    ingress(link, "action", "mirred", "egress", "mirror", "dev", out)
+    check_copies(stream, leaving)
 
 
 def test_redirect(link: Link, stream: Stream, out: str) -> None:
@@ -181,32 +202,74 @@ def test_redirect(link: Link, stream: Stream, out: str) -> None:
     stream.sender.sendall(DATA[:50_000])
     until("payload has come in", lambda: arrived(link, 2) > before)
     tc(link, "qdisc", "del", "dev", "RX", "clsact")
-    got = devmem.receive_all(stream.receiver, 50_000)  # TCP sends it again
-    assert b"".join(r.content(stream.dmabuf) for r in got) == DATA[:50_000]
+    stream.take(DATA[:50_000])  # TCP sends it again
 
 
-def _counter(ns: Namespace, device: str, direction: str) -> int:
-    """Packets that a device has received ("RX") or sent ("TX")."""
-    (link,) = ns.ip.get_links(ifname=device)
-    stats = link.get_attr("IFLA_STATS64")
-    return int(stats["rx_packets" if direction == "RX" else "tx_packets"])
-
-
-def test_nft(link: Link, stream: Stream) -> None:
-    """nftables counts, mangles and duplicates what comes in: the stream goes on."""
+@pytest.fixture
+def nft(link: Link, defer: Defer) -> Callable[[str], str]:
+    """nft("rules") loads them in rx0's namespace, nft("") lists what they have counted."""
     if not shutil.which("nft"):
         pytest.fail("nft is missing (apt install nftables)")
-    counting = "type filter hook ingress device rx0 priority 0; counter;"
-    mangling = "type filter hook prerouting priority -150; counter; ip dscp set af21;"
-    rules = f"table netdev t {{\n chain c {{ {counting}\n}}\n}}\ntable ip m {{\n chain c {{ {mangling}\n}}\n}}\n"
-    link.rx.ns.run(["nft", rules])
-    try:
-        for _ in range(3):
-            stream.carry()
-        said = link.rx.ns.run(["nft", "list", "ruleset"])
-        assert "packets 0" not in said, f"nft has seen nothing: {said}"
-    finally:
-        link.rx.ns.run(["nft", "flush", "ruleset"])
+    defer(link.rx.ns.run, ["nft", "flush", "ruleset"])
+    return lambda rules: link.rx.ns.run(["nft", *([rules] if rules else ["list", "ruleset"])])
+
+
+def chain(family: str, hook: str, rule: str) -> str:
+    return f"table {family} t {{\n chain c {{ type filter hook {hook} priority 0; {rule}\n}}\n}}\n"
+
+
+def test_nft(stream: Stream, nft: Callable[[str], str]) -> None:
+    """nftables counts and mangles what comes in: the stream goes on."""
+    nft(chain("netdev", "ingress device rx0", "counter;") + chain("ip", "prerouting", "counter; ip dscp set af21;"))
+    for _ in range(3):
+        stream.carry()
+    said = nft("")
+    assert "packets 0" not in said, f"nft has seen nothing: {said}"
+
+
+@pytest.mark.parametrize("where", ["ingress", "prerouting"])
+def test_nft_dup(
+    link: Link, stream: Stream, out: str, leaving: socket.socket, nft: Callable[[str], str], where: str
+) -> None:
+    """nftables duplicates what comes in to another device, by a clone or by a copy of its head."""
+    if where == "ingress":
+        nft(chain("netdev", "ingress device rx0", f"counter; dup to {out};"))
+    else:
+        link.rx.ns.run(["ip", "addr", "add", "198.51.100.1/24", "dev", out])
+        link.rx.ns.run(["ip", "neigh", "add", "198.51.100.2", "lladdr", "02:00:00:00:00:02", "dev", out])
+        nft(chain("ip", "prerouting", f"counter; dup to 198.51.100.2 device {out};"))
+    check_copies(stream, leaving)
+    said = nft("")
+    assert "packets 0" not in said, f"nft has seen nothing: {said}"
+
+
+def test_nft_fwd(link: Link, stream: Stream, out: str, nft: Callable[[str], str]) -> None:
+    """nftables sends all that comes in out of another device, and nothing is left of it; without it, all arrives."""
+    before = arrived(link, 2)
+    nft(chain("netdev", "ingress device rx0", f"fwd to {out};"))
+    stream.sender.sendall(DATA[:50_000])
+    until("payload has come in", lambda: arrived(link, 2) > before)
+    nft("flush ruleset")
+    stream.take(DATA[:50_000])  # TCP sends it again
+
+
+@pytest.mark.parametrize("copy", [40, 0xFFFF], ids=["headers", "whole"])
+def test_nft_queue(link: Link, stream: Stream, nft: Callable[[str], str], defer: Defer, copy: int) -> None:
+    """Each packet goes through user space, which is shown its headers, or all: then iovs are dropped, and go home."""
+    queue = Queue(link.rx.ns, 7, copy)
+    defer(queue.close)
+    nft(chain("ip", "input", "tcp dport 5201 counter queue flags bypass to 7;"))
+    if copy == 40 or stream.readable:
+        stream.carry()
+        assert queue.payloads
+    else:
+        before = arrived(link, 2)
+        stream.sender.sendall(DATA[:50_000])
+        until("payload has come in", lambda: arrived(link, 2) > before)
+        nft("flush ruleset")
+        stream.take(DATA[:50_000])
+    shown = any(MARK in payload for payload in queue.payloads)
+    assert shown == (stream.readable and copy > 40)
 
 
 def test_forwarded(link: Link, bound: Dmabuf, out: str, provider: str, defer: Defer) -> None:
