@@ -60,7 +60,7 @@ spdx() {
 # Folder by folder: each has modules of its own, as pytest sees it, and names recur.
 types_of_tests() {
 	bad=
-	mypy harness/tests || bad=1
+	MYPYPATH=harness/tests mypy --explicit-package-bases harness/tests || bad=1
 	for folder in selftests/*/; do
 		case $folder in
 		*/lib/) ;;

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ppiov.console import LAST_LINES, MAX_BLOCK, Detector, Found, Mark, clean, fingerprint, modules
 
@@ -181,7 +181,6 @@ def test_lookalikes(line: str) -> None:
 EVERYTHING = ("[ 0.1] ppiov: begin x\n" + "".join(COMPLAINTS.values()) + "[ 9.9] ppiov: end x\n" + OOPS).encode()
 
 
-@settings(deadline=None)  # a busy machine is no bug
 @given(st.lists(st.integers(0, len(EVERYTHING)), max_size=40))
 def test_any_chunking_gives_the_same(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(EVERYTHING)]
@@ -193,7 +192,6 @@ def test_any_chunking_gives_the_same(cuts: list[int]) -> None:
     assert heard + detector.close() == whole.feed(EVERYTHING) + whole.close()
 
 
-@settings(deadline=None)  # a busy machine is no bug
 @given(st.binary(max_size=400))
 def test_any_bytes_are_survived(noise: bytes) -> None:
     detector = Detector()
@@ -202,7 +200,6 @@ def test_any_bytes_are_survived(noise: bytes) -> None:
     assert any(isinstance(h, Found) for h in detector.close()) or not detector.in_block
 
 
-@settings(deadline=None)  # a busy machine is no bug
 @given(st.text(alphabet=st.characters(codec="ascii", exclude_characters="\n\r"), max_size=60))
 def test_noise_between_the_lines_changes_no_fingerprint(noise: str) -> None:
     lines = WARN.splitlines(keepends=True)
@@ -246,7 +243,6 @@ def test_two_cpus_that_speak_at_once_are_told_apart() -> None:
     assert "ppnic_poll" not in warn.text and warn.text.count("\n") == 4 and "link is up" not in warn.text
 
 
-@settings(deadline=None)  # a busy machine is no bug
 @given(st.randoms(use_true_random=False))
 def test_any_mixture_of_two_callers_gives_the_same_two(random: Random) -> None:
     mine = [line for line in TWO_CPUS.splitlines() if "T77" in line]

@@ -177,7 +177,7 @@ def test_a_file_that_is_no_use_decodes_nothing(tmp_path: Path, spoil: Callable[[
     assert Decoder(module, {"planted": module}).decode(" planted+0x8/0x20 [planted]\n planted+0x8/0x20") == ""
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_damaged_file_raises_nothing(
     module: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -192,7 +192,6 @@ def test_a_damaged_file_raises_nothing(
     assert all(line in decoded for line in lines) or decoded == ""
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_stays_as_it_is(module: Path, text: str) -> None:
     assert Decoder(module, {"planted": module}).decode(text) == ""
@@ -225,7 +224,7 @@ def elf_with(functions: list[tuple[str, int, int]]) -> bytes:
     return identity + head + body[64:] + headers
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 200), st.integers(0, 15)), min_size=2, max_size=20),
     st.sampled_from(["", ".constprop.0", ".isra.0.cold", ".part.3"]),

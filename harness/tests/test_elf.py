@@ -228,27 +228,27 @@ _MEMBER = re.compile(
 )
 
 
-def laid_out(said: str) -> dict[str, list[tuple[str, ...]]]:
+def laid_out(said: str) -> dict[str, list[tuple[str, str, str]]]:
     """Out of pahole's words: struct -> name, offset and size of each member, in order."""
-    found: dict[str, list[tuple[str, ...]]] = {}
+    found: dict[str, list[tuple[str, str, str]]] = {}
     for block in re.split(r"^(?=struct )", said, flags=re.MULTILINE):
         if name := re.match(r"struct (\w+) \{", block):
             found[name[1]] = [(m[1] or m[2], m[3], m[4]) for m in _MEMBER.finditer(block)]
     return found
 
 
-def pahole(file: Path, form: str) -> dict[str, list[tuple[str, ...]]]:
+def pahole(file: Path, form: str) -> dict[str, list[tuple[str, str, str]]]:
     """One call for each struct: with DWARF, pahole ends at the first object file that has one of them."""
-    found = {}
+    found: dict[str, list[tuple[str, str, str]]] = {}
     for name in TOUCHED:
-        command = ["pahole", "-F", form, "-C", name, file]
+        command = ["pahole", "-F", form, "-C", name, str(file)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         found |= laid_out(done.stdout)
     return found
 
 
 @pytest.fixture(scope="module")
-def kernels_own() -> dict[str, list[tuple[str, ...]]]:
+def kernels_own() -> dict[str, list[tuple[str, str, str]]]:
     """From the BTF that the kernel was built with, which its headers bring along for the modules' sake."""
     fake_archive.need("pahole")
     tree = built.kernel_with_headers()
@@ -259,7 +259,7 @@ def kernels_own() -> dict[str, list[tuple[str, ...]]]:
     return pahole(vmlinux, "btf")
 
 
-def test_structs_are_as_the_kernel_has_them(module: Any, kernels_own: dict[str, list[tuple[str, ...]]]) -> None:
+def test_structs_are_as_the_kernel_has_them(module: Any, kernels_own: dict[str, list[tuple[str, str, str]]]) -> None:
     ours = pahole(Path(module.stream.name), "dwarf")
     both = sorted(set(ours) & set(kernels_own))
     assert {"page", "sk_buff", "skb_shared_info", "tcp_sock", "ubuf_info"} <= set(both), both

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import sample
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from junitparser import Error, Failure, JUnitXml, Skipped
 from ppiov import summary
 from ppiov.report import junit
@@ -54,7 +54,7 @@ def test_what_no_test_is_to_blame_for_is_not_green() -> None:
     assert parse(sample.passing()).errors == 0
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 @given(run=sample.runs)
 @example(run=sample.hostile())
 def test_any_run_is_well_formed_and_green_only_if_passed(run: Run) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import sample
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from ppiov.report import ktap
 from ppiov.results import Outcome, Run, RunState
 
@@ -127,7 +127,7 @@ def test_console_text_cannot_forge_results() -> None:
     assert "| Subtest: forged" in leaves[1].notes
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(run=sample.runs)
 @example(run=sample.hostile())
 def test_any_run_parses_and_is_ok_only_if_passed(run: Run) -> None:

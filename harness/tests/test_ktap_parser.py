@@ -379,7 +379,7 @@ def kselftest_dialect(trees: list[Tree]) -> Iterator[str]:
         yield result(number, tree)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trees=_documents, kselftest=st.booleans())
 def test_round_trip(parser: Parser, trees: list[Tree], kselftest: bool) -> None:
     dialect = kselftest_dialect if kselftest else kunit_dialect
@@ -388,7 +388,7 @@ def test_round_trip(parser: Parser, trees: list[Tree], kselftest: bool) -> None:
     assert parsed.complaint == ""
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trees=_documents, kselftest=st.booleans(), data=st.data())
 def test_no_part_of_a_document_is_taken_for_the_whole(
     parser: Parser, trees: list[Tree], kselftest: bool, data: st.DataObject
@@ -399,7 +399,7 @@ def test_no_part_of_a_document_is_taken_for_the_whole(
     assert parsed.complaint or any(case.outcome in (Outcome.CRASH, Outcome.FAIL) for case in parsed.cases)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(st.sampled_from([
     "KTAP version 1", "  KTAP version 1", "# TAP version 13", "# # TAP version 13", "  # Subtest: a", "# Subtest: b",
     "1..2", "  1..2", "# 1..2", "1..0 # SKIP x", "ok 1 a", "  ok 1 a", "# ok 1 a", "# # not ok 2 b", "not ok 2 b # x",

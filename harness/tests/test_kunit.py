@@ -55,7 +55,7 @@ def compiled(folder: Path, text: str) -> Path:
     return folder / "m.ko"
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     version=st.sampled_from(list(MORE)),
     suites=st.dictionaries(

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 import sample
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from ppiov import summary
 from ppiov.report import html, pictures
 from ppiov.results import Figure, Outcome, Run, RunState
@@ -77,7 +77,7 @@ def test_hostile_names_stay_text() -> None:
     assert "alert('x')" in "".join(parsed.words)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10)
 @given(run=sample.runs)
 def test_any_run_makes_a_balanced_page(run: Run) -> None:
     Page(html.render(run))

@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import pytest
 import sample
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ppiov import summary
 from ppiov.report import text
 from ppiov.results import Figure, Outcome, Run, RunState
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(run=sample.runs)
 @example(run=sample.hostile())
 @example(run=sample.every_outcome())
@@ -105,7 +105,7 @@ def test_the_command_survives_its_wrapping() -> None:
     assert joined(command) == shlex.split(command)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=180), min_size=1, max_size=5))
 def test_any_command_survives_its_wrapping(words: list[str]) -> None:
     assert joined(shlex.join(words)) == words

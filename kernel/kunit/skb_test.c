@@ -142,14 +142,16 @@ static void skb_piece_of_iovs(struct kunit *test)
 
 	err = ppiov_piece_at(head, where->offset, where->max, &piece);
 	KUNIT_EXPECT_EQ(test, err, where->len == PPIOV_NOWHERE ? -EFAULT : 0);
-	if (!err) {
-		KUNIT_EXPECT_EQ(test, piece.len, where->len);
+	if (err) {
+		kfree_skb(head);
+		return;
 	}
-	if (!err && where->index == PPIOV_COPIED) {
+	KUNIT_EXPECT_EQ(test, piece.len, where->len);
+	if (where->index == PPIOV_COPIED) {
 		KUNIT_EXPECT_NULL(test, piece.carrier);
 		KUNIT_EXPECT_PTR_EQ(test, piece.skb, head);
 		KUNIT_EXPECT_EQ(test, piece.offset, where->offset);
-	} else if (!err) {
+	} else {
 		KUNIT_EXPECT_PTR_EQ(test, piece.carrier, carrier);
 		KUNIT_EXPECT_EQ(test, piece.index, where->index);
 		KUNIT_EXPECT_EQ(test, piece.at, where->at);
