@@ -41,10 +41,9 @@ def main(ynl: str, spec: str, ifindex: int, queue: int, fd: int) -> None:
     asking.do("unbind", said["bind"])
     said["left"] = [binding["id"] for binding in asking.dump("binding-get", {})]
     watching.check_ntf()
-    said["told"] = []
-    while not watching.async_msg_queue.empty():
-        event = watching.async_msg_queue.get()
-        said["told"].append([event["name"], event["msg"]["id"]])
+    events = watching.async_msg_queue
+    events = events if isinstance(events, list) else list(events.queue)  # 6.12 has a list
+    said["told"] = [[event["name"], event["msg"]["id"]] for event in events]
     sys.stdout.write(json.dumps(said, default=sorted))
 
 
