@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ppiov import child
-from ppiov.errors import UnfitKernel
+from ppiov.errors import PpiovError, UnfitKernel
 from ppiov.events import Event, StageBegun, StageEnded, StageProgress
 from ppiov.spec import KernelSpec
 from ppiov.store import Store, digest
@@ -31,7 +31,7 @@ from ppiov.store import Store, digest
 KIND = "trees"
 _STATE = "state.json"
 # What a git hook that called us left in the environment would lead git to another repository.
-_CLEAN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
+CLEAN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,35 +100,47 @@ def arrive(origin: Origin, store: Store) -> Generator[Event, None, str]:
 
 def git(folder: Path, *args: str) -> tuple[int, str, str]:
     """Run git in ``folder``, without its taking a lock there."""
-    unset = [word for name in _CLEAN for word in ("-u", name)]
+    unset = [word for name in CLEAN for word in ("-u", name)]
     return child.output(["env", *unset, "git", "-C", folder, *args], env={"GIT_OPTIONAL_LOCKS": "0"})
 
 
 def _checkout(origin: Origin, title: str, store: Store) -> Generator[Event, None, None]:
     """Make source/ the tree of the commit: a repository whose objects are the user's."""
     yield StageBegun("source", title)
-    code, objects, err = git(origin.top, "rev-parse", "--path-format=absolute", "--git-path", "objects")
+    try:
+        check_out(origin.source, origin.top, origin.commit, str(origin.spec), store)
+    except PpiovError:
+        yield StageEnded("source", ok=False)
+        raise
+    yield StageEnded("source", note=origin.commit[:12])
+
+
+def check_out(source: Path, top: Path, commit: str, name: str, store: Store) -> None:
+    """Make ``source`` a repository that shares the objects of the one at ``top``, with ``commit`` checked out.
+
+    Nothing is written below ``top``. The caller holds the lock of the folder that ``source`` is in. Raises UnfitKernel
+    and DiskFull, whose sentences call the source ``name``.
+    """
+    code, objects, err = git(top, "rev-parse", "--path-format=absolute", "--git-path", "objects")
     for attempt in ("again", "anew"):
-        if not code and not (origin.source / ".git").is_dir():
-            code, _, err = git(origin.source, "init", "--quiet", "--template=", ".")
+        if not code and not (source / ".git").is_dir():
+            code, _, err = git(source, "init", "--quiet", "--template=", ".")
         if not code:
-            (origin.source / ".git/objects/info").mkdir(exist_ok=True)
-            (origin.source / ".git/objects/info/alternates").write_text(objects)
+            (source / ".git/objects/info").mkdir(exist_ok=True)
+            (source / ".git/objects/info/alternates").write_text(objects)
             hookless = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")
-            code, _, err = git(origin.source, *hookless, "checkout", "--quiet", "--force", "--detach", origin.commit)
+            code, _, err = git(source, *hookless, "checkout", "--quiet", "--force", "--detach", commit)
         if not code:
-            yield StageEnded("source", note=origin.commit[:12])
             return
         if "No space left" in err or attempt == "anew":
             break
         # an index.lock of a process that was killed, or a HEAD that the user's repository has forgotten
         code = 0
-        shutil.rmtree(origin.source)
-        origin.source.mkdir()
-    yield StageEnded("source", ok=False)
+        shutil.rmtree(source)
+        source.mkdir()
     if "No space left" in err:
-        raise store.full(title, origin.source)
-    raise UnfitKernel(f"{origin.spec} cannot be checked out: {(err.strip().splitlines() or ['git failed'])[0]}")
+        raise store.full(f"source of {name}", source)
+    raise UnfitKernel(f"{name} cannot be checked out: {(err.strip().splitlines() or ['git failed'])[0]}")
 
 
 def _copy(origin: Origin, title: str) -> Generator[Event, None, bool]:
