@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -30,6 +31,7 @@ from ppiov.errors import BadRunFolder, DiskFull, UnknownName
 from ppiov.results import SCHEMA_VERSION, Run
 
 LATEST = "latest"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +90,34 @@ class RunFolder:
 
         Raises BadRunFolder for one that is missing, truncated, or of a schema that this version can't read.
         """
-        file = RunFolder(path).run_json
-        try:
-            text = file.read_bytes()
-        except FileNotFoundError:
-            why = "its run has not come to an end" if path.is_dir() else "there is no such folder"
-            raise BadRunFolder(f"{file} is missing: {why}") from None
-        except OSError as e:
-            raise BadRunFolder(f"{file} cannot be read: {e.strerror}") from None
-        try:
-            raw = json.loads(text)
-        except (ValueError, RecursionError):
-            raise BadRunFolder(f"{file} is truncated or not JSON") from None
-        schema = raw.get("schema") if isinstance(raw, dict) else None
-        if schema != SCHEMA_VERSION:
-            raise BadRunFolder(f"{file} has schema {schema!r}; this ppiov reads schema {SCHEMA_VERSION}")
-        try:
-            return _ADAPTER.validate_python(raw)
-        except ValidationError as e:
-            first = e.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise BadRunFolder(f"{file} is not a run of schema {SCHEMA_VERSION}: {where}: {first['msg']}") from None
+        return read_json(RunFolder(path).run_json, _ADAPTER, SCHEMA_VERSION, "run")
+
+
+def read_json(file: Path, adapter: TypeAdapter[T], version: int, what: str) -> T:
+    """Read what a run has left in ``file``: a ``what`` of schema ``version``.
+
+    Raises BadRunFolder for one that is missing, truncated, or of a schema that this version can't read.
+    """
+    try:
+        text = file.read_bytes()
+    except FileNotFoundError:
+        why = "its run has not come to an end" if file.parent.is_dir() else "there is no such folder"
+        raise BadRunFolder(f"{file} is missing: {why}") from None
+    except OSError as e:
+        raise BadRunFolder(f"{file} cannot be read: {e.strerror}") from None
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadRunFolder(f"{file} is truncated or not JSON") from None
+    schema = raw.get("schema") if isinstance(raw, dict) else None
+    if schema != version:
+        raise BadRunFolder(f"{file} has schema {schema!r}; this ppiov reads schema {version}")
+    try:
+        return adapter.validate_python(raw)
+    except ValidationError as e:
+        first = e.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BadRunFolder(f"{file} is not a {what} of schema {version}: {where}: {first['msg']}") from None
 
 
 def find(results_dir: Path, which: str = LATEST) -> RunFolder:
