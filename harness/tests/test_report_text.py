@@ -12,7 +12,7 @@ import sample
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ppiov import summary
-from ppiov.report import text
+from ppiov.report import layout, text
 from ppiov.results import Figure, Outcome, Run, RunState
 
 
@@ -93,7 +93,7 @@ def test_figures_keep_unit_and_meter(value: float, unit: str, says: str) -> None
 
 def joined(command: str) -> list[str]:
     """What a shell makes of the printed command, after "ppiov" is replaced by something that shows its arguments."""
-    lines = "\n".join(text.command_lines(command))
+    lines = "\n".join(layout.command_lines(command))
     shell = ["sh", "-c", f"show() {{ for a; do printf '%s\\0' \"$a\"; done; }}\nshow {lines.lstrip()}"]
     out = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
     return out.split("\0")[:-1]
@@ -101,7 +101,7 @@ def joined(command: str) -> list[str]:
 
 def test_the_command_survives_its_wrapping() -> None:
     command = f"ppiov run -k 'a b or \"c\" and not d' --results '/tmp/{'x' * 150} y' --kernel deb:6.12"
-    assert any(len(line) == 0 or line.endswith("\\") for line in text.command_lines(command))
+    assert any(len(line) == 0 or line.endswith("\\") for line in layout.command_lines(command))
     assert joined(command) == shlex.split(command)
 
 

@@ -17,7 +17,7 @@ from ppiov import summary
 from ppiov.report import pictures
 from ppiov.results import Outcome, Run, RunState
 
-_ENVIRONMENT: Final = jinja2.Environment(
+ENVIRONMENT: Final = jinja2.Environment(
     loader=jinja2.PackageLoader("ppiov.report"),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
@@ -31,7 +31,7 @@ def render(run: Run) -> str:
     """The whole page."""
     counts = summary.count(run.tests)
     anchors = {id(t): f"test-{n}" for n, t in enumerate(run.tests)}
-    return _ENVIRONMENT.get_template("report.html").render(
+    return ENVIRONMENT.get_template("report.html").render(
         run=run,
         complete=run.state is RunState.COMPLETE,
         verdict=summary.verdict(run),

@@ -119,7 +119,7 @@ def _splats(splats: Sequence[Splat]) -> Iterator[str]:
 def _body(nodes: tuple[_Node, ...], indent: str) -> Iterator[str]:
     yield f"{indent}1..{len(nodes)}"
     for n, node in enumerate(nodes, 1):
-        name = _name(node.name)
+        name = plain_name(node.name)
         if node.children:
             inner = indent + _INDENT
             yield f"{inner}KTAP version 1"
@@ -137,6 +137,6 @@ def _diagnostic(note: str) -> Iterator[str]:
         yield f"| {line}" if line.lstrip().startswith("Subtest:") else line
 
 
-def _name(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name on one line without "#", which would begin a directive."""
     return summary.one_line(name).replace("#", "\\x23") or "unnamed"

@@ -120,19 +120,25 @@ def _figures(run: Run) -> list[Picture]:
             if f.meter.strip() and f.unit.strip() and math.isfinite(f.value):
                 by_kind.setdefault((f.name, f.unit, f.meter), []).append((summary.split_name(test)[1], f.value))
     pictures = []
-    for n, ((name, unit, meter), bars) in enumerate(by_kind.items()):
-        largest = max(abs(v) for _, v in bars)
+    for n, ((name, unit, meter), values) in enumerate(by_kind.items()):
+        largest = max(abs(v) for _, v in values)
         top, shown = summary.scaled(largest, unit)
         factor = top / largest if largest else 1.0  # one scale for all bars of a picture
-        with mpl.rc_context({**_STYLE, "svg.hashsalt": f"ppiov-figure-{n}"}):
-            canvas, axes = _axes([_label(label) for label, _ in bars], 0.26)
-            axes.barh(range(len(bars)), [v * factor for _, v in bars], height=0.62, color=_BAR, zorder=2)
-            for row, (_, v) in enumerate(bars):
-                _note(axes, summary.number(v * factor), (v * factor, row))
-            axes.set_xlabel(_label(f"{shown} ({meter})"))
-            svg = _svg(canvas, {}, f"{name}, {unit}, {meter}")
+        scaled = [(label, v * factor) for label, v in values]
+        svg = bars(scaled, f"{shown} ({meter})", f"{name}, {unit}, {meter}", f"ppiov-figure-{n}")
         pictures.append(Picture(name, f"in {shown}, measured by {meter}", svg))
     return pictures
+
+
+def bars(values: Sequence[tuple[str, float]], axis: str, alt: str, salt: str) -> str:
+    """An <svg> with a bar per (label, value); ``salt`` makes the ids of each picture of a page its own."""
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": salt}):
+        canvas, axes = _axes([_label(label) for label, _ in values], 0.26)
+        axes.barh(range(len(values)), [v for _, v in values], height=0.62, color=_BAR, zorder=2)
+        for row, (_, v) in enumerate(values):
+            _note(axes, summary.number(v), (v, row))
+        axes.set_xlabel(_label(axis))
+        return _svg(canvas, {}, alt)
 
 
 def _axes(labels: Sequence[str], row_height: float) -> tuple[Canvas, Axes]:
