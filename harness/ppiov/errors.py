@@ -99,6 +99,30 @@ class BadRunFolder(PpiovError):
     """A run folder that is missing, truncated or of a schema this version cannot read."""
 
 
+class BadSeries(PpiovError):
+    """A patch series that cannot be read, or cannot be what the user means; its kinds follow."""
+
+
+class NotAncestor(BadSeries):
+    """The base of a range is not below its head."""
+
+
+class EmptySeries(BadSeries):
+    """There is no patch in what was named."""
+
+
+class MissingPatches(BadSeries):
+    """Some of the patches that the subjects count are not there, or are there twice."""
+
+
+class TruncatedPatch(BadSeries):
+    """A mail that ends in the middle of a hunk."""
+
+
+class CrlfPatch(BadSeries):
+    """A patch whose lines end in CR LF: some mail program has changed it on its way."""
+
+
 class Interrupted(PpiovError):
     """Ctrl-C or SIGTERM."""
 

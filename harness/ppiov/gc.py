@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Keeps the store below a size: what was used last stays, what a living process uses stays, the rest goes.
 
-The entries are those of every kind; what builds are made in (builds/, trees/) counts and goes with them, each folder as
-a whole. An entry is in use from :meth:`ppiov.store.Store.use` to the end of the process; a folder while its lock is
-held.
+The entries are those of every kind; what builds are made in (builds/, trees/, series/, adapted/) counts and goes with
+them, each folder as a whole. An entry is in use from :meth:`ppiov.store.Store.use` to the end of the process; a folder
+while its lock is held.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pathlib import Path
 
 from ppiov import lab, worktree
 from ppiov.events import Event, StageBegun, StageEnded, StageProgress
+from ppiov.series import adapted, scratch
 from ppiov.store import Entry, Store, mb, tree_size
 
 ENTRIES = ("kernels", "modules", "userland", "sources", "baselines")
-FOLDERS = (lab.BUILDS, worktree.KIND)
+FOLDERS = (lab.BUILDS, worktree.KIND, scratch.KIND, adapted.KIND)
 DEFAULT_LIMIT = 20 * 10**9
 
 
