@@ -9,10 +9,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ppiov.console import reporter
 from ppiov.results import Case, Figure, Outcome, Run, RunState, Splat, TestResult
+
+if TYPE_CHECKING:
+    from ppiov.series.results import SeriesRun
 
 EXPLAIN: Final[dict[Outcome, str]] = {
     Outcome.PASS: "every assertion held, nothing leaked, the kernel had nothing new to complain about",
@@ -223,7 +226,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes < 6000 else f"{minutes // 60} h"
 
 
-def elapsed(run: Run) -> str:
+def elapsed(run: Run | SeriesRun) -> str:
     """Wall-clock time of the run, or "" where its stamps don't parse."""
     try:
         took = datetime.fromisoformat(run.finished) - datetime.fromisoformat(run.started)

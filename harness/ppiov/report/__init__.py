@@ -16,9 +16,11 @@ from ppiov.results import Run
 
 FILES: Final[dict[str, str]] = {
     "text": "report.txt",
+    "markdown": "report.md",
     "html": "report.html",
     "junit": "junit.xml",
     "ktap": "report.ktap",
+    "kcidb": "kcidb.json",
 }
 """Format -> its file's name in the run folder."""
 
