@@ -20,7 +20,7 @@ from ppiov import __version__
 from ppiov.drive import drive, exit_code, interruptible
 from ppiov.errors import DiskFull, ExitCode, PpiovError, of_system
 from ppiov.events import Event
-from ppiov.render import choose, words
+from ppiov.render import Silent, choose, words
 
 app = typer.Typer(
     help="Device-memory TCP on a stock kernel, in a VM, with a report to keep.",
@@ -57,9 +57,18 @@ class Provider(StrEnum):
 
 class Format(StrEnum):
     TEXT = "text"
+    MARKDOWN = "markdown"
     HTML = "html"
     JUNIT = "junit"
     KTAP = "ktap"
+    KCIDB = "kcidb"
+    NOTES = "notes"
+    TRAILERS = "trailers"
+
+
+class B4(StrEnum):
+    PREP = "prep"
+    REVIEW = "review"
 
 
 KernelOption = Annotated[
@@ -270,6 +279,88 @@ def run(
 
 
 @app.command()
+def series(
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="SERIES", help="BASE..HEAD, a b4 prep branch, an mbox, or a folder of patches."),
+    ] = None,
+    tree: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The kernel's git repository; by default the one around here.")
+    ] = None,
+    base: Annotated[str, typer.Option(metavar="REV", help="What mails are applied onto.")] = "",
+    checks: Annotated[
+        list[str] | None, typer.Option("--check", metavar="NAME", help="Only this one; repeatable.")
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Not this one; repeatable.")] = None,
+    config: Annotated[
+        str, typer.Option(metavar="CONFIG", help="What is built: allmodconfig, lab, or a file.")
+    ] = "allmodconfig",
+    includers: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Files that include a touched header: how many are built.")
+    ] = 12,
+    whole_tree: Annotated[bool, typer.Option("--whole-tree", help="Build everything, on every patch.")] = False,
+    suites: Annotated[
+        list[str] | None,
+        typer.Option("--run", metavar="SUITE", help="Run it in a VM: boot, kunit, traffic, selftests; repeatable."),
+    ] = None,
+    each: Annotated[bool, typer.Option("--each", help="Run on every patch, not only on the last.")] = False,
+    additions: Annotated[
+        list[str] | None, typer.Option("--add", metavar="NAME", help="To the kernels that run: kasan, kmemleak, ...")
+    ] = None,
+    modules: Annotated[
+        list[str] | None,
+        typer.Option("--module", metavar="[N=]REV|PATCH", help="ppnic as it fits, from patch N on; repeatable."),
+    ] = None,
+    confirm: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds in which a new failure is run again.")] = 3,
+    jobs: Annotated[int, typer.Option("-j", min=1, max=64, metavar="N", help="Guests at a time.")] = 1,
+    accel: AccelOption = Accel.AUTO,
+    anew: Annotated[bool, typer.Option("--anew", help="Don't take verdicts that were kept.")] = False,
+    b4: Annotated[
+        B4 | None, typer.Option(help="One patch on standard input, answered as b4 prep or b4 review reads it.")
+    ] = None,
+    list_checks: Annotated[bool, typer.Option("--list", help="Say which checks there are, and leave.")] = False,
+    results: ResultsOption = DEFAULT_RESULTS,
+    source: SourceOption = None,
+) -> None:
+    """Is each patch of my series fit to send?"""
+    from ppiov.series import check, engine, perpatch
+    from ppiov.series.place import Options
+    from ppiov.series.stages import Wanted
+
+    with _verb():
+        if list_checks:
+            for line in words.check_lines(check.available().values()):
+                typer.echo(line)
+            return
+        wanted = Wanted(
+            suites=tuple(suites or ()),
+            each=each,
+            additions=tuple(additions or ()),
+            modules=tuple(modules or ()),
+            confirm=confirm,
+            jobs=jobs,
+            accel=accel.value,
+            source=source,
+        )
+        request = engine.SeriesRequest(
+            what=what or "",
+            tree=tree,
+            base=base,
+            checks=tuple(checks or ()),
+            without=tuple(without or ()),
+            options=Options(config, includers, whole_tree),
+            wanted=wanted,
+            anew=anew,
+            results_dir=results,
+        )
+        if b4 is not None:
+            answer = drive(perpatch.check(request, sys.stdin.buffer.read()), Silent())
+            _write(perpatch.FORMS[b4.value](answer).encode("utf-8", "replace"))
+            return
+        raise typer.Exit(exit_code(drive(engine.run(request), choose(sys.stdout))))
+
+
+@app.command()
 def shell(
     kernel: KernelOption = DEFAULT_KERNEL,
     accel: AccelOption = Accel.AUTO,
@@ -311,17 +402,30 @@ def build(
 
 @app.command()
 def report(
-    which: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name.")] = "latest",
+    which: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="Folders or names of runs or series; by default the latest."),
+    ] = None,
     form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.TEXT,
     output: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="By default standard output.")] = None,
+    write_notes: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-notes", metavar="DIR", help="Put a series' notes into this repository, below refs/notes/ppiov."
+        ),
+    ] = None,
     results: ResultsOption = DEFAULT_RESULTS,
 ) -> None:
     """What do I paste, publish or feed to CI?"""
-    from ppiov.folder import RunFolder, find, write_atomically
-    from ppiov.report import render
+    from ppiov.folder import LATEST, find, write_atomically
+    from ppiov.report import many
 
     with _verb():
-        made = render(RunFolder.load(find(results, which).path), form.value)
+        told = [many.load(find(results, name).path) for name in which or [LATEST]]
+        if write_notes is not None:
+            typer.echo(f"{many.write_notes(told, write_notes)} notes written", err=True)
+            return
+        made = many.render(told, form.value)
         if output is None:
             _write(made)
         else:

@@ -18,6 +18,7 @@ from ppiov.errors import DiskFull, ExitCode, Interrupted
 from ppiov.events import Event
 from ppiov.render import Renderer
 from ppiov.results import Run, RunState
+from ppiov.series.results import SeriesRun
 
 T = TypeVar("T")
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -73,7 +74,7 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, old)
 
 
-def exit_code(run: Run) -> ExitCode:
+def exit_code(run: Run | SeriesRun) -> ExitCode:
     """What a run means to a shell: aborted is a machine that can't, not a test that failed."""
     if run.state is RunState.INTERRUPTED:
         return ExitCode.INTERRUPTED

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ppiov.results import Outcome, Run, TestResult
+from ppiov.series.results import SeriesRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,23 @@ class RunFinished:
     reports: tuple[Path, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class SeriesFinished:
+    run: SeriesRun
+    folder: Path
+    reports: tuple[Path, ...] = field(default=())
+
+
 Event = (
-    StageBegun | StageProgress | StageEnded | Waiting | Note | TestBegun | TestEnded | GuestDied | Probe | RunFinished
+    StageBegun
+    | StageProgress
+    | StageEnded
+    | Waiting
+    | Note
+    | TestBegun
+    | TestEnded
+    | GuestDied
+    | Probe
+    | RunFinished
+    | SeriesFinished
 )

@@ -21,6 +21,19 @@ class Renderer(Protocol):
     def __exit__(self, *exc: object) -> None: ...
 
 
+class Silent:
+    """Shows nothing: for a program that takes whatever is printed for an answer."""
+
+    def show(self, event: Event) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+
 def choose(stream: TextIO, environ: Mapping[str, str] | None = None) -> Renderer:
     """Progress bars where ``stream`` is a terminal that can move its cursor, plain lines everywhere else.
 

@@ -50,6 +50,10 @@ class PlainRenderer:
                 self._line("")
                 for line in words.verdict_lines(event):
                     self._line(line)
+            case events.SeriesFinished():
+                self._line("")
+                for line in words.series_lines(event):
+                    self._line(line)
             case _:
                 for line in words.lines(event):
                     self._line(line)

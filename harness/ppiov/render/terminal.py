@@ -87,6 +87,8 @@ class TerminalRenderer:
             case events.RunFinished():
                 self._drop(_TESTS)
                 self._verdict(event)
+            case events.SeriesFinished():
+                self._series(event)
             case events.Probe():
                 first, *rest = words.lines(event)
                 self._marked(event.outcome.value, first.removeprefix(event.outcome.value).lstrip())
@@ -138,6 +140,12 @@ class TerminalRenderer:
         rest = summary.one_line(summary.headline(run).removeprefix(verdict))
         self._console.print(Text.assemble((verdict, "bold green" if run.passed else "bold red"), rest))
         self._say(words.sub_line(run), *(f"  {p}" for p in event.reports or (event.folder,)), style="bright_black")
+
+    def _series(self, event: events.SeriesFinished) -> None:
+        *lines, last = list(words.series_lines(event))[: -len(event.reports or (event.folder,))]
+        self._say(*lines, style="default")
+        self._console.print(Text(last, "bold green" if event.run.passed else "bold red"))
+        self._say(*(f"  {path}" for path in event.reports or (event.folder,)), style="bright_black")
 
     def _marked(self, word: str, text: str, dim: str = "") -> None:
         self._console.print(Text.assemble((f"{word:<7} ", STYLES[word]), text, (dim, "bright_black")))

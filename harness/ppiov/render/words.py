@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ppiov import events, summary
 from ppiov.events import Event
+from ppiov.report.series import text as series_text
+from ppiov.report.series import words as series_words
 from ppiov.results import Outcome, Run, TestResult
+from ppiov.series.results import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from ppiov.gc import Collected
     from ppiov.kernels import StoredKernel
     from ppiov.lab import Configured
+    from ppiov.series.check import Check
 
 
 def lines(event: Event) -> Iterator[str]:
@@ -94,6 +98,27 @@ def verdict_lines(event: events.RunFinished) -> Iterator[str]:
     yield summary.one_line(summary.headline(event.run))
     yield sub_line(event.run)
     yield from (f"  {path}" for path in event.reports or (event.folder,))
+
+
+def series_lines(event: events.SeriesFinished) -> Iterator[str]:
+    """The matrix, what failed first, the verdict, and where the reports are."""
+    run = event.run
+    yield from series_text.table(run)
+    yield ""
+    for name, patch in run.first_bad():
+        yield summary.one_line(f"{name}: the first is {patch.number}/{len(run.patches)} {patch.subject}")
+    for check in run.checks:
+        if check.verdict not in (Verdict.PASS, Verdict.SKIP):
+            yield summary.one_line(f"{check.verdict.value} {check.name}: {series_words.shown(check, run)}")
+    yield summary.one_line(series_words.headline(run))
+    yield from (f"  {path}" for path in event.reports or (event.folder,))
+
+
+def check_lines(checks: Iterable[Check]) -> Iterator[str]:
+    """A line per check of a series: its name, and what it proves."""
+    listed = list(checks)
+    width = max((len(check.name) for check in listed), default=0)
+    yield from (f"{check.name:<{width}}  {check.about}" for check in listed)
 
 
 def sub_line(run: Run) -> str:
