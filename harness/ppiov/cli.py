@@ -303,6 +303,13 @@ def series(
         list[str] | None,
         typer.Option("--run", metavar="SUITE", help="Run it in a VM: boot, kunit, traffic, selftests; repeatable."),
     ] = None,
+    bench: Annotated[
+        list[str] | None,
+        typer.Option("--bench", metavar="NAME", help="Measure it against the base, a benchmark or a glob; repeatable."),
+    ] = None,
+    meter: Annotated[
+        str, typer.Option(metavar="METER", help="What is measured: insns, or cycles or ns with KVM.")
+    ] = "insns",
     each: Annotated[bool, typer.Option("--each", help="Run on every patch, not only on the last.")] = False,
     additions: Annotated[
         list[str] | None, typer.Option("--add", metavar="NAME", help="To the kernels that run: kasan, kmemleak, ...")
@@ -334,6 +341,8 @@ def series(
             return
         wanted = Wanted(
             suites=tuple(suites or ()),
+            bench=None if bench is None else tuple(name for name in bench if name != "*"),
+            meter=meter,
             each=each,
             additions=tuple(additions or ()),
             modules=tuple(modules or ()),

@@ -6,10 +6,8 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 from ppiov import child, worktree
@@ -63,8 +61,8 @@ def _made(adapted: Adapted, project: Path, store: Store) -> Path:
     with store.room(new, f"the modules of {adapted.what}"):
         with child.child(["git", "-C", project, "archive", commit.strip()], stdout=subprocess.PIPE) as process:
             raw, _ = process.communicate()
-        with tarfile.open(fileobj=BytesIO(raw)) as tar:
-            tar.extractall(new, filter="data")
+        with child.child(["tar", "-x", "-C", new], stdin=subprocess.PIPE) as process:
+            process.communicate(raw)
     if data:
         code, _, err = child.output(["git", "-C", new, "apply", "--whitespace=nowarn", "--", patch.absolute()])
         if code:

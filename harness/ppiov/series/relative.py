@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ppiov.results import Outcome, Run, RunState, Splat, TestResult
 from ppiov.series.results import Change, CheckResult, Relation, Verdict
@@ -44,24 +45,24 @@ def judged(name: str, before: Run, after: Run, found: Sequence[Change]) -> Check
     counts = Counter(change.relation for change in found)
     bad = [change for change in found if change.relation is Relation.NEW and change.after is not Outcome.SKIP]
     details = tuple(told(change) for change in found)
-    common = {"command": after.command, "runs": runs, "changes": tuple(found), "details": details}
+    common: dict[str, Any] = {"command": after.command, "runs": runs, "changes": tuple(found), "details": details}
     if bad:
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         line = f"new: {bad[0].name}: {bad[0].after.value if bad[0].after else 'gone'}{more}"
-        return CheckResult(name, Verdict.FAIL, line, Relation.NEW, **common)  # type: ignore[arg-type]
+        return CheckResult(name, Verdict.FAIL, line, Relation.NEW, **common)
     if after.state is not RunState.COMPLETE:
-        return CheckResult(name, Verdict.NOT_RUN, f"the run was {after.state.value}: {after.reason}", **common)  # type: ignore[arg-type]
+        return CheckResult(name, Verdict.NOT_RUN, f"the run was {after.state.value}: {after.reason}", **common)
     passed = sum(1 for test in after.tests if test.outcome is Outcome.PASS)
     parts = [f"{passed} of {len(after.tests)} tests passed"]
     parts += [f"{counts[relation]} {relation.value}" for relation in Relation if relation and counts[relation]]
     line = ", ".join(parts)
-    if not passed:
-        return CheckResult(name, Verdict.SKIP, f"untestable: {line}", **common)  # type: ignore[arg-type]
     if counts[Relation.FLAKY] or counts[Relation.NEW]:
         relation = Relation.FLAKY if counts[Relation.FLAKY] else Relation.NEW
-        return CheckResult(name, Verdict.WARN, line, relation, **common)  # type: ignore[arg-type]
+        return CheckResult(name, Verdict.WARN, line, relation, **common)
+    if not passed:
+        return CheckResult(name, Verdict.SKIP, f"untestable: {line}", **common)
     relation = Relation.FIXED if counts[Relation.FIXED] else Relation.AS_BEFORE
-    return CheckResult(name, Verdict.PASS, line, relation, **common)  # type: ignore[arg-type]
+    return CheckResult(name, Verdict.PASS, line, relation, **common)
 
 
 def told(change: Change) -> str:

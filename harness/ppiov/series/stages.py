@@ -15,11 +15,11 @@ from pathlib import Path
 
 from ppiov import kernels, suites
 from ppiov import run as runs
-from ppiov.errors import BadRequest, BuildFailed, UnfitKernel
+from ppiov.errors import BadRequest, BuildFailed, Interrupted, UnfitKernel
 from ppiov.events import Event, Note
 from ppiov.results import Run, RunState
 from ppiov.run import RunRequest
-from ppiov.series import adapted, relative
+from ppiov.series import adapted, benched, relative
 from ppiov.series.adapted import Adapted
 from ppiov.series.patch import Patch
 from ppiov.series.place import Place
@@ -38,6 +38,8 @@ class Wanted:
     """What the user wants to be run."""
 
     suites: tuple[str, ...] = ()  # boot, kunit, selftests, traffic, ...
+    bench: tuple[str, ...] | None = None  # benchmarks, as globs; (): all of them, None: don't measure
+    meter: str = "insns"
     each: bool = False  # on every patch; else on the last one only
     additions: tuple[str, ...] = ()  # kasan, kmemleak, ...: what is added to the kernels
     modules: tuple[str, ...] = ()  # --module
@@ -51,6 +53,8 @@ class Wanted:
         for text in self.modules:
             Adapted.parse(text)
         KernelSpec.parse("src:1.0" + "".join(f"+{name}" for name in self.additions))
+        if self.bench is not None:
+            benched.engine()
         if self.confirm < 1:
             raise BadRequest("--confirm counts rounds, so it is 1 or more")
         if self.suites:
@@ -58,11 +62,14 @@ class Wanted:
             suites.resolve(selftests, [_SUITES.get(name, name) for name in self.suites])
 
     def names(self) -> list[str]:
-        return list(dict.fromkeys(self.suites))
+        return [*dict.fromkeys(self.suites), *([benched.STAGE] if self.bench is not None else [])]
 
     def words(self) -> list[str]:
         """As options of the command."""
         words = [word for name in self.suites for word in ("--run", name)]
+        words += [word for name in self.bench or () for word in ("--bench", name)]
+        words += ["--bench", "*"] if self.bench == () else []
+        words += ["--meter", self.meter] if self.bench is not None and self.meter != "insns" else []
         words += ["--each"] if self.each else []
         words += [word for name in self.additions for word in ("--add", name)]
         words += [word for name in self.modules for word in ("--module", name)]
@@ -79,6 +86,7 @@ class Stages:
     place: Place
     results_dir: Path
     runner: Run_ = runs.run
+    bench: Callable[..., Generator[Event, None, Run]] = benched.run
     build: Callable[[KernelSpec], Generator[Event, None, object]] | None = None
     known: dict[tuple[str, str, Path], Run | CheckResult] = field(default_factory=dict)
 
@@ -111,6 +119,8 @@ class Stages:
             line = f"does not boot: {after.reason}"
             runs = (after.id, base.id)
             return CheckResult(name, Verdict.FAIL, line, Relation.NEW, command=after.command, runs=runs)
+        if name == benched.STAGE:
+            return benched.judged(base, after)
         found = relative.changes(base, after)
         again = [c.name for c in found if c.relation is Relation.NEW and c.splat is None and c.after is not None]
         if again and self.wanted.confirm > 1 and after.state is RunState.COMPLETE:
@@ -150,6 +160,10 @@ class Stages:
     def _run(
         self, name: str, commit: str, source: Path, tests: tuple[str, ...] = (), repeat: int = 1
     ) -> Generator[Event, None, Run]:
+        if name == benched.STAGE:
+            where = {"accel": self.wanted.accel, "results_dir": self.results_dir, "source": source}
+            names, meter = self.wanted.bench or (), self.wanted.meter
+            return _whole((yield from self.bench(self._spec(name, commit), names, meter, **where)))
         request = RunRequest(
             kernel=self._spec(name, commit),
             suites=() if tests else (_SUITES.get(name, name),),
@@ -160,9 +174,16 @@ class Stages:
             results_dir=self.results_dir,
             source=source,
         )
-        return (yield from self.runner(request))
+        return _whole((yield from self.runner(request)))
 
     def _spec(self, name: str, commit: str) -> KernelSpec:
         wanted = {*self.wanted.additions, *_NEEDS.get(name, ())}
         additions = tuple(addition for addition in ADDITIONS if addition in wanted)
         return KernelSpec("tree", "", additions, self.place.scratch.source, commit)
+
+
+def _whole(run: Run) -> Run:
+    """A run that was interrupted was so for all of the series. Raises Interrupted."""
+    if run.state is RunState.INTERRUPTED:
+        raise Interrupted(f"interrupted in {run.id}")
+    return run

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The benchmarks as a stage of a series: what the patched kernel takes more than the base, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ppiov.errors import BadRequest
+from ppiov.events import Event
+from ppiov.results import Run
+from ppiov.series.results import CheckResult, Measured, Relation, Verdict
+from ppiov.spec import KernelSpec
+
+STAGE = "bench"
+_RELATION = {"SLOWER": Relation.NEW, "FASTER": Relation.FIXED, "SAME": Relation.AS_BEFORE, "UNSURE": Relation.FLAKY}
+
+
+def engine() -> Any:
+    """The bench engine, loaded where it is wanted. Raises BadRequest where this ppiov comes without."""
+    try:
+        return import_module("ppiov.bench")
+    except ModuleNotFoundError as error:
+        raise BadRequest(f"there are no benchmarks to run: {error}") from error
+
+
+def run(
+    kernel: KernelSpec, names: tuple[str, ...], meter: str, *, accel: str, results_dir: Path, source: Path
+) -> Generator[Event, None, Run]:
+    """Run the benchmarks ``names`` (globs; none: all) on ``kernel``. Raises what the bench engine raises."""
+    bench = engine()
+    request = bench.BenchRequest(
+        kernel=kernel, names=names, meter=meter, accel=accel, results_dir=results_dir, source=source
+    )
+    made: Run = yield from bench.run(request)
+    return made
+
+
+def judged(base: Run, after: Run) -> CheckResult:
+    """The verdict: a benchmark that got slower, or that is no longer measured, fails. Raises MetersDiffer."""
+    engine()
+    found = import_module("ppiov.bench.compare").compared(base, after)
+    measured = tuple(_measured(row) for row in found.rows)
+    slower = [one for one in measured if one.relation is Relation.NEW]
+    runs = (after.id, base.id)
+    common: dict[str, Any] = {"command": after.command, "runs": runs, "measured": measured}
+    if found.only_a:
+        line = f"{found.only_a[0]} was measured on the base, and is not any more"
+        return CheckResult(STAGE, Verdict.FAIL, line, Relation.NEW, **common)
+    if slower:
+        more = f" and {len(slower) - 1} more" if len(slower) > 1 else ""
+        line = f"slower: {slower[0].after.name}, {slower[0].note}{more}"
+        return CheckResult(STAGE, Verdict.FAIL, line, Relation.NEW, **common)
+    if measured and all(one.relation is Relation.FLAKY for one in measured):
+        return CheckResult(STAGE, Verdict.SKIP, "untestable: nothing could be told apart from noise", **common)
+    faster = sum(1 for one in measured if one.relation is Relation.FIXED)
+    line = f"{len(measured)} figures, none slower" + (f", {faster} faster" if faster else "")
+    relation = Relation.FIXED if faster else Relation.AS_BEFORE
+    return CheckResult(STAGE, Verdict.PASS, line, relation, **common)
+
+
+def _measured(row: Any) -> Measured:
+    effect = row.effect
+    if effect.verdict.name == "UNSURE":
+        return Measured(row.a, row.b, Relation.FLAKY, f"unsure: {effect.why}" if effect.why else "unsure")
+    percent = f"{100 * effect.difference / row.a.value:+.2f} %" if row.a.value else f"{effect.difference:+.4g}"
+    interval = "" if effect.low == effect.high else f" ({effect.low:+.4g} .. {effect.high:+.4g})"
+    return Measured(row.a, row.b, _RELATION[effect.verdict.name], f"{percent}{interval}")
