@@ -15,11 +15,14 @@ from ppiov import toolchain
 from ppiov.errors import PpiovError
 from ppiov.events import Event, Note, StageEnded, StageProgress
 from ppiov.results import RunState
+from ppiov.series import check as checks
 from ppiov.series import engine, kept
 from ppiov.series import results as stored
-from ppiov.series.checks import build
+from ppiov.series.check import Check, passed, plain
+from ppiov.series.checks import build, lint
 from ppiov.series.engine import SeriesRequest
-from ppiov.series.place import Options
+from ppiov.series.patch import Patch
+from ppiov.series.place import Options, Place
 from ppiov.series.results import CheckResult, Relation, SeriesRun, Verdict
 from ppiov.store import Store
 
@@ -212,6 +215,32 @@ def test_after_a_rebase_only_the_changed_patch_is_checked_again(top: Path, monke
     monkeypatch.setattr(kept, "put", put)
     check(top, "v2..HEAD", without=("build_gcc", "build_clang", "build_32bit", "verify_fixes"))
     assert len(asked) == len({name for name, _ in asked})  # each check once: for the changed patch
+
+
+def test_what_this_machine_lacks_is_no_verdict_to_keep(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_archive.need("shellcheck")
+    bad_shell(top)
+    with monkeypatch.context() as patched:
+        patched.setattr(lint, "find_program", lambda _: None)
+        _, run = check(top, checks=("shellcheck",))
+    assert of(run, 1, "shellcheck").line == "shellcheck is missing: apt install shellcheck"
+    _, run = check(top, checks=("shellcheck",))
+    assert fails(run) == {(1, "shellcheck")}
+
+
+def test_a_check_of_another_project_is_run_and_its_fault_is_told(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_patch: Patch, _place: Place) -> CheckResult:
+        raise ValueError("oh")
+
+    fake_series.clean_series(top)
+    other = {
+        "length": Check("length", "short", plain(lambda p, _: passed(f"{len(p.added())} lines"))),
+        "broken": Check("broken", "breaks", plain(broken)),
+    }
+    monkeypatch.setattr(checks, "available", lambda: other)
+    _, run = check(top, without=())
+    assert [of(run, n, "length").line for n in (1, 2, 3)] == ["1 lines", "1 lines", "1 lines"]
+    assert of(run, 2, "broken").line == "the check itself failed: ValueError: oh"
 
 
 def test_a_kept_verdict_is_the_same_in_the_reports(top: Path) -> None:

@@ -22,6 +22,10 @@ Plain = Callable[[Patch, Place], CheckResult]
 Told = Callable[[Patch, Place], Generator[Event, None, CheckResult]]
 
 
+class CannotSay(Exception):
+    """A check cannot judge on this machine, as its text says. That is no verdict to keep: the machine may change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One check. Its verdict is kept, and asked for again only if something that it depends on has changed."""

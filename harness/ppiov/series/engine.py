@@ -18,14 +18,14 @@ from pathlib import Path
 
 from ppiov import worktree
 from ppiov.environment import describe
-from ppiov.errors import BadRequest, DiskFull, Interrupted, PpiovError
+from ppiov.errors import BadRequest, DiskFull, Interrupted, MissingTool, PpiovError
 from ppiov.events import Event, Note, SeriesFinished, StageBegun, StageEnded, StageProgress
 from ppiov.folder import RunFolder
 from ppiov.report import series as reports
 from ppiov.results import RunState
 from ppiov.series import check as checks
 from ppiov.series import kept, results, rules, scratch, source
-from ppiov.series.check import Check
+from ppiov.series.check import CannotSay, Check
 from ppiov.series.checks.build import FLAVOURS
 from ppiov.series.patch import Patch, Series
 from ppiov.series.place import Options, Place
@@ -243,6 +243,8 @@ def one(check: Check, patch: Patch, place: Place, anew: bool) -> Generator[Event
     began = time.monotonic()
     try:
         result = yield from check.run(patch, place)
+    except (CannotSay, MissingTool) as why:
+        return CheckResult(check.name, Verdict.SKIP, str(why)), False
     except (KeyboardInterrupt, GeneratorExit, PpiovError, GitFailed):
         raise
     except Exception as error:

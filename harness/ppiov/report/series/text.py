@@ -82,7 +82,7 @@ def _found(run: SeriesRun) -> Iterator[str]:
         f"{check.name}: {check.line}"
         for _, found in words.told(run, Verdict.SKIP)
         for check in found
-        if "missing" in check.line or "untestable" in check.line
+        if "missing" in check.line or "failed" in check.line or "untestable" in check.line
     )
     if once:
         yield from title("Could not be said here")

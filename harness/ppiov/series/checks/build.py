@@ -11,7 +11,7 @@ import functools
 from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 
-from ppiov.errors import BuildFailed, MissingTool
+from ppiov.errors import BuildFailed
 from ppiov.events import Event
 from ppiov.series import builder, objects, warnings
 from ppiov.series.builder import Builder, Compiled, Flavour
@@ -38,10 +38,7 @@ def build(flavour: Flavour, patch: Patch, place: Place) -> Generator[Event, None
     if not after_names and not before_names and not whole:
         return skipped("nothing that is compiled into a kernel")
     tree = yield from place.scratch.at(patch.parent)  # where the build begins: another commit would touch its files
-    try:
-        tools = _tools(flavour, str(tree))
-    except MissingTool as missing:
-        return skipped(str(missing))
+    tools = _tools(flavour, str(tree))  # one that is missing ends it here
     use = _builder(flavour, place, tools)
     try:
         before = yield from use.build(patch.parent, None if whole else before_names)

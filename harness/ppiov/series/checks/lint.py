@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ppiov.series import warnings
-from ppiov.series.check import Check, failed, passed, plain, skipped
+from ppiov.series.check import CannotSay, Check, failed, passed, plain, skipped
 from ppiov.series.checks.docs import names
 from ppiov.series.patch import Patch, Touched
 from ppiov.series.place import Place, find_program, run
@@ -32,7 +32,7 @@ def _lint(
         return skipped("no such file")
     found = find_program(program)
     if found is None:
-        return skipped(f"{program} is missing: {package}")
+        raise CannotSay(f"{program} is missing: {package}")
     with place.files(patch, files) as (before, after):
         old = _said([found, *options], before, [t.before for t in files])
         now = _said([found, *options], after, [t.path for t in files])

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 
 from ppiov.events import Event
-from ppiov.series.check import Check, passed, skipped, warned
+from ppiov.series.check import CannotSay, Check, passed, skipped, warned
 from ppiov.series.checks.message import address
 from ppiov.series.patch import Patch
 from ppiov.series.place import Place, run
@@ -25,7 +25,7 @@ def cc_maintainers(patch: Patch, place: Place) -> Generator[Event, None, CheckRe
     code, out, err = run(command, cwd=tree, stdin=patch.text.encode("utf-8", "replace"))
     again = f"git show --format=email {patch.commit[:12]} | perl {_SCRIPT} {' '.join(_OPTIONS)}"
     if code:  # the script's fault, or the machine's; not the patch's
-        return skipped(f"get_maintainer.pl failed: {(err.strip().splitlines() or ['it says nothing'])[0]}")
+        raise CannotSay(f"get_maintainer.pl failed: {(err.strip().splitlines() or ['it says nothing'])[0]}")
     wanted = [line.strip() for line in out.splitlines() if "@" in line]
     have = addressed(patch, place)
     if not have:

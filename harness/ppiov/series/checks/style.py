@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from ppiov.events import Event
-from ppiov.series.check import Check, failed, passed, plain, skipped, warned
+from ppiov.series.check import CannotSay, Check, failed, passed, plain, skipped, warned
 from ppiov.series.patch import Patch
 from ppiov.series.place import Place, find_program, run
 from ppiov.series.results import CheckResult
@@ -57,7 +57,7 @@ def checkpatch(patch: Patch, place: Place) -> Generator[Event, None, CheckResult
     said = [f"{m['severity']}: {m['type']}: {m['text']}" for m in found]
     again = f"git show --format=email {patch.commit[:12]} | perl {_CHECKPATCH} {' '.join(_OPTIONS)} -"
     if code and not found:  # the script's fault, or the machine's; not the patch's
-        return skipped(f"checkpatch.pl failed: {(err.strip().splitlines() or ['it says nothing'])[0]}")
+        raise CannotSay(f"checkpatch.pl failed: {(err.strip().splitlines() or ['it says nothing'])[0]}")
     counts = Counter(match["severity"] for match in found)
     text = ", ".join(
         f"{n} {word.lower()}{'s' if n > 1 else ''}" for word in ("ERROR", "WARNING", "CHECK") if (n := counts[word])
