@@ -6,6 +6,7 @@ Nothing is decided here. What is imported inside a verb is what only that verb n
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Generator, Iterator
@@ -220,7 +221,14 @@ def run(
     suites: Annotated[
         list[str] | None, typer.Argument(metavar="SUITE", help="By default traffic and selftests.")
     ] = None,
-    kernel: KernelOption = DEFAULT_KERNEL,
+    kernels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kernel",
+            metavar="SPEC",
+            help="deb:6.12, src:7.3+kunit, tree:PATH@REV, image:PATH; repeatable.",
+        ),
+    ] = None,
     expression: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only tests that match, as in pytest.")] = "",
     tests: Annotated[
         list[str] | None, typer.Option("--test", metavar="NAME", help="Only this one; repeatable.")
@@ -253,13 +261,14 @@ def run(
     source: SourceOption = None,
 ) -> None:
     """Does it work? Runs the suites in a VM and writes a report."""
+    from ppiov import matrix
     from ppiov import run as engine
     from ppiov.spec import KernelSpec
 
     with _verb():
-        request = engine.RunRequest(
+        first = engine.RunRequest(
             suites=tuple(suites or ()),
-            kernel=KernelSpec.parse(kernel),
+            kernel=KernelSpec.parse((kernels or [DEFAULT_KERNEL])[0]),
             expression=expression,
             tests=tuple(tests or ()),
             jobs=jobs,
@@ -275,7 +284,8 @@ def run(
             results_dir=results,
             source=source,
         )
-        raise typer.Exit(exit_code(drive(engine.run(request), choose(sys.stdout))))
+        more = [dataclasses.replace(first, kernel=KernelSpec.parse(spec)) for spec in (kernels or [])[1:]]
+        raise typer.Exit(drive(matrix.run([first, *more]), choose(sys.stdout)))
 
 
 @app.command()
@@ -430,7 +440,7 @@ def report(
     from ppiov.report import many
 
     with _verb():
-        told = [many.load(find(results, name).path) for name in which or [LATEST]]
+        told = [one for name in which or [LATEST] for one in many.load(find(results, name).path)]
         if write_notes is not None:
             typer.echo(f"{many.write_notes(told, write_notes)} notes written", err=True)
             return

@@ -40,7 +40,7 @@ def test_the_same_series_gives_the_same_bytes_in_another_process(tmp_path: Path,
     stored.save(folder, sample_series.series())
     code = (
         "import sys; from pathlib import Path; from ppiov.report import many\n"
-        "sys.stdout.buffer.write(many.render([many.load(Path(sys.argv[1]))], sys.argv[2]))"
+        "sys.stdout.buffer.write(many.render(many.load(Path(sys.argv[1])), sys.argv[2]))"
     )
     out = [
         subprocess.run(
@@ -58,7 +58,7 @@ def test_the_same_series_gives_the_same_bytes_in_another_process(tmp_path: Path,
 def test_what_was_saved_is_what_is_loaded(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "one")
     stored.save(folder, sample_series.series())
-    assert many.load(folder.path) == sample_series.series()
+    assert many.load(folder.path) == [sample_series.series()]
     (folder.path / stored.FILE).write_text("{")
     with pytest.raises(BadRunFolder, match="truncated or not JSON"):
         many.load(folder.path)

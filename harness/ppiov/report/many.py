@@ -11,7 +11,7 @@ from typing import Final
 from junitparser import JUnitXml
 
 from ppiov import report, summary
-from ppiov.errors import BadRequest
+from ppiov.errors import BadRequest, BadRunFolder
 from ppiov.folder import RunFolder
 from ppiov.report import kcidb
 from ppiov.report import series as series_report
@@ -25,14 +25,23 @@ from ppiov.series import results as series
 from ppiov.series.results import SeriesRun
 
 Told = Run | SeriesRun
+RUNS: Final = "runs.json"  # in the folder of runs on several kernels (ppiov.matrix): their names
 _NAME: Final = 40
 _CELL: Final = 8
 _SIGNS: Final = {Outcome.PASS: "·", Outcome.SKIP: "-", Outcome.XFAIL: "x", Outcome.NOT_RUN: "?"}
 
 
-def load(path: Path) -> Told:
-    """What a folder holds. Raises BadRunFolder."""
-    return series.load(path) if (path / series.FILE).is_file() else RunFolder.load(path)
+def load(path: Path) -> list[Told]:
+    """What a folder holds: a series, a run, or the runs on several kernels. Raises BadRunFolder."""
+    if (path / series.FILE).is_file():
+        return [series.load(path)]
+    if not (path / RUNS).is_file():
+        return [RunFolder.load(path)]
+    try:
+        names = [str(name) for name in json.loads((path / RUNS).read_text())]
+    except (OSError, ValueError, TypeError):
+        raise BadRunFolder(f"{path / RUNS} is truncated or not JSON") from None
+    return [RunFolder.load(path.parent / Path(name).name) for name in names]
 
 
 def render(told: Sequence[Told], form: str) -> bytes:
@@ -47,7 +56,7 @@ def render(told: Sequence[Told], form: str) -> bytes:
     joined = {"junit": _junit, "ktap": _ktap, "kcidb": _kcidb}.get(form)
     if joined is not None:
         return joined(parts).encode("utf-8", "replace")
-    over = _overview(told) if form == "text" else _overview_markdown(told)
+    over = overview(told) if form == "text" else _overview_markdown(told)
     return "\n".join([*over, "", *parts]).encode("utf-8", "replace")
 
 
@@ -74,7 +83,7 @@ def _name(told: Told) -> str:
     return series_words.title(told) if isinstance(told, SeriesRun) else told.kernel.release or told.kernel.spec
 
 
-def _overview(told: Sequence[Told]) -> Iterator[str]:
+def overview(told: Sequence[Told]) -> Iterator[str]:
     """A line for each, what is not complete first; then the runs side by side, file by file."""
     for one in sorted(told, key=lambda one: one.state is RunState.COMPLETE):
         yield from wrap(f"{_headline(one)} [{_name(one)}]", hang="    ")
