@@ -297,6 +297,19 @@ def test_an_interrupted_series_is_saved_and_says_so(top: Path, stop: str) -> Non
     assert after.passed
 
 
+def test_what_was_cut_short_in_the_scratch_is_mended(top: Path) -> None:
+    fake_series.clean_series(top)
+    _, run = check(top, checks=("build_gcc",), without=())
+    (scratch,) = (Store().root / "series").iterdir()
+    (scratch / "source/net/core/other.c").write_text("half a file")
+    (scratch / "source/.git/index.lock").touch()
+    (scratch / "unsettled").touch()
+    _, again = check(top, checks=("build_gcc",), without=(), anew=True)
+    assert again.passed and run.passed
+    assert not (scratch / "unsettled").exists()
+    assert any(tool.startswith("gcc") for tool in again.tools)
+
+
 def test_a_missing_configuration_is_a_sentence(top: Path) -> None:
     fake_series.clean_series(top)
     with pytest.raises(PpiovError, match=r"\.config cannot be read \(No such file or directory\): name a \.config"):

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -264,6 +264,18 @@ def made_of(flavour: Flavour, config: str) -> list[str]:
     compilers = [f"clang{suffix}" for suffix in ("", *(f"-{n}" for n in range(11, 40)))] if flavour.llvm else ["gcc"]
     programs = [Path(found).resolve() for name in [*compilers, "sparse"] if (found := shutil.which(name))]
     return [*wishes(flavour, config), *(f"{path} {path.stat().st_size}" for path in programs)]
+
+
+def programs(flavour: Flavour) -> Iterator[str]:
+    """The compiler of a flavour, and sparse where it is used, each with the first line of its version."""
+    clangs = ["clang", *(f"clang-{n}" for n in range(40, 10, -1))]
+    compiler = next((name for name in (clangs if flavour.llvm else ["gcc"]) if shutil.which(name)), None)
+    wanted = [compiler] + (["sparse"] if "C=1" in flavour.arguments else [])
+    for name in wanted:
+        if name is not None and shutil.which(name):
+            out = child.output([name, "--version"])[1].strip()
+            version = (out.splitlines() or ["of unknown version"])[0]
+            yield version if name.startswith(("gcc", "clang")) else f"{name} {version}"
 
 
 def toolchain_for(flavour: Flavour, source: Path) -> Toolchain:

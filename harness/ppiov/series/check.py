@@ -38,6 +38,7 @@ class Check:
     # What else the verdict depends on: contents, tools' versions.
     reads: Callable[[Patch, Place], Iterable[str]] = lambda _patch, _place: ()
     kept: bool = True  # whether it is worth keeping
+    programs: Callable[[], Iterable[str]] = tuple  # what it runs, each with its version, for the report
 
 
 def plain(function: Plain) -> Told:

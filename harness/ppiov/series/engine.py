@@ -153,6 +153,7 @@ def run(request: SeriesRequest) -> Generator[Event, None, SeriesRun]:
             series,
             _described(top, series.base),
             [check.name for check in chosen] + request.wanted.names(),
+            tools=list(dict.fromkeys(program for check in chosen for program in check.programs())),
         )
         return (yield from _saved(folder, story, _work(story, chosen, place, folder)))
 

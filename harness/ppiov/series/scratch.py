@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,15 +66,26 @@ class Scratch:
     def at(self, commit: str) -> Generator[Event, None, Path]:
         """The folder with the files of ``commit``; raises UnfitKernel, DiskFull."""
         head = self.source / ".git/HEAD"
-        if not (self.source / "Makefile").is_file() or head.read_text().strip() != commit:
-            fresh = not (self.source / "Makefile").is_file()
-            if fresh:
+        there = (self.source / "Makefile").is_file()
+        if not there or self._unsettled.exists() or head.read_text().strip() != commit:
+            if not there:
                 yield StageBegun("source", f"check out {commit[:12]}")
-            with self.store.room(self.folder, "the files of a series"):
+            with self.changing(), self.store.room(self.folder, "the files of a series"):
                 worktree.check_out(self.source, self.top, commit, commit[:12], self.store)
-            if fresh:
+            if not there:
                 yield StageEnded("source")
         return self.source
+
+    @property
+    def _unsettled(self) -> Path:
+        return self.folder / "unsettled"
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """While files change, HEAD does not say what they are; if that is cut short, the next :meth:`at` mends them."""
+        self._unsettled.touch()
+        yield
+        self._unsettled.unlink()
 
     def apply(self, mail: Mail, onto: str) -> str:
         """Apply a mail with what ``git am`` is made of, and return the new commit. Raises GitFailed, DiskFull.

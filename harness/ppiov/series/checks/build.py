@@ -146,6 +146,7 @@ def _check(flavour: Flavour) -> Check:
         functools.partial(build, flavour),
         message=False,
         reads=functools.partial(_reads, flavour),
+        programs=functools.partial(builder.programs, flavour),
     )
 
 

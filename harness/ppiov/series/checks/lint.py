@@ -78,12 +78,20 @@ def _check(name: str, package: str, options: Sequence[str], wanted: Callable[[To
         yield from (place.scratch.id_of(patch.parent, t.before) for t in patch.touched if t.before)
 
     function = functools.partial(_lint, name, package, options, wanted)
-    return Check(name, f"{name} says nothing new", plain(function), message=False, reads=reads)
+
+    def programs() -> Iterable[str]:
+        if found := find_program(name):
+            yield f"{name} {_version(found)}"
+
+    about = f"{name} says nothing new"
+    return Check(name, about, plain(function), message=False, reads=reads, programs=programs)
 
 
 @functools.cache
 def _version(program: str) -> str:
-    return run([program, "--version"], cwd=Path("/"))[1].strip()
+    """The first number in what it says about itself."""
+    said = run([program, "--version"], cwd=Path("/"))[1]
+    return next(iter(re.findall(r"\d+(?:\.\d+)+", said)), said.strip())
 
 
 CHECKS = (

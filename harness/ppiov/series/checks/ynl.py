@@ -23,10 +23,9 @@ def ynl(patch: Patch, place: Place) -> Generator[Event, None, CheckResult]:
     if not place.scratch.id_of(patch.commit, _SCRIPT):
         return skipped(f"the tree has no {_SCRIPT}")
     tree = yield from place.scratch.at(patch.commit)
-    try:
+    with place.scratch.changing():
         code, out, err = run(["bash", _SCRIPT, "-f"], cwd=tree, env={"PYTHONDONTWRITEBYTECODE": "1"})
         raw = place.scratch.git("diff-index", "--name-only", "-z", "HEAD")
-    finally:
         place.scratch.git("reset", "--quiet", "--hard", "HEAD")
     if code or "Traceback" in err:
         return failed(
