@@ -8,6 +8,7 @@ of the packages is changed.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 import shutil
@@ -25,6 +26,7 @@ from ppiov.tree import KIND, KernelTree, tree_of_entry
 
 _HEADERS_DEPEND = re.compile(r"\b(linux-(?:headers|kbuild)-[^\s,(|]+)(?:\s*\(=\s*([^)\s]+)\))?")
 _IMAGE_DEPENDS = re.compile(r"\b(linux-(?:base|binary|modules)-[^\s,(|]+)\s*\(=\s*([^)\s]+)\)")
+IMAGES = "images"  # of the store's entries: kernels without headers, which :func:`get` does not see
 _INDEX_ROOM = 120_000_000  # bytes that the package lists and apt's cache of them take (bookworm and backports: 90 MB)
 
 
@@ -61,6 +63,54 @@ def get(spec: KernelSpec, *, store: Store, refresh: bool = False) -> Generator[E
     return tree_of_entry(spec, entry)
 
 
+def releases(line: str, *, store: Store) -> Generator[Event, None, dict[str, str]]:
+    """The point releases of ``line`` ("6.12") that there are images of: version -> package version, the oldest first.
+
+    Those in the archive, backports included; if that cannot be reached, those in the store. Raises UntrustedArchive,
+    DiskFull, MissingTool.
+    """
+    stored = [entry for kind in (KIND, IMAGES) for entry in store.entries(kind) if "packages" in entry.facts]
+    found = {str(e.facts["upstream"]): str(e.facts["version"]) for e in stored if _matches(e.facts["upstream"], line)}
+    try:
+        with (yield from store.lock("archive", "the package archive")):
+            source, packages = yield from _index(store)
+    except NetworkGone as gone:
+        yield Note(f"{gone}; only the kernels in the store count", "warning")
+    else:
+        for version in {p.upstream for p in packages if p.name.startswith(f"linux-image-{line}")}:
+            if _matches(version, line) and (chosen := resolve(packages, version, source.arch, headers=False)):
+                found[version] = chosen[0].version
+    return dict(sorted(found.items(), key=lambda item: _numbers(item[0])))
+
+
+def get_image(version: str, *, store: Store) -> Generator[Event, None, KernelTree]:
+    """The packaged kernel of exactly ``version``, which may be without headers: no modules can be built for it then.
+
+    The archive keeps the images of a line for longer than their headers. Raises what :func:`get` does.
+    """
+    spec = KernelSpec("deb", version)
+    entry = _stored(store, version) or next(
+        (entry for entry in store.entries(IMAGES) if entry.facts["upstream"] == version), None
+    )
+    if entry is None or not _intact(entry):
+        with (yield from store.lock("archive", "the package archive")):
+            source, packages = yield from _index(store)
+            chosen = resolve(packages, version, source.arch, headers=False)
+            if not chosen:
+                raise UnknownName("kernel", str(spec), {f"deb:{p.upstream}" for p in packages if "-image-" in p.name})
+            entry = yield from _make(source, chosen, IMAGES, store)
+    tree = tree_of_entry(spec, store.use(entry))
+    return tree if entry.kind == KIND else dataclasses.replace(tree, build=None, symvers=None)
+
+
+def _index(store: Store) -> Generator[Event, None, tuple[Archive, list[Package]]]:
+    """What the archive has, backports included. The caller holds the archive's lock."""
+    store.need(_INDEX_ROOM, "reading the package lists")
+    source = Archive(store)
+    yield from source.refresh(backports=True)
+    return source, _kernel_packages(source)
+
+
 def already_there(spec: KernelSpec, *, store: Store) -> KernelTree | None:
     """The packaged kernel that ``spec`` names, if the store has it whole."""
     have = _stored(store, spec.version)
@@ -77,9 +127,10 @@ def exact_spec(entry: Entry) -> str:
     return f"deb:{entry.facts['upstream']}"
 
 
-def resolve(packages: Iterable[Package], version: str, arch: str) -> list[Package]:
+def resolve(packages: Iterable[Package], version: str, arch: str, *, headers: bool = True) -> list[Package]:
     """The newest kernel of ``version`` ("6.12", or exactly "6.12.117") that has headers: image first, then headers.
 
+    Without ``headers``, the newest there is an image of: that alone.
     A signed image is preferred over the same image unsigned, since it is what the distribution installs. The image's
     and the headers' own dependencies say which other packages belong to them: newer releases have the image, its
     modules and its configuration in packages of their own. Returns [] if there is none.
@@ -96,9 +147,9 @@ def resolve(packages: Iterable[Package], version: str, arch: str) -> list[Packag
             if not _matches(image.upstream, version):
                 continue
             parts = _parts(by_name, image)
-            headers = _headers(by_name, image_name[1], arch, image.version)
-            if parts and headers:
-                sets.append([*parts, *headers])
+            more = _headers(by_name, image_name[1], arch, image.version) if headers else []
+            if parts and (more or not headers):
+                sets.append([*parts, *more])
 
     def order(a: list[Package], b: list[Package]) -> int:
         if a[0].version == b[0].version:
@@ -156,19 +207,26 @@ def _fetch(spec: KernelSpec, store: Store) -> Generator[Event, None, Entry]:
         series = [p.upstream if exact else p.upstream.rpartition(".")[0] for p in packages if "-image-" in p.name]
         known = {v for v in series if v and resolve(packages, v, source.arch)}
         raise UnknownName("kernel", str(spec), {f"deb:{v}" for v in known})
+    return (yield from _make(source, chosen, KIND, store))
+
+
+def _make(source: Archive, chosen: list[Package], kind: str, store: Store) -> Generator[Event, None, Entry]:
+    """The entry of the packages ``chosen``. The caller holds the archive's lock."""
     image = chosen[0]
     key = f"{image.upstream}-{source.arch}-{digest(f'{p.name} {p.version} {p.sha256}' for p in chosen)}"
-    if entry := store.entry(KIND, key):
+    if (entry := store.entry(kind, key)) and _intact(entry):
         yield from _already_there(entry)
         return entry
     room = sum(p.size + p.installed for p in chosen)
     store.need(room + room // 10, f"kernel {image.upstream}")  # a tenth for depmod's indexes and block rounding
-    with (yield from store.lock(entry_lock(KIND, key), f"kernel {image.upstream}")), store.fresh(KIND, key) as fresh:
+    with (yield from store.lock(entry_lock(kind, key), f"kernel {image.upstream}")), store.fresh(kind, key) as fresh:
         files = yield from source.download(chosen)
         yield from _unpack(list(zip(chosen, files, strict=True)), fresh.path, store)
-        facts = yield from _settle(fresh.path, store)
+        facts = yield from _settle(fresh.path, store, headers=kind == KIND)
         build = fresh.path / "lib/modules" / facts["release"] / "build"
-        more, rebuilt = yield from _mend(source, image.version, build, fresh.path, store)
+        more, rebuilt = list[Path](), list[str]()
+        if kind == KIND:
+            more, rebuilt = yield from _mend(source, image.version, build, fresh.path, store)
         facts |= {
             "rebuilt": rebuilt,
             "upstream": image.upstream,
@@ -218,7 +276,7 @@ def _unpack(parts: list[tuple[Package, Path]], into: Path, store: Store) -> Gene
     yield StageEnded("unpack", note=mb(total))
 
 
-def _settle(root: Path, store: Store) -> Generator[Event, None, dict[str, Any]]:
+def _settle(root: Path, store: Store, *, headers: bool) -> Generator[Event, None, dict[str, Any]]:
     """Make the unpacked packages work where they are, and say what is where (paths relative to ``root``)."""
     yield StageBegun("depmod", "index the modules")
     if not (root / "lib/modules").is_dir() and (root / "usr/lib/modules").is_dir():
@@ -229,7 +287,8 @@ def _settle(root: Path, store: Store) -> Generator[Event, None, dict[str, Any]]:
     beside = image.name == "vmlinuz"  # newer packages have image and configuration in the module folder
     release = image.parent.name if beside else image.name.removeprefix("vmlinuz-")
     config = image.with_name("config") if beside else image.with_name(f"config-{release}")
-    relocate(root, release)
+    if headers:
+        relocate(root, release)
     code, _, err = child.output(["depmod", "-b", root, release])
     if code:
         raise _failed(f"depmod cannot index the modules of {release}", err, store, root)
@@ -285,7 +344,11 @@ def _matches(upstream: str, version: str) -> bool:
 
 
 def _version_key(entry: Entry) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", str(entry.facts["version"])))
+    return _numbers(str(entry.facts["version"]))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
 def _stored(store: Store, version: str) -> Entry | None:
