@@ -27,7 +27,7 @@ from ppiov import accel, archive, child, kbuild, kernels, prepare
 from ppiov.errors import MissingTool, NetworkGone, PpiovError, Unwritable
 from ppiov.events import Event, Probe, StageBegun, StageEnded
 from ppiov.pyzip import guest_python
-from ppiov.results import Kernel, Outcome
+from ppiov.results import Outcome
 from ppiov.spec import KernelSpec
 from ppiov.store import Store, entry_lock, mb
 from ppiov.tree import KernelTree
@@ -285,7 +285,7 @@ def _guest(machine: _Machine) -> _Finding:
     yield StageBegun("guest", "boot a guest without KVM")
     with tempfile.TemporaryDirectory(prefix="ppiov-doctor-") as folder:
         share = Path(folder)
-        prepare.write_share(share, _nothing_to_run(kernel, share), f"exec {guest_python()} -S -c {_JOB!r}")
+        prepare.write_share(share, kernel, f"exec {guest_python()} -S -c {_JOB!r}")
         with Guest(GuestConfig(kernel, "tcg", share, cpus=1, memory_mib=1024)) as guest:
             alive = False
             data: bytes | None = b""
@@ -302,11 +302,6 @@ def _guest(machine: _Machine) -> _Finding:
             seconds = guest.age
     yield StageEnded("guest", note=f"{seconds:.1f} s")
     return f"a guest boots to its job in {seconds:.1f} s under TCG"
-
-
-def _nothing_to_run(kernel: KernelTree, share: Path) -> prepare.Ready:
-    named = Kernel(kernel.spec, kernel.release, kernel.version, kernel.config_sha256, kernel.image_sha256)
-    return prepare.Ready(kernel, named, (), share, None, None, accel.Accel("tcg", "a probe"), share)
 
 
 def _need_kernel(machine: _Machine) -> KernelTree:

@@ -173,13 +173,13 @@ def _visible(path: Path) -> None:
             raise BadRequest(f"{path} cannot be seen in the guest, which has a {hidden} of its own: move it elsewhere")
 
 
-def write_share(share: Path, ready: Ready, entry: str) -> None:
+def write_share(share: Path, tree: KernelTree, entry: str) -> None:
     """Make the shared folder of one guest; ``entry`` is the shell command that boot.sh ends in."""
     share.mkdir(parents=True, exist_ok=True)
     (share / "artifacts").mkdir(exist_ok=True)
     variables = {
-        "RELEASE": ready.tree.release,
-        "MODULES_ROOT": str(ready.tree.root),
+        "RELEASE": tree.release,
+        "MODULES_ROOT": str(tree.root),
         "PYTHON_ZIP": str(python_zip()),
         "ENTRY": entry,
     }
@@ -193,7 +193,7 @@ def write_job(share: Path, ready: Ready, tests: Sequence[PlannedTest]) -> None:
         raise PpiovError("a guest was to be started with nothing to run")
     selftests = ready.source / "selftests"
     job = Path(__file__).parent / "guest" / "job.py"
-    write_share(share, ready, shlex.join(["exec", str(guest_python()), "-S", str(job), SHARE]))
+    write_share(share, ready.tree, shlex.join(["exec", str(guest_python()), "-S", str(job), SHARE]))
     (share / "tests.json").write_text(json.dumps([test.name for test in tests]))
     files = sorted({test.name.partition("::")[0] for test in tests})
     plan = {

@@ -38,7 +38,7 @@ def shell(request: ShellRequest) -> Generator[Event, None, int]:
     ready = yield from prepare.ready(request.kernel, source, request.accel, set())
     with tempfile.TemporaryDirectory(prefix="ppiov-shell-") as temporary:
         share = Path(temporary)
-        prepare.write_share(share, ready, shlex.join(["exec", "bash", "--rcfile", f"{GUEST}/shellrc", "-i"]))
+        prepare.write_share(share, ready.tree, shlex.join(["exec", "bash", "--rcfile", f"{GUEST}/shellrc", "-i"]))
         environment = {**ready.test_environment(), "PPIOV_SELFTESTS": str(source / "selftests")}
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()]
         (share / "shell.env").write_text("".join(lines))
