@@ -79,6 +79,7 @@ class GuestConfig:
     kernel_arguments: tuple[str, ...] = ()
     device_memory_mib: int = 0  # of an ivshmem-plain device, a power of two; 0: there is none
     own_time: bool = False  # under TCG: the guest's clock goes on with what it executes, and while it is idle
+    icount: bool = False  # under TCG: an instruction is a nanosecond of the guest's time, exactly; with one CPU
 
 
 def command(config: GuestConfig, *, interactive: bool = False) -> list[str]:
@@ -125,6 +126,8 @@ def command(config: GuestConfig, *, interactive: bool = False) -> list[str]:
     # Under TCG a busy machine's guest is slow, and programs with deadlines of their own in it are not to notice: an
     # instruction takes 2 ns of the guest's time: some times less than it takes TCG, and what the programs are made for.
     icount = ["-icount", "shift=1,sleep=on"] if config.own_time and config.accel == "tcg" else []
+    if config.icount:
+        icount = ["-icount", "shift=0,sleep=off"]
     fsdev = "local,id=ppiovusr,path=/usr,security_model=none,readonly=on,multidevs=remap"
     line += [
         "--qemu-opts",
@@ -214,12 +217,23 @@ class Guest:
         *lines, self._half_record = (self._half_record + data).split(b"\n")
         return lines
 
+    def pause(self) -> None:
+        """Stop the guest's processes: a guest that counts instructions takes all of a CPU while it waits."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End :meth:`pause`."""
+        self._signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End the guest now: the whole process group, whatever it is doing."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
         # The group may outlive its leader, and a group's id is not given away while it has a member.
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+            os.killpg(self._process.pid, number)
 
 
 def run_interactively(config: GuestConfig) -> int:
