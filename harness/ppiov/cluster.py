@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Jobs on this machine or on others, by dask.distributed: the same code for both.
+
+Without a scheduler's address a LocalCluster is started: a process for each job at a time, which ends with this program.
+A job is a function and its argument, both picklable; the function is an engine, and its events come back as they are
+yielded (progress thinned out). Workers elsewhere need this version of ppiov, and the files that a job names at the same
+paths.
+"""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import logging
+import os
+import pickle
+import queue
+import signal
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+from ppiov.errors import BadRequest, PpiovError
+from ppiov.events import Event, StageBegun, StageEnded, StageProgress
+
+A = TypeVar("A")
+T = TypeVar("T")
+Engine = Callable[[A], Generator[Event, None, T]]
+_TICK: Final = 0.2  # seconds between two looks at what has come
+_PROGRESS_SECONDS: Final = 1.0
+_CONNECT_SECONDS: Final = 20
+_CLOSE_SECONDS: Final = 5
+
+
+class Cluster:
+    """A context manager; on leaving it, local jobs that still run are ended and remote ones are given up."""
+
+    def __init__(self, jobs: int, scheduler: str | None = None) -> None:
+        self._jobs, self._address = jobs, scheduler
+        self._topic = f"ppiov-{os.getpid()}-{time.monotonic_ns()}"
+        self._events: queue.Queue[Event] = queue.Queue()
+
+    def __enter__(self) -> Cluster:
+        import dask
+        from distributed import Client, LocalCluster
+
+        dask.config.set({"distributed.worker.daemon": True, "distributed.admin.log-format": "%(message)s"})
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        self._local = None
+        if self._address is None:
+            self._local = LocalCluster(
+                n_workers=self._jobs,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+                memory_limit=0,  # it is guests that take memory, and they say how much
+            )
+        try:
+            self._client = Client(self._local or self._address, timeout=_CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise BadRequest(f"there is no dask scheduler at {self._address}: {error}") from error
+        self._client.subscribe_topic(self._topic, self._heard)
+        self._workers = list(self._client.run(os.getpid).values()) if self._local else []
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is not None:  # a worker that is busy does not leave when it is asked to; what it started goes with it
+            for pid in self._workers:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        with suppress(TimeoutError, OSError):
+            self._client.close(timeout=_CLOSE_SECONDS)
+        if self._local is not None:
+            with suppress(TimeoutError, OSError):
+                self._local.close(timeout=_CLOSE_SECONDS)
+
+    def run(self, engine: Engine[A, T], arguments: Sequence[A]) -> Generator[Event, None, list[T]]:
+        """Run ``engine`` once with each argument; the results, in order. Raises what an engine raises."""
+        begun = [self._client.submit(_work, engine, one, self._topic, n, pure=False) for n, one in enumerate(arguments)]
+        open_stages: dict[str, StageBegun] = {}
+        try:
+            while not all(future.done() for future in begun):
+                yield from self._told(_TICK, open_stages)
+            yield from self._told(0.0, open_stages)
+        finally:
+            for future in begun:
+                if not future.done():
+                    future.cancel()
+        outcomes: list[tuple[bool, Any]] = [future.result() for future in begun]
+        for key in open_stages:
+            yield StageEnded(key, ok=False)
+        for fine, value in outcomes:
+            if not fine:
+                raise value
+        return [value for _, value in outcomes]
+
+    def _heard(self, message: tuple[float, Any]) -> None:
+        self._events.put(pickle.loads(message[1]))
+
+    def _told(self, seconds: float, open_stages: dict[str, StageBegun]) -> Generator[Event, None, None]:
+        """The events that come within ``seconds``."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                event = self._events.get(timeout=max(0.0, until - time.monotonic()) or 0.001)
+            except queue.Empty:
+                return
+            if isinstance(event, StageBegun):
+                open_stages[event.key] = event
+            elif isinstance(event, StageEnded):
+                open_stages.pop(event.key, None)
+            yield event
+
+
+def _work(engine: Engine[A, T], argument: A, topic: str, number: int) -> tuple[bool, Any]:
+    """Runs in a worker: drive an engine and send its events; an error that is the user's to see is a result."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    events = engine(argument)
+    spoke: dict[str, float] = {}
+    try:
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as stop:
+                return True, stop.value
+            except PpiovError as error:
+                return False, error
+            if isinstance(event, StageProgress):
+                now = time.monotonic()
+                if now - spoke.get(event.key, 0.0) < _PROGRESS_SECONDS:
+                    continue
+                spoke[event.key] = now
+            if isinstance(event, StageBegun | StageProgress | StageEnded):  # two jobs may both build the modules
+                event = dataclasses.replace(event, key=f"{number}/{event.key}")
+            worker.log_event(topic, pickle.dumps(event))
+    finally:
+        events.close()
+
+
+_at_exit: dict[str, Any] = {}
+
+
+def for_this_process(name: str, make: Callable[[], T], close: Callable[[T], None]) -> T:
+    """Something that a worker's process keeps from job to job; ``close`` is called when the process ends."""
+    if name not in _at_exit:
+        _at_exit[name] = make()
+        atexit.register(lambda: close(_at_exit.pop(name)))
+    kept: T = _at_exit[name]
+    return kept
