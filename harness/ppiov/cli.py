@@ -72,6 +72,11 @@ class B4(StrEnum):
     REVIEW = "review"
 
 
+class Better(StrEnum):
+    LOWER = "lower"
+    HIGHER = "higher"
+
+
 KernelOption = Annotated[
     str,
     typer.Option("--kernel", metavar="SPEC", help="Which kernel: deb:6.12, src:7.3+kunit, tree:PATH@REV, image:PATH."),
@@ -377,6 +382,107 @@ def series(
             _write(perpatch.FORMS[b4.value](answer).encode("utf-8", "replace"))
             return
         raise typer.Exit(exit_code(drive(engine.run(request), choose(sys.stdout))))
+
+
+@app.command()
+def bisect(
+    good: Annotated[str, typer.Option(metavar="REV", help="Where it was still good.")] = "",
+    bad: Annotated[str, typer.Option(metavar="REV", help="Where it is bad.")] = "HEAD",
+    module: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Commits of the modules in PATH; by default of this checkout.")
+    ] = None,
+    tree: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Commits of a kernel's git tree; PATH+kunit adds to its kernels.")
+    ] = None,
+    packages: Annotated[str | None, typer.Option(metavar="SPEC", help="Packaged kernels of a line: deb:6.12.")] = None,
+    bench: Annotated[str, typer.Option(metavar="NAME", help="Judge by this benchmark.")] = "",
+    test: Annotated[str, typer.Option(metavar="NAME", help="Judge by this test.")] = "",
+    cmd: Annotated[
+        Path | None, typer.Option(metavar="SCRIPT", help="Judge by this script, as git bisect run does.")
+    ] = None,
+    in_guest: Annotated[bool, typer.Option("--in-guest", help="Run the script in a guest of the kernel.")] = False,
+    load: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A module to load before the script; repeatable.")
+    ] = None,
+    figure: Annotated[str, typer.Option(metavar="NAME", help="Judge by this figure of the script or benchmark.")] = "",
+    meter: Annotated[str, typer.Option(metavar="METER", help="insns, count, cycles or ns.")] = "insns",
+    min_effect: Annotated[
+        str | None,
+        typer.Option(metavar="N[%]", help="The smallest difference that counts; 0.5 of what is counted, or 1%."),
+    ] = None,
+    better: Annotated[
+        Better | None, typer.Option(help="Which figure is better; by default rates higher, all else lower.")
+    ] = None,
+    kernel: KernelOption = DEFAULT_KERNEL,
+    series: Annotated[
+        bool, typer.Option("--series", help="Only the patches on top of where REV left the good one.")
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Find every change, not only one that made it worse.")] = False,
+    every_commit: Annotated[
+        bool, typer.Option("--every-commit", help="Measure every commit: finds also what cancels out.")
+    ] = False,
+    flaky: Annotated[bool, typer.Option("--flaky", help="Count the test as flaky from the start.")] = False,
+    error_rate: Annotated[
+        float, typer.Option(metavar="P", help="Probability of a wrong answer, where there is noise.")
+    ] = 0.01,
+    max_runs: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Give a commit up as undecided after so many rounds or runs.")
+    ] = 0,
+    timeout: Annotated[float, typer.Option(min=1, metavar="S", help="For one run of the script.")] = 600,
+    accel: AccelOption = Accel.AUTO,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, max=64, metavar="N", help="Commits at a time.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A dask.distributed scheduler to give the jobs to.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with the bisection in this folder.")] = None,
+    replay: Annotated[Path | None, typer.Option(metavar="FILE", help="Begin with what a git bisect log says.")] = None,
+    step: Annotated[
+        bool, typer.Option("--step", help="Only judge HEAD against the good end, for git bisect run.")
+    ] = False,
+    results: ResultsOption = DEFAULT_RESULTS,
+) -> None:
+    """Which commit, package or module change made it slower, or broke it?"""
+    from ppiov.bisect import engine, steps
+    from ppiov.bisect import request as asked
+
+    with _verb(), steps.codes(step):
+        request = asked.BisectRequest(
+            good=good,
+            bad=bad,
+            oracle=asked.oracle(
+                bench,
+                test,
+                cmd,
+                in_guest=in_guest,
+                load=tuple(load or ()),
+                figure=figure,
+                meter=meter,
+                timeout_s=timeout,
+                accel=accel.value,
+                resumed=resume is not None,
+            ),
+            kernel=kernel,
+            module=asked.module(module, tree, packages),
+            tree=tree,
+            packages=packages,
+            series=series,
+            min_effect=asked.Effect.parse(min_effect) if min_effect else None,
+            better=better.value if better else "",
+            error=error_rate,
+            most=max_runs,
+            flaky=flaky,
+            every_change=every,
+            every_commit=every_commit,
+            jobs=jobs,
+            scheduler=scheduler,
+            results_dir=results,
+            resume=resume,
+            replay=replay,
+        )
+        if step:
+            raise typer.Exit(drive(steps.judge(request), choose(sys.stderr)))
+        story = drive(engine.bisect(request), choose(sys.stdout))
+        raise typer.Exit(ExitCode.PASSED if story.found_one else ExitCode.FAILED)
 
 
 @app.command()

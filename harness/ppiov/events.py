@@ -97,6 +97,25 @@ class SeriesFinished:
     reports: tuple[Path, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class BisectStep:
+    """One point of a history was measured, or is known from before."""
+
+    revision: str  # as it is shown: 12 hex digits, a version
+    subject: str
+    reading: str  # "26.004 insns/op (insns)", "bad", "does not build: ..."
+    untestable: bool = False
+    known: bool = False  # from before: the journal or the store
+
+
+@dataclass(frozen=True, slots=True)
+class BisectFinished:
+    verdict: tuple[str, ...]  # lines
+    found: bool  # whether each change was narrowed down to one commit
+    folder: Path
+    reports: tuple[Path, ...] = field(default=())
+
+
 Event = (
     StageBegun
     | StageProgress
@@ -109,4 +128,6 @@ Event = (
     | Probe
     | RunFinished
     | SeriesFinished
+    | BisectStep
+    | BisectFinished
 )

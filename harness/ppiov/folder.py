@@ -73,7 +73,7 @@ class RunFolder:
                     continue
                 break
             (path / "artifacts").mkdir()
-            _point(results_dir / LATEST, path.name)
+            point_at(results_dir / LATEST, path.name)
         return cls(path)
 
     def save(self, run: Run) -> None:
@@ -151,7 +151,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             part.unlink(missing_ok=True)
 
 
-def _point(link: Path, target: str) -> None:
+def point_at(link: Path, target: str) -> None:
     """Make ``link`` a symbolic link to ``target``, replacing an older link in one step."""
     part = link.with_name(f".{link.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)

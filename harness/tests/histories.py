@@ -8,8 +8,10 @@ module of a point: a function that executes so many instructions more than the f
 from __future__ import annotations
 
 import random
+import subprocess
 from dataclasses import dataclass
 from itertools import accumulate
+from pathlib import Path
 
 from ppiov.bisect.model import Hole, Sample, Why
 
@@ -77,3 +79,100 @@ def measure(history: History, point: int) -> Sample:
     if point in history.broken:
         return Sample(hole=Hole(history.broken[point]))
     return Sample(float(history.values[point]))
+
+
+# The module of a point. What is measured is work(); between its calls nothing else runs, since interrupts are off, so
+# that under icount the figure is what one call executes.
+_MODULE = """\
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/debugfs.h>
+#include <linux/ktime.h>
+#include <linux/module.h>
+
+#define CALLS 10000
+
+static struct dentry *dir;
+
+static noinline void work(void)
+{{
+	asm volatile("{body}");
+}}
+
+static int cost_get(void *data, u64 *val)
+{{
+	unsigned long flags;
+	ktime_t begin, end;
+	int i;
+
+	local_irq_save(flags);
+	begin = ktime_get();
+	for (i = 0; i < CALLS; i++)
+		work();
+	end = ktime_get();
+	local_irq_restore(flags);
+	/* in thousandths of an instruction a call */
+	*val = ktime_to_ns(ktime_sub(end, begin)) * 1000 / CALLS;
+	return 0;
+}}
+DEFINE_DEBUGFS_ATTRIBUTE(cost_fops, cost_get, NULL, "%llu\\n");
+
+static int __init synth_init(void)
+{{
+{init}	dir = debugfs_create_dir("ppiov_synth", NULL);
+	debugfs_create_file_unsafe("cost", 0400, dir, NULL, &cost_fops);
+	return 0;
+}}
+module_init(synth_init);
+
+static void __exit synth_exit(void)
+{{
+	debugfs_remove(dir);
+}}
+module_exit(synth_exit);
+
+MODULE_DESCRIPTION("A function of so many instructions");
+MODULE_LICENSE("GPL");
+"""
+_INIT = {
+    Why.BUILD: '\t#error "does not build, on purpose"\n',
+    Why.LOAD: "\tif (CALLS)\n\t\treturn -ENODEV;\n",
+    Why.PANIC: '\tpanic("on purpose");\n',
+}
+SCRIPT = """\
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+set -eu
+cost=$(cat /sys/kernel/debug/ppiov_synth/cost)
+echo "figure cost $((cost / 1000)).$(printf %03d $((cost % 1000))) insns/op insns"
+"""
+
+
+def module_source(history: History, point: int) -> dict[str, str]:
+    """The files of the module at a point."""
+    why = history.broken.get(point)
+    body = "\\n".join(["nop"] * history.values[point])
+    return {
+        "Kbuild": "# SPDX-License-Identifier: GPL-2.0-only\nobj-m := synth.o\n",
+        "synth.c": _MODULE.format(body=body, init=_INIT[why] if why else ""),
+        "NOTES": f"point {point}\n",  # a commit changes something, even if it changes no cost
+    }
+
+
+def repository(history: History, folder: Path) -> list[str]:
+    """A git repository in ``folder`` with the history; the commits, the good end first."""
+
+    def git(*words: str) -> str:
+        identity = ["-c", "user.name=A U Thor", "-c", "user.email=author@example.org"]
+        done = subprocess.run(["git", "-C", folder, *identity, *words], check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    folder.mkdir()
+    git("init", "--quiet", "--initial-branch=main")
+    commits = []
+    for point in range(history.size + 1):
+        for name, text in module_source(history, point).items():
+            (folder / name).write_text(text)
+        git("add", "--all")
+        git("commit", "--quiet", "-m", f"synth: commit {point}")
+        commits.append(git("rev-parse", "HEAD"))
+    return commits

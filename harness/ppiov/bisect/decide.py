@@ -7,6 +7,7 @@ chance: a journal of answers, replayed, leads to the same place.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -53,8 +54,20 @@ class Found:
     exact: bool = False
     effect: float = 0.0
 
+    @property
+    def undecided(self) -> bool:
+        """Whether the ends could not be told apart, nor be said to be the same."""
+        return math.isinf(self.ends.low)
 
-def decide(size: int, rules: Rules, scale: Callable[[float], Scale] | None) -> Measuring[Found]:
+
+Watch = Callable[[int, int], None]  # is told between which two points the search is
+
+
+def _nobody(_low: int, _high: int) -> None:
+    pass
+
+
+def decide(size: int, rules: Rules, scale: Callable[[float], Scale] | None, watch: Watch = _nobody) -> Measuring[Found]:
     """Bisect a history of ``size`` commits; ``scale`` is told the good end's figure, and None for pass or fail.
 
     Raises Untestable.
@@ -62,7 +75,7 @@ def decide(size: int, rules: Rules, scale: Callable[[float], Scale] | None) -> M
     if scale is None:
         passes = PassFail(size, rules.error, judges.comparisons(size, rules.every), flaky=rules.flaky)
         passes.most = rules.most or passes.most
-        return (yield from _with(passes, size, rules, lambda: _says(passes)))
+        return (yield from _with(passes, size, rules, lambda: _says(passes), watch))
     answers = yield from measured([(0,), (size,)])
     for point, (sample,) in zip((0, size), answers, strict=True):
         if sample.hole:
@@ -73,14 +86,14 @@ def decide(size: int, rules: Rules, scale: Callable[[float], Scale] | None) -> M
         exact = Exact(size, known.effect, {0: first, size: answers[1][0].value})
         ends = yield from exact.ends()
         if exact.proven:
-            return (yield from _with(exact, size, rules, lambda: _says(exact), ends))
+            return (yield from _with(exact, size, rules, lambda: _says(exact), watch, ends))
     noisy = Noisy(size, known.effect, rules.error, judges.comparisons(size, rules.every))
     noisy.most = rules.most or noisy.most
-    return (yield from _with(noisy, size, rules, lambda: _says(noisy)))
+    return (yield from _with(noisy, size, rules, lambda: _says(noisy), watch))
 
 
 def _with(
-    judge: Judge, size: int, rules: Rules, method: Callable[[], str], ends: Diff | None = None
+    judge: Judge, size: int, rules: Rules, method: Callable[[], str], watch: Watch, ends: Diff | None = None
 ) -> Measuring[Found]:
     """Search with one judge, again if it says so."""
     holes: dict[int, Hole] = {}
@@ -88,7 +101,7 @@ def _with(
         ends = ends or (yield from judge.ends())
         if ends.relation is not Relation.WORSE:
             return Found(ends, method(), holes=holes, exact=isinstance(judge, Exact), effect=judge.effect)
-        changes = yield from _changes(judge, ends, size, rules, holes)
+        changes = yield from _changes(judge, ends, size, rules, holes, watch)
         looked = []
         for change in changes:
             looked.append((yield from judge.confirm(change)))
@@ -98,7 +111,9 @@ def _with(
         ends = None
 
 
-def _changes(judge: Judge, ends: Diff, size: int, rules: Rules, holes: dict[int, Hole]) -> Measuring[list[Change]]:
+def _changes(
+    judge: Judge, ends: Diff, size: int, rules: Rules, holes: dict[int, Hole], watch: Watch
+) -> Measuring[list[Change]]:
     """Put the search's questions to the judge; ``holes`` grows."""
     asking = search(
         ends,
@@ -111,6 +126,7 @@ def _changes(judge: Judge, ends: Diff, size: int, rules: Rules, holes: dict[int,
     try:
         ask = next(asking)
         while True:
+            watch(ask.points[0], ask.points[-1])
             told = yield from judge.answer(ask)
             holes |= told.holes
             ask = asking.send(told)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The words that search, judges, journal and report share.
 
-A history has points: 0 is the good end, the last one the bad end. Commit i leads from point i - 1 to point i. Inside the
-search "more" is always worse; the engine turns a metric round that is better when it is higher.
+A history has points: 0 is the good end, the last one the bad end. Commit i leads from point i - 1 to point i. Inside
+the search "more" is always worse; the engine turns a metric round that is better when it is higher.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The judge of what passes or fails, flaky tests included.
 
-Each end is run twice. While every point always says the same, one run is a verdict. What is found is then run some more
-times, and from the first contradiction on (at the ends, or there) the test counts as flaky: the ends are run until their
-failure rates are known well enough to be told apart, and every other point until a sequential probability ratio test
-between those two rates decides. ``error`` is then the probability that any verdict of the bisection is wrong, for points
-that fail as seldom as the good end or as often as the bad one; in between, both verdicts are right. How often that is
-follows from the rates: a test that fails every second time takes some 25 runs for a verdict, one that fails every tenth
-time some 150.
+Each end is run twice. While every point always says the same, one run is a verdict. What is found is then run some
+more times, and from the first contradiction on (at the ends, or there) the test counts as flaky: the ends are run until
+their failure rates are known well enough to be told apart, and every other point until a sequential probability ratio
+test between those two rates decides. ``error`` is then the probability that any verdict of the bisection is wrong, for
+points that fail as seldom as the good end or as often as the bad one; in between, both verdicts are right. How many
+runs that takes follows from the rates.
 
 A test that is flaky so seldom that it never contradicts itself counts as steady; ``flaky`` from the start is for those.
 """
@@ -21,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ppiov.bisect.judge import Measuring, Untestable, measured, relation_of
-from ppiov.bisect.model import Ask, Change, Diff, Hole, Told, Why
+from ppiov.bisect.model import Ask, Change, Diff, Hole, Relation, Told, Why
 from ppiov.bisect.sequential import Rate, bernoulli, rate_bounds
 
 _CONFIRM_RUNS: Final = 3  # of a test that has never contradicted itself, of either side of what was found
@@ -57,6 +56,8 @@ class PassFail:
             yield from self._estimate()
         good, bad = (self._rate(point) for point in ends)
         differs = self.rates is not None if self.flaky else good != bad
+        if self.flaky and not differs:  # undecided
+            return Diff(Relation.SAME, bad - good, -math.inf, math.inf, self.counts[0][1])
         return Diff(relation_of(bad - good, differs), *self._between(*ends))
 
     def _estimate(self) -> Measuring[None]:
@@ -68,7 +69,10 @@ class PassFail:
             if bad >= _APART * good:
                 self.rates = (good, bad)
                 return
-            if good_low > bad_high or all(self.counts[point][1] >= self.most for point in ends):
+            if good_low > bad_high:
+                self.rates = (bad_high, good_low)
+                return
+            if all(self.counts[point][1] >= self.most for point in ends):
                 return
             yield from self._run([point for point in ends for _ in range(5) if self.counts[point][1] < self.most])
 

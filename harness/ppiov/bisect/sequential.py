@@ -5,9 +5,9 @@ Two kinds of measurement, two tests:
 
 **Numbers with noise.** :func:`half_width` is a confidence sequence for the mean of normal differences of unknown
 variance: Robbins' mixture sequential probability ratio test (Robbins 1970; Lai 1976, for unknown variance) with a
-normal prior on the mean in units of the standard deviation. Its likelihood ratio is a martingale, so by Ville's inequality the
-interval misses the mean at *any* of infinitely many looks with probability ``error`` at most. So one may look after
-each round and stop as soon as it is clear, which a fixed-size t-test forbids.
+normal prior on the mean in units of the standard deviation. Its likelihood ratio is a martingale, so by Ville's
+inequality the interval misses the mean at *any* of infinitely many looks with probability ``error`` at most. So one may
+look after each round and stop as soon as it is clear, which a fixed-size t-test forbids.
 
 **Pass or fail.** :func:`bernoulli` is Wald's sequential probability ratio test between two failure rates (Wald 1945),
 with the thresholds of Ville's inequality (1/error instead of Wald's approximation), so that the rates hold exactly.

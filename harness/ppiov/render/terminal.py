@@ -89,6 +89,12 @@ class TerminalRenderer:
                 self._verdict(event)
             case events.SeriesFinished():
                 self._series(event)
+            case events.BisectStep():
+                self._say(*words.lines(event), style="bright_black" if event.untestable else "")
+            case events.BisectFinished():
+                first, *rest = words.lines(event)
+                self._say(first, style="bold green" if event.found else "bold yellow")
+                self._say(*rest, style="")
             case events.Probe():
                 first, *rest = words.lines(event)
                 self._marked(event.outcome.value, first.removeprefix(event.outcome.value).lstrip())

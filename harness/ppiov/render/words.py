@@ -34,6 +34,12 @@ def lines(event: Event) -> Iterator[str]:
             yield f"guest died{blamed}: {event.cause}"
             if event.remaining:
                 yield f"  {event.remaining} more to go, in a new guest"
+        case events.BisectStep():
+            known = ", known" if event.known else ""
+            yield summary.one_line(f"{event.revision} {event.subject}".rstrip() + f": {event.reading}{known}")
+        case events.BisectFinished():
+            yield from map(summary.visible, event.verdict)
+            yield from (f"  {path}" for path in event.reports or (event.folder,))
         case events.Probe():
             yield f"{event.outcome.value:<5} {event.name}: {event.detail}"
             if event.cure and event.outcome is not Outcome.PASS:

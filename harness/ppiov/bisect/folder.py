@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A bisection's folder: how its story gets there, and back.
+
+::
+
+    results/bisect-20260102T030405-NAME/
+        bisect.json    the story (story.py), versioned
+        journal.jsonl  the answers that the search got (journal.py)
+        bisect.log     the same as `git bisect log` has it, for `git bisect replay`
+        report.txt report.html   at the end
+        runs/          run folders of benches and tests
+        console.log    of guests that stay
+    results/bisect-latest   symbolic link to the newest
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from ppiov.bisect.gitlog import log_of
+from ppiov.bisect.history import History
+from ppiov.bisect.request import BisectRequest
+from ppiov.bisect.story import SCHEMA, Line, State, Story
+from ppiov.environment import describe
+from ppiov.errors import BadRunFolder
+from ppiov.folder import point_at, write_atomically
+
+LATEST: Final = "bisect-latest"
+_FILE: Final = "bisect.json"
+_STORY: TypeAdapter[Story] = TypeAdapter(Story)
+
+
+def create(request: BisectRequest, history: History) -> Story:
+    """A new folder with a story that has just begun. Raises DiskFull, BadRunFolder."""
+    now = datetime.now(UTC)
+    oracle = request.oracle
+    what = oracle.name or (oracle.script.stem if oracle.script else "")
+    label = "".join(c if c.isalnum() or c in "._" else "-" for c in what)[:40].strip("-")
+    results = request.results_dir.absolute()
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            path = results / f"bisect-{now:%Y%m%dT%H%M%S}-{label}{'' if number == 1 else f'-{number}'}"
+            try:
+                path.mkdir()
+                break
+            except FileExistsError:
+                continue
+        point_at(results / LATEST, path.name)
+    except OSError as error:
+        raise BadRunFolder(f"{results} cannot be written: {error.strerror}") from error
+    story = Story(request, history, path, f"{now:%Y-%m-%dT%H:%M:%SZ}", describe())
+    save(story)
+    return story
+
+
+def save(story: Story, state: State | None = None, reason: str = "") -> None:
+    """Write the story, and the log. Raises DiskFull."""
+    story.state, story.reason = state or story.state, reason
+    raw = dataclasses.asdict(story)
+    write_atomically(story.folder / _FILE, json.dumps(raw, indent=1, default=str).encode() + b"\n")
+    if story.lines and not story.request.packages:
+        write_atomically(story.folder / "bisect.log", log(story.lines[0]).encode())
+
+
+def load(path: Path) -> Story:
+    """Read the story of a folder, or of the one that holds its file. Raises BadRunFolder."""
+    file = path if path.is_file() else path / _FILE
+    try:
+        raw = json.loads(file.read_bytes())
+    except OSError as error:
+        raise BadRunFolder(f"{file} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise BadRunFolder(f"{file} is truncated or not JSON") from None
+    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        raise BadRunFolder(f"{file} is not a bisection of schema {SCHEMA}")
+    try:
+        story = _STORY.validate_python(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadRunFolder(f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    story.folder = file.parent.absolute()  # it may have been moved
+    return story
+
+
+def unfinished(request: BisectRequest, history: History) -> Story | None:
+    """The newest story of the same request over the same history that has not come to its end."""
+    results = request.results_dir.absolute()
+    for path in sorted(results.glob("bisect-2*/"), reverse=True):
+        try:
+            story = load(path)
+        except BadRunFolder:
+            continue
+        same = dataclasses.replace(story.request, resume=None) == request and story.history == history
+        if same and story.state in (State.RUNNING, State.INTERRUPTED):
+            return story
+    return None
+
+
+def log(line: Line) -> str:
+    """The line's search so far as `git bisect log` has it."""
+    points = line.history.points
+    place = {point.id: number for number, point in enumerate(points)}
+    found = line.found.changes[0] if line.found and line.found.changes else None
+    low, high = (found.first - 1, found.last) if found else (line.low, line.high or line.history.size)
+
+    def marks() -> Iterator[tuple[int, str]]:
+        yield line.history.size, "bad"
+        yield 0, "good"
+        for revision, readings in line.readings.items():
+            point = place[revision]
+            if point in (0, line.history.size):
+                continue
+            if readings[-1].hole or (line.found and point in line.found.holes):
+                yield point, "skip"
+            elif point <= low or point >= high:
+                yield point, "good" if point <= low else "bad"
+
+    first = found.last if found and found.one else None
+    return log_of(points, marks(), first, range(low + 1, high + 1) if found else ())

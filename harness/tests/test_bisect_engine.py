@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The engine on real repositories, with jobs that are answered here: journal, resume, store, merges, packages, ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engines import drain
+from gitrepo import Repository
+from ppiov.bisect import folder as folders
+from ppiov.bisect.engine import Ends, bisect
+from ppiov.bisect.judge import Untestable
+from ppiov.bisect.model import Hole, Why
+from ppiov.bisect.oracle import CMD, GUEST, Job, Oracle, Reading
+from ppiov.bisect.request import BisectRequest, Effect
+from ppiov.bisect.steps import codes, judge
+from ppiov.bisect.story import State, Story
+from ppiov.errors import BadRequest, BadRunFolder, DiskFull, Interrupted, PpiovError
+from ppiov.events import BisectFinished, BisectStep, Event
+
+Ask = Callable[[str], Reading]  # told the subject of a commit
+
+
+@dataclass
+class Jobs:
+    """In the place of a cluster."""
+
+    ask: Ask
+    done: list[list[str]] = field(default_factory=list)  # subjects, a list for each job
+    most: int = 10**9  # jobs before Ctrl-C
+
+    def run(self, engine: Any, arguments: Sequence[Job]) -> Generator[Event, None, list[list[Reading]]]:
+        yield from ()
+        answers = []
+        for job in arguments:
+            if len(self.done) == self.most:
+                raise KeyboardInterrupt
+            subjects = [target.revision.subject for target in job.targets]
+            self.done.append(subjects)
+            answers.append([self.ask(subject) for subject in subjects])
+        return answers
+
+
+def insns(values: dict[str, float], why: Why = Why.BUILD) -> Ask:
+    """Figures by subject; a subject without one has no verdict."""
+    return lambda subject: (
+        Reading(values[subject], "insns/op", "insns") if subject in values else Reading(hole=Hole(why, "on purpose"))
+    )
+
+
+@pytest.fixture(autouse=True)
+def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    made = Repository(tmp_path / "linux")
+    for number in range(17):
+        made.commit(f"c{number}")
+    return made
+
+
+@pytest.fixture
+def request_(repository: Repository, tmp_path: Path) -> BisectRequest:
+    script = tmp_path / "cost.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    oracle = Oracle(GUEST, figure="cost", script=script)
+    return BisectRequest(
+        "HEAD~16", "HEAD", oracle, tree=str(repository.folder), results_dir=tmp_path / "results", jobs=1
+    )
+
+
+def run(request: BisectRequest, jobs: Jobs) -> Story:
+    return drain(bisect(request, jobs))[1]
+
+
+CLEAN = {f"c{n}": 25.0 + (n >= 6) for n in range(17)}
+
+
+def test_a_commit_its_effect_and_its_tag(request_: BisectRequest, repository: Repository) -> None:
+    jobs = Jobs(insns(CLEAN))
+    told, story = drain(bisect(request_, jobs))
+    commit = repository.git("rev-parse", "HEAD~10")
+    assert story.verdict == (
+        f"{commit[:12]} c6",
+        "  +1 insns/op (+4%)",
+        "  A U Thor <author@example.org>, 2023-11-14",
+        f'  Fixes: {commit[:12]} ("c6")',
+    )
+    assert story.found_one and story.state is State.COMPLETE
+    assert len({subject for (subject,) in jobs.done}) <= 6
+    steps = [event for event in told if isinstance(event, BisectStep)]
+    assert len(steps) == len(jobs.done) and not any(step.known for step in steps)
+    assert steps[0].reading == "25 insns/op (insns)"
+    finished = told[-1]
+    assert isinstance(finished, BisectFinished) and finished.found and finished.folder == story.folder
+    assert (request_.results_dir / "bisect-latest").resolve() == story.folder
+
+
+def test_the_log_is_one_that_git_replays(request_: BisectRequest, repository: Repository) -> None:
+    story = run(request_, Jobs(insns(CLEAN)))
+    repository.git("bisect", "replay", str(story.folder / "bisect.log"))
+    assert "# first bad commit" in repository.git("bisect", "log")
+
+
+def test_a_second_bisection_finds_all_in_the_store(request_: BisectRequest) -> None:
+    run(request_, Jobs(insns(CLEAN)))
+    jobs = Jobs(insns({}))
+    told, story = drain(bisect(request_, jobs))
+    assert story.verdict[0].endswith(" c6") and jobs.done == []
+    assert all(event.known for event in told if isinstance(event, BisectStep))
+    jobs = Jobs(insns(CLEAN))
+    assert run(dataclasses.replace(request_, good="HEAD~12"), jobs).verdict[0].endswith(" c6")
+    assert ["c16"] not in jobs.done, "only what is new is measured"
+
+
+def test_a_script_on_this_machine_is_asked_each_time(request_: BisectRequest) -> None:
+    request = dataclasses.replace(request_, oracle=dataclasses.replace(request_.oracle, kind=CMD))
+    run(request, Jobs(insns(CLEAN)))
+    jobs = Jobs(insns(CLEAN))
+    run(request, jobs)
+    assert len(jobs.done) > 4
+
+
+@pytest.mark.parametrize("after", range(8))
+@pytest.mark.parametrize("by_name", [True, False])
+def test_it_goes_on_after_an_interruption(request_: BisectRequest, after: int, by_name: bool) -> None:
+    """Whenever Ctrl-C comes, nothing is measured twice, and the same is found in the same folder."""
+    request = dataclasses.replace(request_, oracle=dataclasses.replace(request_.oracle, kind=CMD))
+    whole = Jobs(insns(CLEAN))
+    assert run(request, whole).found_one
+    first = Jobs(insns(CLEAN), most=after)
+    with pytest.raises(KeyboardInterrupt):
+        run(request, first)
+    folder = (request.results_dir / "bisect-latest").resolve()
+    assert folders.load(folder).state is State.INTERRUPTED
+    second = Jobs(insns(CLEAN))
+    story = run(dataclasses.replace(request, resume=folder) if by_name else request, second)
+    assert story.folder == folder and story.verdict[0].endswith(" c6")
+    in_flight = first.done[-1:] if after in (1, 2, 3) else []  # of four at a time at the ends, none is kept
+    assert len(first.done) + len(second.done) <= len(whole.done) + 2 + len(in_flight)
+
+
+def test_power_loss_leaves_a_torn_line_that_is_dropped(request_: BisectRequest) -> None:
+    request = dataclasses.replace(request_, oracle=dataclasses.replace(request_.oracle, kind=CMD))
+    with pytest.raises(KeyboardInterrupt):
+        run(request, Jobs(insns(CLEAN), most=6))
+    folder = (request.results_dir / "bisect-latest").resolve()
+    journal = folder / "journal.jsonl"
+    data = journal.read_bytes()
+    journal.write_bytes(data[:-7])
+    (folder / "bisect.json").write_text((folder / "bisect.json").read_text().replace('"interrupted"', '"running"'))
+    story = run(request, Jobs(insns(CLEAN)))
+    assert story.folder == folder and story.found_one
+    assert all(json.loads(line) for line in journal.read_text().splitlines())
+
+
+def test_a_journal_of_another_bisection_is_refused(request_: BisectRequest) -> None:
+    request = dataclasses.replace(request_, oracle=dataclasses.replace(request_.oracle, kind=CMD))
+    with pytest.raises(KeyboardInterrupt):
+        run(request, Jobs(insns(CLEAN), most=6))
+    folder = (request.results_dir / "bisect-latest").resolve()
+    lines = (folder / "journal.jsonl").read_text().splitlines()
+    (folder / "journal.jsonl").write_text("\n".join(reversed(lines)) + "\n")
+    with pytest.raises(BadRunFolder, match="journal of another bisection"):
+        run(dataclasses.replace(request, resume=folder), Jobs(insns(CLEAN)))
+
+
+def test_commits_without_a_verdict_and_a_set_of_candidates(request_: BisectRequest) -> None:
+    values = {subject: value for subject, value in CLEAN.items() if subject not in ("c5", "c6", "c7")}
+    story = run(request_, Jobs(insns(values, Why.PANIC)))
+    assert not story.found_one
+    assert story.verdict[0] == "one or several of 4 commits, those between have no verdict:"
+    assert [line.split()[1] for line in story.verdict[2:]] == ["c5", "c6", "c7", "c8"]
+    assert "c6 (panics: on purpose)" in story.verdict[3]
+    log = (story.folder / "bisect.log").read_text()
+    assert log.count("git bisect skip") == 3 and log.count("# possible first bad commit") == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"c0": 25.0, "c16": 25.0}, r"do not differ by 0.5 insns/op or more: 25 and 25 insns/op \(insns\)"),
+        ({"c0": 25.0, "c16": 20.0}, r"differ the wrong way round: -5 insns/op \(-20%\); swap --good and --bad"),
+    ],
+)
+def test_ends_that_do_not_differ_as_they_should(request_: BisectRequest, values: dict[str, float], why: str) -> None:
+    with pytest.raises(Ends, match=why):
+        run(request_, Jobs(insns(values)))
+    assert folders.load(request_.results_dir / "bisect-latest").state is State.ABORTED
+
+
+def test_an_improvement_is_found_when_more_is_called_better(request_: BisectRequest) -> None:
+    request = dataclasses.replace(request_, better="higher")
+    story = run(request, Jobs(insns({f"c{n}": 30.0 - (n >= 9) for n in range(17)})))
+    assert story.verdict[0].endswith(" c9") and story.verdict[1] == "  -1 insns/op (-3.33%)"
+
+
+def test_rates_are_better_when_they_are_higher(request_: BisectRequest) -> None:
+    story = run(request_, Jobs(lambda subject: Reading(900.0 - (int(subject[1:]) >= 4) * 90, "B/s", "insns")))
+    assert story.verdict[0].endswith(" c4") and story.verdict[1] == "  -90 B/s (-10%)"
+
+
+def test_min_effect_in_percent(request_: BisectRequest) -> None:
+    values = {f"c{n}": 100.0 + (n >= 3) + 4 * (n >= 11) for n in range(17)}
+    request = dataclasses.replace(request_, every_change=True)
+    assert [c.last for _, c in run(request, Jobs(insns(values))).changes] == [3, 11]
+    request = dataclasses.replace(request, min_effect=Effect.parse("2%"))
+    assert [c.last for _, c in run(request, Jobs(insns(values))).changes] == [11]
+    request = dataclasses.replace(request, min_effect=Effect.parse("10%"))
+    with pytest.raises(Ends, match="do not differ by 10 insns/op or more"):
+        run(request, Jobs(insns(values)))
+
+
+def test_an_end_that_does_not_build(request_: BisectRequest) -> None:
+    with pytest.raises(Untestable, match="the good end of the history has no verdict: it does not build: on purpose"):
+        run(request_, Jobs(insns({"c16": 1.0})))
+
+
+def test_pass_or_fail(request_: BisectRequest) -> None:
+    request = dataclasses.replace(request_, oracle=dataclasses.replace(request_.oracle, figure=""))
+    story = run(request, Jobs(lambda subject: Reading(float(int(subject[1:]) >= 12))))
+    assert story.verdict[0].endswith(" c12") and story.verdict[1] == "  passes before it, fails from it on"
+
+
+def test_several_at_a_time(request_: BisectRequest) -> None:
+    jobs = Jobs(insns(CLEAN))
+    story = run(dataclasses.replace(request_, jobs=3), jobs)
+    assert story.verdict[0].endswith(" c6")
+
+
+def test_a_merge_is_looked_into(request_: BisectRequest, repository: Repository) -> None:
+    repository.branch("side", "HEAD~3")
+    for number in range(5):
+        repository.commit(f"s{number}")
+    merge = repository.merge("side", "Merge side")
+    values = {f"c{n}": 25.0 for n in range(17)} | {f"s{n}": 25.0 + 2 * (n >= 3) for n in range(5)}
+    story = run(request_, Jobs(insns({**values, "Merge side": 27.0})))
+    assert story.verdict[0].endswith(" s3") and story.found_one
+    assert [line.merge.subject if line.merge else "" for line in story.lines] == ["", "Merge side"]
+    # The branch by itself makes no difference: it is the merge.
+    values = dict.fromkeys(values, 25.0)
+    other = dataclasses.replace(request_.oracle, figure="other")  # or the store would know the branch's
+    request = dataclasses.replace(request_, oracle=other)
+    repository.git("commit", "--quiet", "--amend", "-m", "Merge side badly")
+    story = run(request, Jobs(insns({**values, "Merge side badly": 27.0})))
+    assert story.verdict[0].endswith("Merge side badly") and "a merge" in story.verdict[-1]
+    assert merge not in story.verdict[0]
+
+
+def test_a_log_narrows_the_history(request_: BisectRequest, repository: Repository, tmp_path: Path) -> None:
+    commits = repository.git("rev-list", "--reverse", "HEAD").split()
+    log = tmp_path / "log"
+    log.write_text(
+        f"git bisect start\ngit bisect bad {commits[12]}\ngit bisect good {commits[4]}\ngit bisect skip {commits[8]}\n"
+    )
+    jobs = Jobs(insns(CLEAN))
+    story = run(dataclasses.replace(request_, replay=log), jobs)
+    assert story.verdict[0].endswith(" c6")
+    assert {subject for (subject,) in jobs.done} <= {"c4", "c5", "c6", "c7", "c9", "c10", "c12"}
+
+
+def test_the_machine_fails_in_the_middle(request_: BisectRequest) -> None:
+    def full(subject: str) -> Reading:
+        if subject == "c8":
+            raise DiskFull("no space left")
+        return Reading(CLEAN[subject], "insns/op", "insns")
+
+    with pytest.raises(DiskFull):
+        run(request_, Jobs(full))
+    story = folders.load(request_.results_dir / "bisect-latest")
+    assert (story.state, story.reason) == (State.ABORTED, "no space left")
+    story = run(dataclasses.replace(request_, resume=story.folder), Jobs(insns(CLEAN)))
+    assert story.found_one
+
+
+# One step, for git bisect run
+
+
+def step(request: BisectRequest, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr("ppiov.bisect.steps.bisect", lambda r: bisect(r, jobs))
+    return drain(judge(request))[1]
+
+
+@pytest.mark.parametrize(("head", "code"), [(25.0, 0), (26.0, 1), (24.0, 0), (None, 125)])
+def test_a_step_is_an_exit_code(
+    request_: BisectRequest, monkeypatch: pytest.MonkeyPatch, head: float | None, code: int
+) -> None:
+    values = {"c0": 25.0} | ({} if head is None else {"c16": head})
+    assert step(request_, Jobs(insns(values)), monkeypatch) == code
+
+
+def test_git_bisect_run_is_led_by_steps(
+    request_: BisectRequest, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `git bisect run` would: the good end may be no ancestor of what is checked out."""
+    good = repository.git("rev-parse", "HEAD~16")
+    repository.git("bisect", "start", "HEAD", good)
+    request = dataclasses.replace(request_, good=good)
+    for _ in range(6):
+        code = step(request, Jobs(insns(CLEAN)), monkeypatch)
+        said = repository.git("bisect", "bad" if code == 1 else "good")
+        if "is the first bad commit" in said:
+            break
+    assert said.splitlines()[0].startswith(repository.git("rev-parse", "main~10"))
+
+
+@pytest.mark.parametrize("error", [BadRequest("no"), Interrupted("interrupted"), DiskFull("full")])
+def test_what_is_no_verdict_ends_git_bisect_run(error: PpiovError) -> None:
+    with pytest.raises(PpiovError) as caught, codes(True):
+        raise error
+    assert caught.value.exit_code == 128
+    with pytest.raises(type(error)), codes(False):
+        raise error
