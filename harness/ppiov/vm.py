@@ -79,7 +79,7 @@ class GuestConfig:
     kernel_arguments: tuple[str, ...] = ()
     device_memory_mib: int = 0  # of an ivshmem-plain device, a power of two; 0: there is none
     own_time: bool = False  # under TCG: the guest's clock goes on with what it executes, and while it is idle
-    icount: bool = False  # under TCG: an instruction is a nanosecond of the guest's time, exactly; with one CPU
+    exact: bool = False  # under TCG: an instruction takes 1 ns of the guest's time, and being idle takes none of ours
 
 
 def command(config: GuestConfig, *, interactive: bool = False) -> list[str]:
@@ -126,7 +126,7 @@ def command(config: GuestConfig, *, interactive: bool = False) -> list[str]:
     # Under TCG a busy machine's guest is slow, and programs with deadlines of their own in it are not to notice: an
     # instruction takes 2 ns of the guest's time: some times less than it takes TCG, and what the programs are made for.
     icount = ["-icount", "shift=1,sleep=on"] if config.own_time and config.accel == "tcg" else []
-    if config.icount:
+    if config.exact and config.accel == "tcg":  # so its clock counts instructions
         icount = ["-icount", "shift=0,sleep=off"]
     fsdev = "local,id=ppiovusr,path=/usr,security_model=none,readonly=on,multidevs=remap"
     line += [

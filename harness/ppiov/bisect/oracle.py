@@ -34,9 +34,9 @@ from ppiov.bisect.guestcmd import CommandGuest, Reply
 from ppiov.bisect.history import Revision
 from ppiov.bisect.model import Hole, Why
 from ppiov.deb import get_image
-from ppiov.errors import BadRequest, BuildFailed, NoGuest, UnfitKernel
+from ppiov.errors import BadRequest, BuildFailed, NoGuest, UnfitKernel, UnknownName
 from ppiov.events import Event, StageBegun, StageEnded
-from ppiov.results import Figure, Outcome, Run, RunState, TestResult
+from ppiov.results import Outcome, Run, RunState, TestResult
 from ppiov.spec import KernelSpec
 from ppiov.store import Store, digest
 from ppiov.tree import KernelTree
@@ -125,6 +125,8 @@ def measure(job: Job, guests: Guests) -> Generator[Event, None, list[Reading]]:
         if hole is None:
             try:
                 reading = yield from _one(job, target, index, guests, store)
+            except UnknownName as error:  # an older or newer commit lacks the test or the benchmark
+                reading = Reading(hole=Hole(Why.MEASURE, str(error)))
             except (BuildFailed, UnfitKernel) as error:
                 reading = Reading(hole=Hole(Why.BUILD, str(error)))
             except NoGuest as error:
@@ -168,11 +170,11 @@ class Guests:
     def __init__(self) -> None:
         self._kept: dict[str, CommandGuest] = {}
 
-    def of(self, tree: KernelTree, accelerator: str, folder: Path, *, icount: bool) -> CommandGuest:
-        key = digest([tree.image_sha256, str(tree.root), accelerator, str(icount), str(folder)])
+    def of(self, tree: KernelTree, accelerator: str, folder: Path, *, exact: bool) -> CommandGuest:
+        key = digest([tree.image_sha256, str(tree.root), accelerator, str(exact), str(folder)])
         if key not in self._kept:
             self.close()
-            self._kept[key] = CommandGuest(tree, accelerator, folder, icount=icount)
+            self._kept[key] = CommandGuest(tree, accelerator, folder, exact=exact)
         return self._kept[key]
 
     def close(self) -> None:
@@ -187,7 +189,7 @@ def _in_guest(
     oracle = job.oracle
     counts = oracle.numeric and oracle.meter == INSNS
     chosen = yield from accel.choose("tcg" if counts else oracle.accel, tree)
-    guest = guests.of(tree, chosen.name, job.folder, icount=counts)
+    guest = guests.of(tree, chosen.name, job.folder, exact=counts)
     load = []
     for name in oracle.load:
         path = modules / f"{name}.ko" if modules else None
@@ -339,22 +341,16 @@ def of_bench(oracle: Oracle, run: Run) -> Reading:
     """The figure of a bench's run."""
     if run.state is not RunState.COMPLETE:
         raise NoGuest(run.reason)
-    wanted = oracle.figure or None
     figures = [f for test in run.tests for f in test.figures if f.meter == oracle.meter]
-    named = [f for f in figures if f.name == wanted] if wanted else figures
+    named = [f for f in figures if f.name == (oracle.figure or oracle.name)]
     if named:
-        return _reading(named, oracle)
+        return Reading(named[0].value, named[0].unit, named[0].meter)
+    if oracle.figure and figures:
+        raise UnknownName("figure", oracle.figure, {figure.name for figure in figures})
     for test in run.tests:
         if not test.outcome.ok:
             return Reading(hole=_why(test))
     return Reading(hole=Hole(Why.MEASURE, f"{oracle.name} gave no figure in {oracle.meter}"))
-
-
-def _reading(figures: list[Figure], oracle: Oracle) -> Reading:
-    names = sorted({figure.name for figure in figures})
-    if len(names) > 1:
-        raise BadRequest(f"{oracle.name} gives {', '.join(names)}: choose one with --figure")
-    return Reading(figures[0].value, figures[0].unit, figures[0].meter)
 
 
 def _why(test: TestResult) -> Hole:
