@@ -49,7 +49,7 @@ class PassFail:
     def ends(self) -> Measuring[Diff]:
         ends = (0, self.size)
         if not self.counts:
-            yield from self._run([*ends, *ends])
+            yield from self._run([point for point in ends for _ in range(2)])
         self.flaky = self.flaky or self._contradicts()
         self.bad = {0: False, self.size: True}
         if self.flaky:
@@ -116,7 +116,7 @@ class PassFail:
         """Run both sides some more; None if a test that counted as steady contradicts itself."""
         sides = (change.first - 1, change.last)
         if not self.flaky:
-            yield from self._run(sides * _CONFIRM_RUNS)
+            yield from self._run([point for point in sides for _ in range(_CONFIRM_RUNS)])
             if self._contradicts():
                 self.flaky = True
                 return None

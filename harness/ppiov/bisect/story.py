@@ -144,6 +144,7 @@ class Story:
                     lines += [f"  {point.author}, {point.date}", f"  {fixes(point)}"]
                 if len(point.parents) > 1:
                     lines.append("  a merge: what it merged makes no difference by itself")
+                lines += self._rest(line, change)
                 continue
             count = change.last - change.first + 1
             why = (
@@ -157,6 +158,15 @@ class Story:
                 said = f" ({hole})" if hole and number != change.last else ""
                 lines.append(f"  {points[number].name} {points[number].subject}{said}".rstrip())
         return tuple(lines)
+
+    def _rest(self, line: Line, change: Change) -> Iterator[str]:
+        """Where one change is not all of the difference between the ends, and nobody has looked for the others."""
+        found = line.found
+        if not found or not self.unit or self.request.rules().every:
+            return
+        if abs(found.ends.estimate - change.diff.estimate) >= found.effect:
+            whole = self.request.sign(self.unit) * found.ends.estimate
+            yield f"  the ends differ by {whole:+.4g} {self.unit}: --all finds what made the rest"
 
 
 def fixes(point: Revision) -> str:
