@@ -54,7 +54,7 @@ class Cluster:
                 n_workers=self._jobs,
                 threads_per_worker=1,
                 processes=True,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # there is no way to have none, and two clusters need two
                 silence_logs=logging.CRITICAL,
                 memory_limit=0,  # it is guests that take memory, and they say how much
             )

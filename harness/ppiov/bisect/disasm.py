@@ -21,7 +21,6 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
 
 _CONTEXT: Final = 3  # lines around a difference
-_ADDRESS = re.compile(r"0x[0-9a-f]+")
 _CODE: Final = 0x4  # SHF_EXECINSTR
 _RELATIVE: Final = (2, 4, 9, 41, 42)  # R_X86_64_PC32, PLT32, GOTPCREL, GOTPCRELX, REX_GOTPCRELX
 _REST: Final = 4  # bytes from such a relocation to the end of most instructions, which it counts from
@@ -159,8 +158,10 @@ def _lines(code: bytes, start: int, relocations: Mapping[int, str], named: _Name
 def _target(instruction: Any) -> int | None:
     """Where it jumps to or what it calls, if that stands in it."""
     groups = (capstone.x86.X86_GRP_JUMP, capstone.x86.X86_GRP_CALL)
-    direct = any(instruction.group(group) for group in groups) and _ADDRESS.fullmatch(instruction.op_str)
-    return int(instruction.op_str, 16) if direct else None
+    if not any(instruction.group(group) for group in groups):
+        return None
+    operand = instruction.operands[0] if instruction.operands else None
+    return int(operand.imm) if operand is not None and operand.type == capstone.x86.X86_OP_IMM else None
 
 
 def _operands(instruction: Any, loaded: list[tuple[int, str]], labels: Mapping[int, str], named: _Named) -> str:

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Engines as jobs of a real LocalCluster: results in order, events as they come, errors, and what is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from engines import drain
+from ppiov import child
+from ppiov.cluster import Cluster
+from ppiov.errors import BadRequest
+from ppiov.events import Event, Note, StageBegun, StageEnded
+
+
+def double(number: int) -> Generator[Event, None, int]:
+    yield StageBegun("work", f"double {number}")
+    if number < 0:
+        raise BadRequest("no negative numbers")
+    yield Note(str(os.getpid()))
+    yield StageEnded("work")
+    return number * 2
+
+
+def sleep(place: Path) -> Generator[Event, None, None]:
+    yield StageBegun("sleep", "sleep")
+    with child.child(["sleep", "600"]) as process:
+        place.write_text(str(process.pid))
+        process.wait()
+
+
+def test_a_cluster_from_its_start_to_an_interruption(tmp_path: Path) -> None:
+    """One cluster for all of it: starting one takes seconds."""
+    place = tmp_path / "pid"
+    with pytest.raises(KeyboardInterrupt), Cluster(2) as cluster:
+        told, results = drain(cluster.run(double, list(range(5))))
+        assert results == [0, 2, 4, 6, 8]
+        pids = {int(event.text) for event in told if isinstance(event, Note)}
+        assert len(pids) == 2 and os.getpid() not in pids
+        begun = [event for event in told if isinstance(event, StageBegun)]
+        assert len(begun) == 5 and len({event.key for event in begun}) == 5, "stages of one key are told apart"
+        with pytest.raises(BadRequest, match="no negative numbers"):
+            drain(cluster.run(double, [1, -1]))
+        assert drain(cluster.run(double, [3]))[1] == [6], "and it goes on"
+        events = cluster.run(sleep, [place])
+        while not (place.exists() and place.read_text()):
+            next(events, None)
+        events.throw(KeyboardInterrupt())
+    for _ in range(100):
+        asked = subprocess.run(["ps", "-o", "stat=", "-p", place.read_text()], capture_output=True, check=False)
+        if asked.stdout.strip() in (b"", b"Z"):
+            return
+        time.sleep(0.1)
+    os.kill(int(place.read_text()), signal.SIGKILL)
+    pytest.fail("what a worker started has outlived it")
+
+
+def test_a_scheduler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ppiov.cluster._CONNECT_SECONDS", 0.3)
+    with (
+        pytest.raises(BadRequest, match="there is no dask scheduler at tcp"),
+        Cluster(1, "tcp://127.0.0.1:9"),
+    ):
+        pass
