@@ -14,7 +14,8 @@ from engines import drain
 from fake_archive import ARCH, FakeArchive, boot_image, release_of
 from ppiov import deb, headers_tools, kernels
 from ppiov.archive import Archive, Package
-from ppiov.errors import BadImage, DiskFull, NetworkGone, PpiovError, UnknownName, UntrustedArchive
+from ppiov.bisect.packages import releases
+from ppiov.errors import BadImage, BadRequest, DiskFull, NetworkGone, PpiovError, UnknownName, UntrustedArchive
 from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
 from ppiov.image import image_release
 from ppiov.spec import KernelSpec
@@ -313,3 +314,37 @@ def test_an_image_that_is_not_there(tmp_path: Path, store: Store) -> None:
         get(f"image:{tmp_path}/vmlinuz", store)
     with pytest.raises(BadImage, match="is not a file"):
         get(f"image:{tmp_path}", store)
+
+
+def test_point_releases_of_a_line_and_images_without_headers(fake: FakeArchive, store: Store) -> None:
+    _, found = drain(deb.releases("6.12", store=store))
+    assert list(found) == ["6.12.1", "6.12.2", "6.12.3"], "in version order, headers or not"
+    _, tree = drain(deb.get_image("6.12.3", store=store))
+    assert (tree.spec, tree.release, tree.build, tree.symvers) == ("deb:6.12.3", release_of("6.12.3"), None, None)
+    assert image_release(tree.image) == tree.release and tree.config is not None
+    told, again = drain(deb.get_image("6.12.3", store=store))
+    assert again == tree and not any(isinstance(event, StageBegun) and event.key == "download" for event in told)
+    # deb:6.12 goes on meaning a kernel that modules can be built for
+    assert get("deb:6.12", store)[1].release == release_of("6.12.2")
+    assert drain(deb.get_image("6.12.2", store=store))[1].build is not None, "the one with headers will do"
+    with pytest.raises(UnknownName, match=r"deb:6\.12\.3"):
+        drain(deb.get_image("6.12.4", store=store))
+
+
+@pytest.mark.usefixtures("gone")
+def test_point_releases_without_an_archive(store: Store) -> None:
+    told, found = drain(deb.releases("6.12", store=store))
+    assert found == {} and any(
+        isinstance(event, Note) and "only the kernels in the store" in event.text for event in told
+    )
+
+
+def test_a_history_of_packages(fake: FakeArchive, store: Store) -> None:
+    line = KernelSpec.parse("deb:6.12")
+    _, history = drain(releases(line, "oldest", "6.12.3", store=store))
+    assert [(p.id, p.name) for p in history.points] == [("6.12.1",) * 2, ("6.12.2",) * 2, ("6.12.3",) * 2]
+    for good, bad, kind in (("6.12.9", "newest", UnknownName), ("newest", "oldest", BadRequest)):
+        with pytest.raises(kind):
+            drain(releases(line, good, bad, store=store))
+    with pytest.raises(BadRequest, match="takes a line of packaged kernels"):
+        drain(releases(KernelSpec.parse("deb:6.12.2"), "oldest", "newest", store=store))
