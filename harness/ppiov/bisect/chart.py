@@ -6,6 +6,7 @@ from __future__ import annotations
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 
 from ppiov.bisect.oracle import said
 from ppiov.bisect.story import Line, Story, mean_of
@@ -43,9 +44,10 @@ def draw(story: Story, line: Line, number: int) -> Picture:
             axes.plot([at], [bottom - margin / 2], marker="x", color=FAINT, linestyle="none", gid=gid, zorder=2)
         for change in line.found.changes if line.found else ():
             colour = OUTCOMES[Outcome.FAIL if change.diff.estimate > 0 else Outcome.PASS]
-            axes.axvspan(change.first - 0.5, change.last - 0.5, color=colour, alpha=0.18, linewidth=0, zorder=0)
+            axes.axvspan(change.first - 1, change.last, color=colour, alpha=0.22, linewidth=0, zorder=0)
             name = points[change.last].name if change.one else f"{change.last - change.first + 1} commits"
-            axes.annotate(f" {name}", (change.last - 0.5, top), fontsize=8, color=INK, va="top")
+            axes.annotate(f" {name}", (change.last, top), fontsize=8, color=INK, va="top")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlim(-0.7, len(points) - 0.3)
         axes.set_xlabel("releases" if story.request.packages else "commits, the good end first")
         axes.set_ylabel(f"{story.unit} ({story.meter})" if story.unit else "failure rate")
