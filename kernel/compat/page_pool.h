@@ -35,4 +35,27 @@ static inline bool compat_rxq_has_provider(struct net_device *dev, int idx)
 #endif
 }
 
+/*
+ * page_pool_put_netmem_bulk(), for pages that are all of one pool. It took the
+ * pages' addresses once, as XDP frames had them.
+ */
+#ifdef HAVE_PAGE_POOL_PUT_NETMEM_BULK
+#define compat_page_pool_bulk_t     netmem_ref
+#define compat_page_pool_bulk(page) page_to_netmem(page)
+#else
+#define compat_page_pool_bulk_t     void *
+#define compat_page_pool_bulk(page) page_address(page)
+#endif
+
+static inline void compat_page_pool_put_bulk(struct page_pool *pool,
+					     compat_page_pool_bulk_t *bulk,
+					     unsigned int n)
+{
+#ifdef HAVE_PAGE_POOL_PUT_NETMEM_BULK
+	page_pool_put_netmem_bulk(bulk, n);
+#else
+	page_pool_put_page_bulk(pool, bulk, n);
+#endif
+}
+
 #endif /* PPIOV_COMPAT_PAGE_POOL_H */

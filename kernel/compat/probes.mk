@@ -4,6 +4,10 @@
 # compat/page_pool.h
 PPIOV_FEATURES += $(call probe,PAGE_POOL_ENABLE_DIRECT_RECYCLING,net/page_pool/helpers.h,&page_pool_enable_direct_recycling)
 PPIOV_FEATURES += $(call probe,NETIF_RXQ_HAS_UNREADABLE_MP,net/netdev_queues.h,&netif_rxq_has_unreadable_mp)
+PPIOV_FEATURES += $(call probe,PAGE_POOL_PUT_NETMEM_BULK,net/page_pool/types.h,&page_pool_put_netmem_bulk)
+
+# compat/mm.h
+PPIOV_FEATURES += $(call probe,ALLOC_PAGES_BULK_NODE,linux/gfp.h,&alloc_pages_bulk_node_noprof)
 
 # compat/netdev.h
 PPIOV_FEATURES += $(call probe,NETDEV_LOCK_OPS,net/netdev_lock.h,&netdev_lock_ops)
