@@ -27,8 +27,8 @@ NOPS = (bytes.fromhex("0f1f440000"), bytes.fromhex("6690"))
 ENTRY = 16  # struct jump_entry: s32 code, s32 target, s64 key
 # What runs for each buffer and has to ask whether it is a page or an iov -> where the compiler may have left that.
 FAST = {
-    "refill": {"ppiov_pool_alloc", "ppiov_refill", "ppiov_wrong_node"},
-    "put": {"ppiov_pool_put", "ppiov_pool_put_bulk", "ppiov_put_here", "ppiov_recyclable"},
+    "refill": {"ppiov_pool_alloc", "ppiov_alloc_refill", "ppiov_refill", "ppiov_wrong_node"},
+    "put": {"ppiov_pool_put_last", "ppiov_pool_put_bulk", "ppiov_take_odd", "ppiov_recyclable"},
     "attach": {"ppiov_carrier_attach", "ppiov_bufs_check", "ppiov_child_fill"},
 }
 

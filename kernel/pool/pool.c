@@ -38,6 +38,12 @@ static void ppiov_set_magic(ppiov_netmem_t netmem, unsigned long magic)
 		   magic | (desc->pp_magic & PPIOV_MAGIC_PFMEMALLOC));
 }
 
+/* From IDLE to OUT, or back. Bit 1 stays, and it is one instruction. */
+static __always_inline void ppiov_flip_magic(struct ppiov_netmem_desc *desc)
+{
+	desc->pp_magic ^= PPIOV_MAGIC_OUT ^ PPIOV_MAGIC_IDLE;
+}
+
 /* ------------------------------------------------------------ to the device */
 
 static void ppiov_sync_for_device(const struct ppiov_pool *pool,
@@ -109,10 +115,12 @@ static noinline ppiov_netmem_t ppiov_alloc_slow(struct ppiov_pool *pool,
 static bool ppiov_wrong_node(const struct ppiov_pool *pool,
 			     ppiov_netmem_t netmem)
 {
-	int nid = ppiov_netmem_nid(netmem);
+	int nid;
 
-	return IS_ENABLED(CONFIG_NUMA) && pool->p.nid != NUMA_NO_NODE &&
-	       nid != NUMA_NO_NODE && nid != pool->p.nid;
+	if (!IS_ENABLED(CONFIG_NUMA) || pool->p.nid == NUMA_NO_NODE)
+		return false;
+	nid = ppiov_netmem_nid(netmem);
+	return nid != NUMA_NO_NODE && nid != pool->p.nid;
 }
 
 static noinline ppiov_netmem_t ppiov_refill(struct ppiov_pool *pool)
@@ -140,6 +148,42 @@ static noinline ppiov_netmem_t ppiov_refill(struct ppiov_pool *pool)
 	return pool->cache[--pool->count];
 }
 
+/* The cache is empty. Kept out of ppiov_pool_alloc(), which then saves no
+ * registers.
+ */
+static noinline ppiov_netmem_t ppiov_alloc_refill(struct ppiov_pool *pool,
+						  gfp_t gfp)
+{
+	ppiov_netmem_t netmem = ppiov_refill(pool);
+
+	if (netmem == PPIOV_NETMEM_NONE)
+		netmem = ppiov_alloc_slow(pool, gfp);
+	/* A provider that takes buffers back from user space puts them into
+	 * the pool by that.
+	 */
+	if (netmem == PPIOV_NETMEM_NONE)
+		netmem = ppiov_refill(pool);
+	if (netmem == PPIOV_NETMEM_NONE) {
+		this_cpu_inc(pool->stats->alloc_fail);
+		return netmem;
+	}
+	ppiov_flip_magic(ppiov_netmem_desc(netmem));
+	return netmem;
+}
+
+static __always_inline ppiov_netmem_t ppiov_alloc(struct ppiov_pool *pool,
+						  gfp_t gfp)
+{
+	ppiov_netmem_t netmem;
+
+	if (unlikely(!pool->count))
+		return ppiov_alloc_refill(pool, gfp);
+	netmem = pool->cache[--pool->count];
+	this_cpu_inc(pool->stats->alloc_fast);
+	ppiov_flip_magic(ppiov_netmem_desc(netmem));
+	return netmem;
+}
+
 /**
  * ppiov_pool_alloc() - get a buffer, with one reference
  * @pool: from here
@@ -150,27 +194,7 @@ static noinline ppiov_netmem_t ppiov_refill(struct ppiov_pool *pool)
  */
 ppiov_netmem_t ppiov_pool_alloc(struct ppiov_pool *pool, gfp_t gfp)
 {
-	ppiov_netmem_t netmem;
-
-	if (likely(pool->count)) {
-		netmem = pool->cache[--pool->count];
-		this_cpu_inc(pool->stats->alloc_fast);
-	} else {
-		netmem = ppiov_refill(pool);
-		if (netmem == PPIOV_NETMEM_NONE)
-			netmem = ppiov_alloc_slow(pool, gfp);
-		/* A provider that takes buffers back from user space puts them
-		 * into the pool by that.
-		 */
-		if (netmem == PPIOV_NETMEM_NONE)
-			netmem = ppiov_refill(pool);
-		if (netmem == PPIOV_NETMEM_NONE) {
-			this_cpu_inc(pool->stats->alloc_fail);
-			return netmem;
-		}
-	}
-	ppiov_set_magic(netmem, PPIOV_MAGIC_OUT);
-	return netmem;
+	return ppiov_alloc(pool, gfp);
 }
 EXPORT_SYMBOL_GPL(ppiov_pool_alloc);
 
@@ -190,7 +214,7 @@ unsigned int ppiov_pool_alloc_bulk(struct ppiov_pool *pool, gfp_t gfp,
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
-		netmems[i] = ppiov_pool_alloc(pool, gfp);
+		netmems[i] = ppiov_alloc(pool, gfp);
 		if (netmems[i] == PPIOV_NETMEM_NONE)
 			break;
 	}
@@ -212,38 +236,6 @@ void ppiov_netmem_get(ppiov_netmem_t netmem, long n)
 	atomic_long_add(n, &ppiov_netmem_desc(netmem)->pp_ref_count);
 }
 EXPORT_SYMBOL_GPL(ppiov_netmem_get);
-
-/**
- * ppiov_netmem_put_refs() - fewer users of a buffer
- * @netmem: a buffer that is out
- * @n: references to drop, positive
- *
- * Context: any.
- * Return: true if they were the last. The buffer has one reference again then,
- * which is the caller's: to be given to ppiov_pool_put().
- */
-bool ppiov_netmem_put_refs(ppiov_netmem_t netmem, long n)
-{
-	atomic_long_t *refs = &ppiov_netmem_desc(netmem)->pp_ref_count;
-	long left;
-
-	/* The only user: nobody else can come or go, so nothing atomic. As
-	 * page_pool_unref_netmem() has it.
-	 */
-	if (likely(atomic_long_read(refs) == n)) {
-		if (unlikely(n != 1))
-			atomic_long_set(refs, 1);
-		return true;
-	}
-
-	left = atomic_long_sub_return(n, refs);
-	WARN_ON_ONCE(left < 0);
-	if (left)
-		return false;
-	atomic_long_set(refs, 1);
-	return true;
-}
-EXPORT_SYMBOL_GPL(ppiov_netmem_put_refs);
 
 /* --------------------------------------------------------------------- put */
 
@@ -271,9 +263,11 @@ static bool ppiov_is_consumer(const struct ppiov_pool *pool)
 
 /*
  * Take the last reference of a buffer that is out: mark it as the pool's.
- * Returns false for one that the pool has already, or that is not its own.
+ * Returns false for one that the pool has already, that is not its own, or
+ * that can't be used again: nothing is left to be done with it then.
  */
-static bool ppiov_take(struct ppiov_pool *pool, ppiov_netmem_t netmem)
+static noinline bool ppiov_take_odd(struct ppiov_pool *pool,
+				    ppiov_netmem_t netmem)
 {
 	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
 
@@ -284,11 +278,37 @@ static bool ppiov_take(struct ppiov_pool *pool, ppiov_netmem_t netmem)
 			  "ppiov: buffer was put twice, or into the wrong pool\n");
 		return false;
 	}
-	ppiov_set_magic(netmem, PPIOV_MAGIC_IDLE);
+	ppiov_flip_magic(desc);
+	if (likely(ppiov_recyclable(netmem)))
+		return true;
+	this_cpu_inc(pool->stats->recycle_foreign);
+	ppiov_release(pool, netmem);
+	return false;
+}
+
+/*
+ * The same for the buffer that nearly every put brings. All that is asked of
+ * the magic is one comparison: whose it is, that it is out, and that it is not
+ * from the reserves, whose bit is in the same word and never set in an iov.
+ */
+static __always_inline bool ppiov_take(struct ppiov_pool *pool,
+				       ppiov_netmem_t netmem)
+{
+	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
+
+	if (unlikely(READ_ONCE(desc->pp_magic) != PPIOV_MAGIC_OUT ||
+		     desc->pp != pool))
+		return ppiov_take_odd(pool, netmem);
+	if (!ppiov_netmem_is_iov(netmem) &&
+	    unlikely(page_ref_count((struct page *)desc) != 1))
+		return ppiov_take_odd(pool, netmem);
+	ppiov_flip_magic(desc);
+	ppiov_sync_for_device(pool, netmem);
 	return true;
 }
 
-static bool ppiov_put_cache(struct ppiov_pool *pool, ppiov_netmem_t netmem)
+static __always_inline bool ppiov_put_cache(struct ppiov_pool *pool,
+					    ppiov_netmem_t netmem)
 {
 	if (unlikely(pool->count == PPIOV_CACHE_SIZE)) {
 		this_cpu_inc(pool->stats->recycle_cache_full);
@@ -300,15 +320,14 @@ static bool ppiov_put_cache(struct ppiov_pool *pool, ppiov_netmem_t netmem)
 }
 
 /* Returns how many of the first @n buffers the ring took. */
-static unsigned int ppiov_put_ring(struct ppiov_pool *pool,
-				   const ppiov_netmem_t *netmems,
-				   unsigned int n)
+static __always_inline unsigned int ppiov_produce(struct ppiov_pool *pool,
+						  const ppiov_netmem_t *netmems,
+						  unsigned int n)
 {
 	unsigned int i = 0;
 
-	spin_lock_bh(&pool->ring.producer_lock);
 	/* Once destroyed, nobody takes them out again. */
-	if (!pool->destroying)
+	if (likely(!pool->destroying))
 		for (; i < n; i++)
 			if (__ptr_ring_produce(&pool->ring,
 					       (void *)(__force unsigned long)
@@ -316,48 +335,85 @@ static unsigned int ppiov_put_ring(struct ppiov_pool *pool,
 				break;
 	/* Once the lock is free, what the ring took keeps no pool. */
 	this_cpu_add(pool->stats->recycle_ring, i);
-	spin_unlock_bh(&pool->ring.producer_lock);
+	return i;
+}
 
-	if (i < n)
+/* The same, under the ring's lock. Softirq needn't turn off what is off. */
+static __always_inline unsigned int
+ppiov_put_ring(struct ppiov_pool *pool, const ppiov_netmem_t *netmems,
+	       unsigned int n)
+{
+	unsigned int i;
+
+	if (in_softirq()) {
+		spin_lock(&pool->ring.producer_lock);
+		i = ppiov_produce(pool, netmems, n);
+		spin_unlock(&pool->ring.producer_lock);
+	} else {
+		spin_lock_bh(&pool->ring.producer_lock);
+		i = ppiov_produce(pool, netmems, n);
+		spin_unlock_bh(&pool->ring.producer_lock);
+	}
+
+	if (unlikely(i < n))
 		this_cpu_add(pool->stats->recycle_ring_full, n - i);
 	return i;
 }
 
-/* @netmem is taken. Returns false if it is a case for the ring. */
-static bool ppiov_put_here(struct ppiov_pool *pool, ppiov_netmem_t netmem,
-			   bool direct)
+/* Called under the ring's lock. Once destroyed, nobody takes them out again. */
+static __always_inline bool ppiov_produce_one(struct ppiov_pool *pool,
+					      ppiov_netmem_t netmem)
 {
-	if (unlikely(!ppiov_recyclable(netmem))) {
-		this_cpu_inc(pool->stats->recycle_foreign);
-		ppiov_release(pool, netmem);
-		return true;
+	if (unlikely(pool->destroying ||
+		     __ptr_ring_produce(&pool->ring,
+					(void *)(__force unsigned long)netmem)))
+		return false;
+	this_cpu_inc(pool->stats->recycle_ring);
+	return true;
+}
+
+/* One that the consumer's cache does not get, or has no room for: nearly all
+ * that come from user space. So not ppiov_put_ring(), which has a loop.
+ */
+static noinline void ppiov_put_one(struct ppiov_pool *pool,
+				   ppiov_netmem_t netmem)
+{
+	bool kept;
+
+	if (in_softirq()) {
+		spin_lock(&pool->ring.producer_lock);
+		kept = ppiov_produce_one(pool, netmem);
+		spin_unlock(&pool->ring.producer_lock);
+	} else {
+		spin_lock_bh(&pool->ring.producer_lock);
+		kept = ppiov_produce_one(pool, netmem);
+		spin_unlock_bh(&pool->ring.producer_lock);
 	}
-	ppiov_sync_for_device(pool, netmem);
-	return direct && ppiov_put_cache(pool, netmem);
+	if (likely(kept))
+		return;
+	this_cpu_inc(pool->stats->recycle_ring_full);
+	ppiov_release(pool, netmem);
 }
 
 /**
- * ppiov_pool_put() - drop one reference; the last one recycles the buffer
+ * ppiov_pool_put_last() - recycle a buffer whose last reference it was
  * @pool: that the buffer came from
- * @netmem: the buffer
- * @direct: the caller is the pool's consumer, as in ppiov_pool_alloc(); if it
- *	can't know, false: the pool finds out
- *
- * A buffer that the pool has already is refused: one warning, counted as
- * double_put, and nothing else happens.
+ * @netmem: the buffer, as ppiov_netmem_put_refs() leaves it
+ * @direct: as for ppiov_pool_put()
  *
  * Context: any but hard interrupt.
  */
-void ppiov_pool_put(struct ppiov_pool *pool, ppiov_netmem_t netmem, bool direct)
+void ppiov_pool_put_last(struct ppiov_pool *pool, ppiov_netmem_t netmem,
+			 bool direct)
 {
-	if (!ppiov_netmem_put_refs(netmem, 1) || !ppiov_take(pool, netmem))
+	if (!ppiov_take(pool, netmem))
 		return;
-	if (ppiov_put_here(pool, netmem, direct || ppiov_is_consumer(pool)))
+	if ((direct || ppiov_is_consumer(pool)) &&
+	    ppiov_put_cache(pool, netmem))
 		return;
-	if (!ppiov_put_ring(pool, &netmem, 1))
-		ppiov_release(pool, netmem);
+	ppiov_put_one(pool, netmem);
 }
-EXPORT_SYMBOL_GPL(ppiov_pool_put);
+EXPORT_SYMBOL_GPL(ppiov_pool_put_last);
 
 /**
  * ppiov_pool_put_bulk() - ppiov_pool_put() for several buffers, in one go
@@ -380,7 +436,7 @@ void ppiov_pool_put_bulk(struct ppiov_pool *pool, const ppiov_netmem_t *netmems,
 	for (i = 0; i < n; i++) {
 		if (ppiov_netmem_put_refs(netmems[i], 1) &&
 		    ppiov_take(pool, netmems[i]) &&
-		    !ppiov_put_here(pool, netmems[i], direct))
+		    !(direct && ppiov_put_cache(pool, netmems[i])))
 			batch[nr++] = netmems[i];
 
 		if (nr && (nr == ARRAY_SIZE(batch) || i == n - 1)) {

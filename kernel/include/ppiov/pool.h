@@ -171,12 +171,61 @@ unsigned int ppiov_pool_alloc_bulk(struct ppiov_pool *pool, gfp_t gfp,
 				   ppiov_netmem_t *netmems, unsigned int n);
 ppiov_netmem_t ppiov_pool_alloc_frag(struct ppiov_pool *pool, gfp_t gfp,
 				     unsigned int size, unsigned int *offset);
-void ppiov_pool_put(struct ppiov_pool *pool, ppiov_netmem_t netmem,
-		    bool direct);
+void ppiov_pool_put_last(struct ppiov_pool *pool, ppiov_netmem_t netmem,
+			 bool direct);
 void ppiov_pool_put_bulk(struct ppiov_pool *pool, const ppiov_netmem_t *netmems,
 			 unsigned int n, bool direct);
 void ppiov_netmem_get(ppiov_netmem_t netmem, long n);
-bool ppiov_netmem_put_refs(ppiov_netmem_t netmem, long n);
+/**
+ * ppiov_netmem_put_refs() - fewer users of a buffer
+ * @netmem: a buffer that is out
+ * @n: references to drop, positive
+ *
+ * Inline, as page_pool_unref_netmem() is, and for its reason: who is the only
+ * user needs nothing atomic, and who isn't needs no call.
+ *
+ * Context: any.
+ * Return: true if they were the last. The buffer has one reference again then,
+ * which is the caller's: to be given to ppiov_pool_put().
+ */
+static inline bool ppiov_netmem_put_refs(ppiov_netmem_t netmem, long n)
+{
+	atomic_long_t *refs = &ppiov_netmem_desc(netmem)->pp_ref_count;
+	long left;
+
+	/* The only user: nobody else can come or go. */
+	if (likely(atomic_long_read(refs) == n)) {
+		if (unlikely(n != 1))
+			atomic_long_set(refs, 1);
+		return true;
+	}
+
+	left = atomic_long_sub_return(n, refs);
+	WARN_ON_ONCE(left < 0);
+	if (left)
+		return false;
+	atomic_long_set(refs, 1);
+	return true;
+}
+
+/**
+ * ppiov_pool_put() - drop one reference; the last one recycles the buffer
+ * @pool: that the buffer came from
+ * @netmem: the buffer
+ * @direct: the caller is the pool's consumer, as in ppiov_pool_alloc(); if it
+ *	can't know, false: the pool finds out
+ *
+ * A buffer that the pool has already is refused: one warning, counted as
+ * double_put, and nothing else happens.
+ *
+ * Context: any but hard interrupt.
+ */
+static inline void ppiov_pool_put(struct ppiov_pool *pool,
+				  ppiov_netmem_t netmem, bool direct)
+{
+	if (ppiov_netmem_put_refs(netmem, 1))
+		ppiov_pool_put_last(pool, netmem, direct);
+}
 
 void ppiov_pool_enable_direct(struct ppiov_pool *pool,
 			      struct napi_struct *napi);
