@@ -228,7 +228,10 @@ class Ledger:
             detail=detail,
             splats=splats,
             leaks=tuple(map(str, record["leaks"])),
-            figures=tuple(Figure(str(n), float(v), str(u), str(m)) for n, v, u, m in record["figures"]),
+            figures=tuple(
+                Figure(str(n), float(v), str(u), str(m), tuple(map(float, samples[0] if samples else ())))
+                for n, v, u, m, *samples in record["figures"]
+            ),
         )
 
     def _result(

@@ -59,6 +59,7 @@ class Figure:
     value: float
     unit: str  # "B/s", "packets", "ns", ...
     meter: str  # "guest-clock", "insns", "cycles", "ns", "count"
+    samples: tuple[float, ...] = ()  # what `value` is the median of, where it is one
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ For tests:
   does not get the test, and the run says so.
 - ``@pytest.mark.guest(cpus=N, memory_mib=N)``: what the test's guest must have at least.
 - ``@pytest.mark.warns("text")``: the kernel has to WARN once, with this in its words; any other splat is one still.
-- ``record_property("figure", (name, value, unit, meter))``: a measured number for the report.
+- ``record_property("figure", (name, value, unit, meter))``: a measured number for the report; a fifth word may be the
+  samples that it is the median of.
 - ``PPIOV_ARTIFACTS``: a folder for this test's files; they end up in the run folder.
 - ``ktap(text)``, a fixture: hands results in KTAP over, which become the test's cases and decide its verdict.
 """
