@@ -67,13 +67,19 @@ class Ppiov:
 
 
 def build_modules(
-    kernel: KernelTree, source: Path, *, store: Store, checks: bool = False, against: Ppiov | None = None
+    kernel: KernelTree,
+    source: Path,
+    *,
+    store: Store,
+    checks: bool = False,
+    against: Ppiov | None = None,
+    defines: Sequence[str] = (),
 ) -> Generator[Event, None, BuiltModules]:
     """Build the modules of ``source`` (a folder with a Kbuild file) out of tree against ``kernel``, with W=1.
 
     ``checks`` adds sparse (C=2), and makes any warning a failure. What the modules need of the configuration stands
     in ``source``/required.config, one option a line, and is checked before a compiler runs. With ``against``, make's
-    PPIOV names a folder with its headers and Module.symvers.
+    PPIOV names a folder with its headers and Module.symvers. ``defines`` are given to the compiler, too.
 
     Raises UnfitKernel, MissingTool, BuildFailed (the log stays, and the sentence names it), DiskFull.
     """
@@ -94,6 +100,7 @@ def build_modules(
     made_of += [_version_line(gcc.command), *flags, *(sparse.about if sparse else ())]
     flags += sparse.words if sparse else ()
     made_of += [DEBUG_SUFFIX, debug, SYMVERS]  # what else the entry has
+    made_of += defines
     if against:
         made_of += [file_sha256(against.symvers)]
         made_of += [word for folder in against.headers() for word in _contents(against.source / folder)]
@@ -107,7 +114,7 @@ def build_modules(
             yield Note(f"the modules are built without BTF: {no_btf}")
         work = fresh.path / "build"
         # Paths of the moment must not get into the modules: the same key means the same bytes.
-        mapped = f"KCFLAGS=-ffile-prefix-map={work}/={debug}"
+        mapped = f"KCFLAGS=-ffile-prefix-map={work}/={debug}{''.join(f' -D{name}' for name in defines)}"
         words = [*flags]
         if shutil.which("ccache") and not kernel.make_flags:
             words.append(f"CC=ccache {gcc.command}")

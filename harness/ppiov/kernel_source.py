@@ -101,15 +101,15 @@ def ktap_parser(kernel: KernelTree, *, store: Store) -> Generator[Event, None, P
     near = [entry for entry in store.entries(KIND) if (entry.path / PARSER).is_file()]
     if not near:
         return f"{kernel.spec} came without its source, and the store has no other kernel's"
-    wanted = _numbers(kernel.release)
+    wanted = numbers(kernel.release)
     entry = min(
-        near, key=lambda entry: [abs(a - b) for a, b in zip(wanted, _numbers(entry.facts["version"]), strict=True)]
+        near, key=lambda entry: [abs(a - b) for a, b in zip(wanted, numbers(entry.facts["version"]), strict=True)]
     )
     yield Note(f"{kernel.spec} came without its source; its KTAP is read with the parser of {entry.facts['version']}")
     return entry.path
 
 
-def _numbers(version: str) -> tuple[int, int, int]:
+def numbers(version: str) -> tuple[int, int, int]:
     """The first three numbers of a version, 0 for what is not there."""
     found = [int(number) for number in re.findall(r"\d+", version)[:3]]
     major, minor, patch = [*found, 0, 0, 0][:3]

@@ -20,11 +20,14 @@ from ppiov.events import Event, GuestDied, Note, StageBegun, StageEnded, TestBeg
 from ppiov.ktap import Parsed
 from ppiov.prepare import Ready, write_job
 from ppiov.results import Boot, Splat, TestResult
-from ppiov.suites import UPSTREAM, PlannedTest
+from ppiov.suites import BENCH, UPSTREAM, PlannedTest
 from ppiov.vm import DEVICE_MEMORY, Deadlines, Guest, GuestConfig
 
 MAX_ATTEMPTS = 3  # guests in a row that die before any test begins; then it is not bad luck
 _OWN_TIME = 8.0  # so much slower than ours a guest's own time may be, where it counts what it executes
+# A guest whose clock counts instructions waits for nothing: while it has nothing to execute, and be it that it waits
+# for a file of the host's, its clock runs ahead. So its own deadlines mean nothing, and the host's have to do.
+_EXACT_GUEST, _EXACT_HOST = 1000.0, 6.0
 _PANIC_SECONDS = 10.0  # for QEMU to leave after a panic; the guest reboots at once and QEMU has -no-reboot
 _DEVICE_MEMORY_MIB = 32  # half to be exported, half for struct pages; a sparse file
 
@@ -107,19 +110,21 @@ class Lane:
         self._detector = Detector()
         self._seconds_to_job: float | None = None
         accel = common.ready.accel.name
+        first = self._batch[0]
+        self._own_time = first.suite == UPSTREAM  # programs with deadlines for a machine that is not busy
+        self._exact = first.suite == BENCH and common.ready.meter == "insns" and accel == "tcg"
         # Filled in when the guest has ended; if we are interrupted before, it is right as it is.
         common.boots.append(Boot(accel, None, self._attempt, "interrupted"))
         with _room(self._share):
-            write_job(self._share, common.ready, self._batch)
-        first = self._batch[0]
-        self._own_time = first.suite == UPSTREAM  # programs with deadlines for a machine that is not busy
+            write_job(self._share, common.ready, self._batch, _EXACT_GUEST if self._exact else 1.0)
         cpus, memory_mib = max(common.cpus, first.cpus), max(common.memory_mib, first.memory_mib)
-        if self._own_time and first.cpus:  # CPUs then take turns on one of the host's: none more than it takes
+        if (self._own_time or self._exact) and first.cpus:  # they take turns on one of ours
             cpus = first.cpus
         config = GuestConfig(
             *(common.ready.tree, accel, self._share, cpus, memory_mib),
             device_memory_mib=_DEVICE_MEMORY_MIB,
             own_time=self._own_time,
+            exact=self._exact,
         )
         self._guest = self._guest_stack.enter_context(Guest(config))
         self._last_sign = self._test_since = self._fatal_since = self._end_since = time.monotonic()
@@ -161,6 +166,8 @@ class Lane:
     def _overdue(self, guest: Guest) -> Death | None:
         """The deadline that has passed, if one has."""
         ledger, limits, now = self._ledger, self._common.deadlines, time.monotonic()
+        if self._exact:  # its heart beats by its own clock
+            limits = limits.times(_EXACT_HOST)
         if ledger.vm_error:  # QEMU has paused the guest and waits for a debugger
             return Death("qemu-exit", ledger.vm_error)
         if fatal := self._detector.fatal:
@@ -174,7 +181,7 @@ class Lane:
         if guest.age > limits.total:
             return Death("total-deadline", f"the guest's {limits.total:g} s were over")
         running = ledger.running
-        own = _OWN_TIME if self._own_time else 1.0
+        own = _EXACT_HOST if self._exact else _OWN_TIME if self._own_time else 1.0
         if running is not None and now - self._test_since > running.timeout_s * own + limits.grace:
             return Death("test-timeout", f"not finished after {running.timeout_s:g} s, and the guest did not notice")
         return None
@@ -276,8 +283,9 @@ class Lane:
 def next_batch(tests: Sequence[PlannedTest]) -> tuple[list[PlannedTest], list[PlannedTest]]:
     """The tests that the next guest runs, which all need a guest of the same size, and the others."""
 
-    def size(test: PlannedTest) -> tuple[int, int, bool]:
-        return test.cpus, test.memory_mib, test.suite == UPSTREAM
+    def size(test: PlannedTest) -> tuple[int, int, str]:
+        own = test.suite if test.suite in (UPSTREAM, BENCH) else ""  # whose clock is another
+        return test.cpus, test.memory_mib, own
 
     batch = [test for test in tests if size(test) == size(tests[0])]
     return batch, [test for test in tests if size(test) != size(tests[0])]

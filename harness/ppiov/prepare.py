@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppiov import accel, expected, kbuild, kernel_source, kernels, kunit, upstream
+from ppiov import accel, bench_simple, expected, kbuild, kernel_source, kernels, kunit, upstream
 from ppiov.accel import Accel
 from ppiov.errors import BadRequest, PpiovError
 from ppiov.events import Event, Note
@@ -23,6 +23,7 @@ from ppiov.results import Kernel, Module
 from ppiov.spec import KernelSpec
 from ppiov.store import Store
 from ppiov.suites import (
+    BENCH,
     DEFAULT_PROVIDER,
     HAND_OVER_KTAP,
     SUITES,
@@ -64,6 +65,8 @@ class Ready:
     provider: str = DEFAULT_PROVIDER  # one of suites.PROVIDERS
     test_modules: tuple[Path, ...] = ()  # folders with modules that only tests load
     kunit: tuple[Suite, ...] = ()  # those to run, where the kunit suite was asked for
+    meter: str = "insns"  # one of suites.METERS
+    simple: Path | None = None  # the kernel's own benchmark module, where the bench suite was asked for
 
     def test_environment(self) -> dict[str, str]:
         """What the tests find in their environment (docs/run.md)."""
@@ -72,6 +75,7 @@ class Ready:
             "PPIOV_KERNEL": self.tree.release,
             "PPIOV_BACKEND": self.backend,
             "PPIOV_PROVIDER": self.provider,
+            "PPIOV_METER": self.meter,
         }
         if self.userland_dir is not None:
             environment["PPIOV_PPCAT"] = str(self.userland_dir / "ppcat")
@@ -79,6 +83,8 @@ class Ready:
             environment["PPIOV_TEST_MODULES"] = os.pathsep.join(map(str, self.test_modules))
         if self.planted_dir is not None:
             environment["PPIOV_PLANTED"] = str(self.planted_dir)
+        if self.simple is not None:
+            environment["PPIOV_BENCH_SIMPLE"] = str(self.simple)
         if self.kunit:
             environment |= kunit.environment(self.kunit)
         return environment | program_environment(self.programs)
@@ -109,6 +115,7 @@ def ready(
     own: Programs | None = None,
     provider: str = DEFAULT_PROVIDER,
     units: tuple[Suite, ...] = (),
+    meter: str = "insns",
 ) -> Generator[Event, None, Ready]:
     """Fetch the kernel, build for it, and find out how guests run here. Raises whatever of errors.py can go wrong.
 
@@ -155,6 +162,8 @@ def ready(
         if own
         else None,
         kunit=units,
+        meter=meter,
+        simple=(yield from bench_simple.build(tree, store=store)) if BENCH in suites else None,
     )
 
 
@@ -187,8 +196,8 @@ def write_share(share: Path, tree: KernelTree, entry: str) -> None:
     (share / "boot.env").write_text("".join(lines))
 
 
-def write_job(share: Path, ready: Ready, tests: Sequence[PlannedTest]) -> None:
-    """Make the shared folder of a guest that runs ``tests``, in this order."""
+def write_job(share: Path, ready: Ready, tests: Sequence[PlannedTest], longer: float = 1.0) -> None:
+    """Make the shared folder of a guest that runs ``tests``, in this order; by its clock they may take ``longer``."""
     if not tests:
         raise PpiovError("a guest was to be started with nothing to run")
     selftests = ready.source / "selftests"
@@ -197,13 +206,14 @@ def write_job(share: Path, ready: Ready, tests: Sequence[PlannedTest]) -> None:
     (share / "tests.json").write_text(json.dumps([test.name for test in tests]))
     files = sorted({test.name.partition("::")[0] for test in tests})
     plan = {
-        "tests": [{"name": test.name, "timeout_s": test.timeout_s} for test in tests],
+        "tests": [{"name": test.name, "timeout_s": test.timeout_s * longer} for test in tests],
         "selftests": str(selftests),
         "pytest_arguments": [*pytest_arguments(selftests), "-v", *files],
         "environment": {
             **ready.test_environment(),
             "PPIOV_TESTS": f"{SHARE}/tests.json",
             "PPIOV_ARTIFACTS_ROOT": f"{SHARE}/artifacts",
+            "PPIOV_SLOWER": f"{longer:g}",
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             # The zip comes first; what it lacks (pyroute2, say) is read from the host's own packages.
             "PYTHONPATH": os.pathsep.join(["/dev/shm/python.zip", *python_path(selftests), *host_site_packages()]),

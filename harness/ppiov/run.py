@@ -65,9 +65,13 @@ class RunRequest:
     results_dir: Path = Path("results")
     source: Path | None = None  # the checkout; None: the one around this file or the current folder
     deadlines: Deadlines | None = None  # None: by the accelerator
+    meter: str = "insns"  # what the suite bench measures with, one of suites.METERS
+    words: str = ""  # what the user typed, if that was another verb
 
     def command(self) -> str:
         """The one line that reproduces the run."""
+        if self.words:
+            return self.words
         words = ["ppiov", "run", *self.suites, "--kernel", str(self.kernel)]
         words += ["-k", self.expression] if self.expression else []
         words += [word for name in self.tests for word in ("--test", name)]
@@ -158,6 +162,8 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
         raise BadRequest("a run needs at least one guest at a time, one CPU and 256 MiB")
     if request.backend not in suites.BACKENDS:
         raise UnknownName("backend", request.backend, suites.BACKENDS)
+    if request.meter not in suites.METERS:
+        raise UnknownName("meter", request.meter, suites.METERS)
     if request.provider not in suites.PROVIDERS:
         raise UnknownName("provider", request.provider, suites.PROVIDERS)
     named: dict[str, str] = {}
@@ -217,7 +223,8 @@ def _work(
     units: tuple[Suite, ...],
 ) -> Generator[Event, None, None]:
     ready = yield from prepare.ready(
-        *(request.kernel, source, request.accel, chosen, request.backend, programs, request.provider, units)
+        *(request.kernel, source, request.accel, chosen, request.backend, programs, request.provider, units),
+        meter=request.meter,
     )
     story.ready, story.kernel = ready, ready.kernel
     yield from _drop_unfit(story, ready.tree)

@@ -30,10 +30,13 @@ SUITES = {
     "upstream": "upstream",
     "baseline": "baseline",  # what the kernel does by itself: nothing of ours is loaded (baseline.py)
     "kunit": "kunit",
+    "bench": "bench",  # what things cost; `ppiov bench` runs it
     "planted": "planted",  # faults on purpose: what proves that the harness sees them, so never part of "all"
     "reproducers": "reproducers",  # bugs of stock kernels, which take the guest with them
 }
 UPSTREAM = "upstream"
+BENCH = "bench"
+METERS = ("insns", "cycles", "ns")  # what selftests/lib/bench.py takes from PPIOV_METER
 USE_TEST_MODULES = frozenset({"traffic", "selftests", "kunit"})
 TEST_MODULES = ("modules", "provider")  # folders below selftests/, built against ppiov for the suites above
 KUNIT = "kunit"
@@ -43,7 +46,7 @@ PROVIDERS = ("some", "all", "dmabuf", "page", "hugepage", "zone_device", "ring")
 DEFAULT_PROVIDER = "some"
 BACKENDS = ("core", "ppiov", "both")  # what selftests/lib/backend.py takes from PPIOV_BACKEND
 HAND_OVER_KTAP = frozenset({"kunit", "planted", "upstream"})  # suites whose results only the kernel's parser can read
-_NOT_IN_ALL = frozenset({"baseline", "planted", "reproducers"})
+_NOT_IN_ALL = frozenset({"baseline", "bench", "planted", "reproducers"})
 # A first run does not fetch another 150 MB of kernel source, and a distribution's kernel has no KUnit.
 _NOT_BY_DEFAULT = _NOT_IN_ALL | {"upstream", "kunit"}
 

@@ -62,6 +62,13 @@ def test_only_an_emulated_guest_can_have_its_own_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("tools")
+def test_an_exact_guest_takes_a_nanosecond_for_an_instruction(tmp_path: Path) -> None:
+    line = vm.command(replace(config(tmp_path), exact=True))
+    assert line[line.index("-icount") + 1] == "shift=0,sleep=off"
+    assert "-icount" not in vm.command(replace(config(tmp_path, "kvm"), exact=True))
+
+
+@pytest.mark.usefixtures("tools")
 def test_a_long_command_line_is_refused(tmp_path: Path) -> None:
     """The kernel would cut it silently, and the guest would never start its script."""
     long = vm.GuestConfig(TREE, "tcg", tmp_path, kernel_arguments=("x" * 1200,))

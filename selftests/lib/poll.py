@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from lib.processes import SLOWER
+
 T = TypeVar("T")
 
 # An emulated guest is some ten times slower than a real machine, and a busy host slows it down once more. A deadline is
 # there to end a test that would never end, not to judge speed.
-PATIENCE = 30.0
+PATIENCE = 30.0 * SLOWER
 
 
 class NeverHappenedError(AssertionError):

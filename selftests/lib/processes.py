@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 MARK = "PPIOV_STARTED_BY_TEST"
+SLOWER = float(os.environ.get("PPIOV_SLOWER", "1"))  # how much longer than on any other machine things may take here
 
 
 def environment() -> dict[str, str]:
@@ -24,7 +25,13 @@ def run(args: Sequence[str | Path], timeout: float = 60.0) -> str:
     :raises AssertionError: with its stderr, if it failed
     """
     done = subprocess.run(
-        args, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+        args,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout * SLOWER,
+        check=False,
     )
     command = " ".join(map(str, args))
     assert done.returncode == 0, f"`{command}` exited with {done.returncode}: {done.stderr.strip()}"
@@ -43,7 +50,7 @@ def end(process: subprocess.Popen[str], how: signal.Signals = signal.SIGTERM, se
     if process.poll() is None:
         process.send_signal(how)
         try:
-            process.wait(seconds)
+            process.wait(seconds * SLOWER)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
