@@ -56,6 +56,12 @@ class Provider(StrEnum):
     RING = "ring"
 
 
+class Meter(StrEnum):
+    INSNS = "insns"
+    CYCLES = "cycles"
+    NS = "ns"
+
+
 class Format(StrEnum):
     TEXT = "text"
     MARKDOWN = "markdown"
@@ -483,6 +489,61 @@ def bisect(
             raise typer.Exit(drive(steps.judge(request), choose(sys.stderr)))
         story = drive(engine.bisect(request), choose(sys.stdout))
         raise typer.Exit(ExitCode.PASSED if story.found_one else ExitCode.FAILED)
+
+
+@app.command()
+def bench(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="A benchmark or a glob; by default all of them.")
+    ] = None,
+    kernel: KernelOption = DEFAULT_KERNEL,
+    meter: Annotated[
+        Meter, typer.Option(help="insns: exact, by emulation, anywhere; cycles and ns: only where KVM works.")
+    ] = Meter.INSNS,
+    repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds, each in a new guest.")] = 1,
+    listing: Annotated[bool, typer.Option("--list", help="Only say which there are.")] = False,
+    accel: AccelOption = Accel.AUTO,
+    memory: MemoryOption = 2048,
+    results: ResultsOption = DEFAULT_RESULTS,
+    source: SourceOption = None,
+) -> None:
+    """Is it as fast? Measures what an operation costs, and says what of its targets is met."""
+    from ppiov import bench as engine
+    from ppiov.spec import KernelSpec
+
+    with _verb():
+        if listing:
+            for name in engine.listing(source):
+                typer.echo(name)
+            raise typer.Exit
+        request = engine.BenchRequest(
+            kernel=KernelSpec.parse(kernel),
+            names=tuple(names or ()),
+            meter=meter.value,
+            repeat=repeat,
+            accel=accel.value,
+            memory_mib=memory,
+            results_dir=results,
+            source=source,
+        )
+        raise typer.Exit(engine.exit_code(drive(engine.run(request), choose(sys.stdout))))
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A run of `ppiov bench`: its folder, or its name.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another, or latest.")],
+    results: ResultsOption = DEFAULT_RESULTS,
+) -> None:
+    """Did it get slower? Two runs, benchmark by benchmark; exit code 1 if B is slower in one."""
+    from ppiov.bench import compare as engine
+
+    with _verb():
+        found = engine.compare(results, a, b)
+        with choose(sys.stdout) as renderer:
+            for event in engine.told(found):
+                renderer.show(event)
+        raise typer.Exit(found.exit_code)
 
 
 @app.command()

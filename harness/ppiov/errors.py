@@ -123,6 +123,10 @@ class CrlfPatch(BadSeries):
     """A patch whose lines end in CR LF: some mail program has changed it on its way."""
 
 
+class MetersDiffer(PpiovError):
+    """Figures of two meters were to be compared: instructions are no cycles, and neither is a nanosecond."""
+
+
 class Interrupted(PpiovError):
     """Ctrl-C or SIGTERM."""
 

@@ -53,6 +53,17 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """What is read side by side: the first column is words, the others are numbers or a verdict."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    marks: tuple[str, ...] = ()  # of the rows: "good", "bad", "odd" or ""
+    caveat: str = ""  # what the numbers don't say
+
+
+@dataclass(frozen=True, slots=True)
 class TestBegun:
     name: str
     index: int  # 1-based
@@ -122,6 +133,7 @@ Event = (
     | StageEnded
     | Waiting
     | Note
+    | Table
     | TestBegun
     | TestEnded
     | GuestDied

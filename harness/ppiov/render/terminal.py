@@ -39,6 +39,7 @@ STYLES: Final[dict[str, str]] = {
     "FAIL": "bold red",
     "not run": "bright_black",
 }
+MARKS: Final[dict[str, str]] = {"": "", "good": "green", "bad": "bold red", "odd": "yellow"}
 _TESTS: Final = "\0tests"  # the key of our own bar; no stage has it
 
 
@@ -101,6 +102,8 @@ class TerminalRenderer:
                 self._say(*rest, style="bright_black")
             case events.Note(level=level):
                 self._say(*words.lines(event), style="yellow" if level == "warning" else "bright_black")
+            case events.Table():
+                self._table(event)
             case events.GuestDied():
                 self._say(*words.lines(event), style="bold magenta")
             case events.Waiting():
@@ -152,6 +155,19 @@ class TerminalRenderer:
         self._say(*lines, style="default")
         self._console.print(Text(last, "bold green" if event.run.passed else "bold red"))
         self._say(*(f"  {path}" for path in event.reports or (event.folder,)), style="bright_black")
+
+    def _table(self, event: events.Table) -> None:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bright_black", title_justify="left")
+        table.title, table.title_style = event.title, "bold"
+        last = len(event.headings) - 1
+        for at, heading in enumerate(event.headings):
+            table.add_column(heading, justify="left" if at in (0, last) else "right", overflow="fold")
+        marks = event.marks or ("",) * len(event.rows)
+        for row, mark in zip(event.rows, marks, strict=True):
+            table.add_row(*(Text(cell) for cell in row), style=MARKS[mark])
+        self._console.print(table)
+        if event.caveat:
+            self._say(event.caveat, style="bright_black")
 
     def _marked(self, word: str, text: str, dim: str = "") -> None:
         self._console.print(Text.assemble((f"{word:<7} ", STYLES[word]), text, (dim, "bright_black")))

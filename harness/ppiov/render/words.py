@@ -40,10 +40,29 @@ def lines(event: Event) -> Iterator[str]:
         case events.BisectFinished():
             yield from map(summary.visible, event.verdict)
             yield from (f"  {path}" for path in event.reports or (event.folder,))
+        case events.Table():
+            yield from table_lines(event)
         case events.Probe():
             yield f"{event.outcome.value:<5} {event.name}: {event.detail}"
             if event.cure and event.outcome is not Outcome.PASS:
                 yield f"      cure: {event.cure}"
+
+
+def table_lines(table: events.Table) -> Iterator[str]:
+    """The table in plain text, columns aligned: words to the left, everything else to the right but the last."""
+    rows = [table.headings, *table.rows]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(table.headings))]
+    last = len(widths) - 1
+    yield ""
+    yield table.title
+    for row in rows:
+        cells = (
+            cell.ljust(w) if n in (0, last) else cell.rjust(w)
+            for n, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  " + "  ".join(cells).rstrip()
+    if table.caveat:
+        yield f"  ({table.caveat})"
 
 
 def test_lines(event: events.TestEnded) -> Iterator[str]:
