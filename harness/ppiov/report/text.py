@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from ppiov import summary
-from ppiov.report.layout import WIDTH, command_lines, fact, title, wrap
+from ppiov.bench import measured, stats, tables
+from ppiov.report.layout import WIDTH, ascii_only, command_lines, fact, title, wrap
 from ppiov.results import Outcome, Run, Splat, TestResult
+from ppiov.suites import BENCH
 
 _NAME: Final = 36  # of the table by file; what is left holds the numbers
 
@@ -35,7 +37,8 @@ def render(run: Run) -> str:
     lines += _cases(run)
     lines += _not_ok_lists(run)
     lines += _known(run)
-    figures = [(t, f) for t in run.tests for f in t.figures]
+    lines += _benchmarks(run)
+    figures = [(t, f) for t in run.tests for f in t.figures if t.suite != BENCH]
     if figures:
         lines += title("Figures")
         for test, figure in figures:
@@ -128,6 +131,34 @@ def _cases(run: Run) -> Iterator[str]:
             if case.outcome in (Outcome.SKIP, Outcome.XFAIL):
                 why = case.reason or "no reason was given"
                 yield from wrap(f"{case.outcome.value}: {summary.case_name(case)}: {why}", first="    ", hang="      ")
+
+
+def _benchmarks(run: Run) -> Iterator[str]:
+    """What was measured, one figure a line, then what of the targets is met."""
+    found = measured.figures(run)
+    if not found:
+        return
+    yield from title("Benchmarks")
+    for meter, caveat in tables.CAVEAT.items():
+        if any(figure.meter == meter for figure in found.values()):
+            yield from wrap(f"{meter} per operation{f': {caveat}' if caveat else ''}")
+    for figure in found.values():
+        half = stats.spread(figure.samples)
+        spread = f" +-{half:.2g}" if half >= stats.EXACT else ""
+        value = f"{figure.value:.2f}".rstrip("0").rstrip(".")
+        name = ascii_only(figure.name)
+        yield from wrap(f"{value} {figure.unit} ({figure.meter}){spread}", first=f"{name:<42}", hang="    ")
+    judged = tables.judged(run)
+    if judged:
+        yield from title("Targets")
+    for one in judged:
+        verdict = "met" if one.met else "NOT MET"
+        against = "" if one.right is None else f" against {one.right:.4g}"
+        yield from wrap(f"{verdict}: {one.what}", hang="    ")
+        measure = f"{one.kind} {one.measure:.3f}, at most {one.limit:g}"
+        yield from wrap(f"{one.of}: {one.left:.4g}{against}, {measure}", first="    ", hang="      ")
+        if one.known and not one.met:
+            yield from wrap(one.known, first="    ", hang="      ")
 
 
 def _not_ok_lists(run: Run) -> Iterator[str]:
