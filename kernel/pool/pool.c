@@ -279,8 +279,11 @@ static noinline bool ppiov_take_odd(struct ppiov_pool *pool,
 		return false;
 	}
 	ppiov_flip_magic(desc);
-	if (likely(ppiov_recyclable(netmem)))
+	/* Somebody's reference of the page may have gone since it was asked. */
+	if (unlikely(ppiov_recyclable(netmem))) {
+		ppiov_sync_for_device(pool, netmem);
 		return true;
+	}
 	this_cpu_inc(pool->stats->recycle_foreign);
 	ppiov_release(pool, netmem);
 	return false;
