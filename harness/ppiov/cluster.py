@@ -81,6 +81,8 @@ class Cluster:
         """Run ``engine`` once with each argument; the results, in order. Raises what an engine raises."""
         begun = [self._client.submit(_work, engine, one, self._topic, n, pure=False) for n, one in enumerate(arguments)]
         open_stages: dict[str, StageBegun] = {}
+        from distributed import CancelledError, KilledWorker
+
         try:
             while not all(future.done() for future in begun):
                 yield from self._told(_TICK, open_stages)
@@ -89,7 +91,10 @@ class Cluster:
             for future in begun:
                 if not future.done():
                     future.cancel()
-        outcomes: list[tuple[bool, Any]] = [future.result() for future in begun]
+        try:
+            outcomes: list[tuple[bool, Any]] = [future.result() for future in begun]
+        except (KilledWorker, CancelledError) as error:
+            raise PpiovError(f"a worker died at its job: {error}") from error
         for key in open_stages:
             yield StageEnded(key, ok=False)
         for fine, value in outcomes:

@@ -195,7 +195,16 @@ def test_commits_without_a_verdict_and_a_set_of_candidates(request_: BisectReque
 def test_ends_that_do_not_differ_as_they_should(request_: BisectRequest, values: dict[str, float], why: str) -> None:
     with pytest.raises(Ends, match=why):
         run(request_, Jobs(insns(values)))
-    assert folders.load(request_.results_dir / "bisect-latest").state is State.ABORTED
+    assert folders.load(request_.results_dir / "bisect-latest").state is State.REFUSED
+
+
+def test_a_commit_measured_in_another_unit_has_no_verdict(request_: BisectRequest) -> None:
+    def ask(subject: str) -> Reading:
+        return Reading(CLEAN[subject], "ns/op" if subject == "c6" else "insns/op", "insns")
+
+    story = run(request_, Jobs(ask))
+    assert not story.found_one and [line.split()[1] for line in story.verdict[2:]] == ["c6", "c7"]
+    assert "unlike the others" in story.verdict[2]
 
 
 def test_an_improvement_is_found_when_more_is_called_better(request_: BisectRequest) -> None:
@@ -278,8 +287,8 @@ def test_the_machine_fails_in_the_middle(request_: BisectRequest) -> None:
         run(request_, Jobs(full))
     story = folders.load(request_.results_dir / "bisect-latest")
     assert (story.state, story.reason) == (State.ABORTED, "no space left")
-    story = run(dataclasses.replace(request_, resume=story.folder), Jobs(insns(CLEAN)))
-    assert story.found_one
+    again = run(request_, Jobs(insns(CLEAN)))
+    assert again.found_one and again.folder == story.folder
 
 
 # One step, for git bisect run

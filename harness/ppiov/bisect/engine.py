@@ -64,7 +64,7 @@ def bisect(request: BisectRequest, jobs: Jobs | None = None) -> Generator[Event,
     yield Note(story.plan())
     with ExitStack() as stack:
         if jobs is None:
-            jobs = _Lazy(stack, request)
+            jobs = _Lazy(stack, story.request.jobs, request.scheduler or story.request.scheduler)
         run = _Run(story, journal, store, jobs)
         try:
             yield from run.all_lines()
@@ -72,7 +72,8 @@ def bisect(request: BisectRequest, jobs: Jobs | None = None) -> Generator[Event,
             folders.save(story, State.INTERRUPTED)
             raise
         except PpiovError as error:
-            folders.save(story, State.ABORTED, str(error))
+            refused = isinstance(error, Ends | Untestable)
+            folders.save(story, State.REFUSED if refused else State.ABORTED, str(error))
             raise
     reports = yield from finish(story, store)
     yield BisectFinished(story.verdict, story.found_one, story.folder, reports)
@@ -137,13 +138,13 @@ def _narrowed(request: BisectRequest, history: History) -> tuple[BisectRequest, 
 class _Lazy:
     """A cluster that is started when there is something to measure: a bisection may find all in the store."""
 
-    def __init__(self, stack: ExitStack, request: BisectRequest) -> None:
-        self._stack, self._request = stack, request
+    def __init__(self, stack: ExitStack, jobs: int, scheduler: str | None) -> None:
+        self._stack, self._jobs, self._scheduler = stack, jobs, scheduler
         self._cluster: Cluster | None = None
 
     def run(self, engine: Any, arguments: Sequence[Job]) -> Generator[Event, None, list[list[Reading]]]:
         if self._cluster is None:
-            self._cluster = self._stack.enter_context(Cluster(self._request.jobs, self._request.scheduler))
+            self._cluster = self._stack.enter_context(Cluster(self._jobs, self._scheduler))
         return (yield from self._cluster.run(engine, arguments))
 
 
@@ -233,7 +234,6 @@ class _Run:
             steps.append(step)
         samples: Samples = []
         for index, (job, step) in enumerate(zip(wanted, steps, strict=True)):
-            samples.append([self._sample(reading) for reading in step.readings])
             for target, reading in zip(job.targets, step.readings, strict=True):
                 line.readings.setdefault(target.revision.id, []).append(reading)
                 yield BisectStep(
@@ -243,6 +243,7 @@ class _Run:
                     untestable=reading.hole is not None,
                     known=index < remembered or step.kept,
                 )
+            samples.append([self._sample(reading) for reading in step.readings])
         return samples
 
     def _do(self, jobs: Sequence[Job]) -> Generator[Event, None, dict[int, list[Reading]]]:
@@ -273,4 +274,6 @@ class _Run:
     def _sample(self, reading: Reading) -> Sample:
         if reading.hole:
             return Sample(hole=reading.hole)
+        if (reading.unit, reading.meter) != (self.story.unit, self.story.meter):
+            return Sample(hole=Hole(Why.MEASURE, f"measured in {reading.unit} ({reading.meter}), unlike the others"))
         return Sample(self.story.request.sign(reading.unit) * reading.value if reading.unit else reading.value)

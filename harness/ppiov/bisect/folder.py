@@ -87,7 +87,7 @@ def load(path: Path) -> Story:
     except ValidationError as error:
         first = error.errors()[0]
         raise BadRunFolder(f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    story.folder = file.parent.absolute()  # it may have been moved
+    story.folder = file.parent.resolve()  # it may have been moved
     return story
 
 
@@ -100,7 +100,7 @@ def unfinished(request: BisectRequest, history: History) -> Story | None:
         except BadRunFolder:
             continue
         same = dataclasses.replace(story.request, resume=None) == request and story.history == history
-        if same and story.state in (State.RUNNING, State.INTERRUPTED):
+        if same and story.state in (State.RUNNING, State.INTERRUPTED, State.ABORTED):
             return story
     return None
 

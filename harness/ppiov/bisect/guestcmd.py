@@ -104,6 +104,7 @@ class CommandGuest:
             self._number = 0
             self._share = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ppiov-guest-")))
             (self._share / "requests").mkdir()
+            self._folder.mkdir(parents=True, exist_ok=True)  # on another machine it is not there yet
             serve = [str(guest_python()), "-S", str(GUEST / "serve.py"), SHARE]
             write_share(self._share, self._kernel, shlex.join(["exec", *serve]))
             cpus = 1 if self._exact else 2

@@ -248,6 +248,7 @@ def _on_host(
     oracle = job.oracle
     assert oracle.script is not None  # a request without one is refused
     environment = {**job.environment, **script_environment(target, tree, modules), "PPIOV_SOURCE": str(source)}
+    job.folder.mkdir(parents=True, exist_ok=True)  # on another machine it is not there yet
     log = job.folder / f"script-{name}.log"
     yield StageBegun("measure", f"run {oracle.script.name} at {target.revision.name}")
     with (

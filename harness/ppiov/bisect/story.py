@@ -23,7 +23,8 @@ class State(StrEnum):
     RUNNING = "running"  # or ended without a word: a power cut
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"
-    ABORTED = "aborted"  # the machine failed us, or there was nothing to search for; the reason says which
+    ABORTED = "aborted"  # the machine failed us; it can be gone on with
+    REFUSED = "refused"  # the ends do not differ as they should, or one has no verdict
 
 
 @dataclass(slots=True)
