@@ -217,10 +217,10 @@ enum ppiov_core_way {
  * is in ours, so that they can be compared. Not to be specialised.
  */
 static noinline void ppiov_core_simple(struct ppiov_bench_run *run, u32 n,
-				       volatile enum ppiov_core_way *at)
+				       const enum ppiov_core_way *at)
 {
 	struct page_pool *pool = ppiov_core_pool(run);
-	enum ppiov_core_way way = *at;
+	enum ppiov_core_way way = READ_ONCE(*at);
 	struct page *page;
 	u64 done = 0;
 	u32 i;
