@@ -305,6 +305,9 @@ def series(
         str | None,
         typer.Argument(metavar="SERIES", help="BASE..HEAD, a b4 prep branch, an mbox, or a folder of patches."),
     ] = None,
+    own: Annotated[
+        bool, typer.Option("--self", help="This project's own modules, as a series for the kernel's tree.")
+    ] = False,
     tree: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The kernel's git repository; by default the one around here.")
     ] = None,
@@ -374,6 +377,7 @@ def series(
         )
         request = engine.SeriesRequest(
             what=what or "",
+            own=own,
             tree=tree,
             base=base,
             checks=tuple(checks or ()),

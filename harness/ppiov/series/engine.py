@@ -16,21 +16,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ppiov import worktree
+from ppiov import suites, worktree
 from ppiov.environment import describe
 from ppiov.errors import BadRequest, DiskFull, Interrupted, MissingTool, PpiovError
 from ppiov.events import Event, Note, SeriesFinished, StageBegun, StageEnded, StageProgress
 from ppiov.folder import RunFolder
 from ppiov.report import series as reports
 from ppiov.results import RunState
+from ppiov.series import builder, inward, kept, results, rules, scratch, source
 from ppiov.series import check as checks
-from ppiov.series import kept, results, rules, scratch, source
 from ppiov.series.check import CannotSay, Check
 from ppiov.series.checks.build import FLAVOURS
 from ppiov.series.patch import Patch, Series
 from ppiov.series.place import Options, Place
 from ppiov.series.results import CheckResult, PatchResult, SeriesRun, Verdict
-from ppiov.series.scratch import GitFailed
+from ppiov.series.scratch import GitFailed, Scratch
 from ppiov.series.stages import Stages, Wanted
 from ppiov.store import Store, entry_lock
 
@@ -42,6 +42,7 @@ class SeriesRequest:
     """What the user asked for."""
 
     what: str  # BASE..HEAD, a b4 prep branch, an mbox, a folder of patches
+    own: bool = False  # this project's modules, turned into a series for the kernel's tree; `what` is ""
     tree: Path | None = None  # the kernel's repository; None: the one around the current folder
     base: str = ""  # what mails are applied onto; "": what they say, or HEAD
     checks: tuple[str, ...] = ()  # none: all
@@ -53,7 +54,7 @@ class SeriesRequest:
 
     def command(self) -> str:
         """The one line that reproduces it."""
-        words = ["ppiov", "series", self.what]
+        words = ["ppiov", "series", *(["--self"] if self.own else [self.what])]
         words += ["--tree", str(self.tree)] if self.tree else []
         words += ["--base", self.base] if self.base else []
         words += [word for name in self.checks for word in ("--check", name)]
@@ -110,7 +111,7 @@ class _Story:
             finished=_now(),
             state=state,
             reason=reason,
-            what=self.request.what,
+            what=self.request.what or "--self",
             kind=series.kind,
             tree=self.tree,
             base=series.base,
@@ -133,6 +134,8 @@ def run(request: SeriesRequest) -> Generator[Event, None, SeriesRun]:
     """
     chosen = checks.choose(request.checks, request.without)
     request.wanted.validate()
+    if bool(request.what) == request.own:
+        raise BadRequest("name one series: BASE..HEAD, a b4 prep branch, an mbox or a folder of patches, or --self")
     if request.options.includers < 0:
         raise BadRequest("--includers counts files, so it is 0 or more")
     top = source.top_of(request.tree)
@@ -140,7 +143,10 @@ def run(request: SeriesRequest) -> Generator[Event, None, SeriesRun]:
     repository = scratch.open_for(top, store)
     title = f"the scratch repository of {top}"
     with (yield from store.lock(entry_lock(scratch.KIND, repository.folder.name), title)):
-        series = yield from source.read(request.what, repository, request.base)
+        if request.own:
+            series = yield from _own_series(request, repository)
+        else:
+            series = yield from source.read(request.what, repository, request.base)
         kept.forget_old(store)
         place = Place(repository, series, store, request.options)
         started = datetime.now(UTC)
@@ -156,6 +162,16 @@ def run(request: SeriesRequest) -> Generator[Event, None, SeriesRun]:
             tools=list(dict.fromkeys(program for check in chosen for program in check.programs())),
         )
         return (yield from _saved(folder, story, _work(story, chosen, place, folder)))
+
+
+def _own_series(request: SeriesRequest, repository: Scratch) -> Generator[Event, None, Series]:
+    """This project's modules on top of --base, or of HEAD."""
+    base = source.commit_of(repository.top, request.base or "HEAD")
+    tree = yield from repository.at(base)
+    tools = builder.toolchain_for(FLAVOURS[0], tree)
+    use = builder.Builder(repository, FLAVOURS[0], request.options.config, tools)
+    project = suites.find_source(request.wanted.source)
+    return (yield from inward.make(project, repository, base, use))
 
 
 def _saved(folder: RunFolder, story: _Story, work: Generator[Event, None, None]) -> Generator[Event, None, SeriesRun]:

@@ -44,7 +44,7 @@ class Scratch:
 
     def git(self, *args: str | Path, stdin: bytes = b"") -> bytes:
         """Run git there; raises GitFailed with what it says, DiskFull."""
-        return _git(self.source, *args, stdin=stdin)
+        return run_git(self.source, *args, stdin=stdin)
 
     def text(self, *args: str | Path) -> str:
         return self.git(*args).decode(errors="replace")
@@ -97,13 +97,13 @@ class Scratch:
         index.unlink(missing_ok=True)
         env = {"GIT_INDEX_FILE": str(index)}
         message, diff = self.folder / "apply.message", self.folder / "apply.diff"
-        told = _git(self.source, "mailinfo", "-b", "--encoding=UTF-8", message, diff, stdin=mail.raw).decode(
+        told = run_git(self.source, "mailinfo", "-b", "--encoding=UTF-8", message, diff, stdin=mail.raw).decode(
             errors="replace"
         )
         fields = dict(line.partition(": ")[::2] for line in told.splitlines() if ": " in line)
-        _git(self.source, "read-tree", onto, env=env)
-        _git(self.source, "apply", "--cached", "--whitespace=nowarn", "--", diff, env=env)
-        tree = _git(self.source, "write-tree", env=env).decode().strip()
+        run_git(self.source, "read-tree", onto, env=env)
+        run_git(self.source, "apply", "--cached", "--whitespace=nowarn", "--", diff, env=env)
+        tree = run_git(self.source, "write-tree", env=env).decode().strip()
         index.unlink(missing_ok=True)
         when = fields.get("Date", "")
         author = {
@@ -113,12 +113,12 @@ class Scratch:
             "GIT_COMMITTER_DATE": when,
         }
         text = f"{mail.subject}\n\n{message.read_bytes().decode(errors='replace')}".encode()
-        cleaned = _git(self.source, "stripspace", stdin=text)
+        cleaned = run_git(self.source, "stripspace", stdin=text)
         try:
-            done = _git(self.source, "commit-tree", tree, "-p", onto, stdin=cleaned, env=_IDENTITY | author)
+            done = run_git(self.source, "commit-tree", tree, "-p", onto, stdin=cleaned, env=_IDENTITY | author)
         except GitFailed:  # a date that git does not take
             author |= {"GIT_AUTHOR_DATE": "@0 +0000", "GIT_COMMITTER_DATE": "@0 +0000"}
-            done = _git(self.source, "commit-tree", tree, "-p", onto, stdin=cleaned, env=_IDENTITY | author)
+            done = run_git(self.source, "commit-tree", tree, "-p", onto, stdin=cleaned, env=_IDENTITY | author)
         return done.decode().strip()
 
     def patch(self, commit: str, number: int, *, mail: Mail | None = None) -> Patch:
@@ -170,13 +170,14 @@ def open_for(top: Path, store: Store) -> Scratch:
         if code:
             raise UnfitKernel(f"{top} is not a git repository: {(err.strip().splitlines() or ['git failed'])[0]}")
         if not (scratch.source / ".git").is_dir():
-            _git(scratch.source, "init", "--quiet", "--template=", ".")
+            run_git(scratch.source, "init", "--quiet", "--template=", ".")
         (scratch.source / ".git/objects/info").mkdir(exist_ok=True)
         (scratch.source / ".git/objects/info/alternates").write_text(objects)
     return scratch
 
 
-def _git(folder: Path, *args: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None) -> bytes:
+def run_git(folder: Path, *args: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None) -> bytes:
+    """Run git without anybody's settings, hooks or filters. Raises GitFailed with what it says, DiskFull."""
     unset = [word for name in worktree.CLEAN for word in ("-u", name)]
     settings = ("-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false", "-c", "gc.auto=0")
     command: Sequence[str | Path] = [

@@ -59,7 +59,7 @@ def _range(what: str, scratch: Scratch) -> Generator[Event, None, Series]:
     if "..." in what:
         raise BadRequest(f"{what} is what either side has and the other has not: a series is BASE..HEAD")
     before, _, after = what.partition("..")
-    base, head = _commit(scratch.top, before or "HEAD"), _commit(scratch.top, after or "HEAD")
+    base, head = commit_of(scratch.top, before or "HEAD"), commit_of(scratch.top, after or "HEAD")
     code, _, _ = worktree.git(scratch.top, "merge-base", "--is-ancestor", base, head)
     if code:
         raise NotAncestor(f"{before or 'HEAD'} is not an ancestor of {after or 'HEAD'}: is {after}..{before} meant?")
@@ -67,7 +67,7 @@ def _range(what: str, scratch: Scratch) -> Generator[Event, None, Series]:
     found = _cover_of(scratch, commits)
     if found:
         return (yield from _tracked(scratch, base, commits, *found))
-    patches = yield from _patches(scratch, commits)
+    patches = yield from as_patches(scratch, commits)
     yield from _dirty(scratch.top)
     return Series("range", base, patches)
 
@@ -88,7 +88,7 @@ def _prepared(what: str, head: str, scratch: Scratch) -> Generator[Event, None, 
         raise BadSeries(f"{what} is no b4 prep branch (none of its commits holds a cover letter): name BASE..{what}")
     commit, _, tracking = found
     # at the bottom, its parent is the base; at the tip, b4 names the branch that this one left
-    base = _commit(scratch.top, f"{commit}^") if commit != head else _fork(scratch, tracking, head)
+    base = commit_of(scratch.top, f"{commit}^") if commit != head else _fork(scratch, tracking, head)
     return (yield from _tracked(scratch, base, _between(scratch, base, head), *found))
 
 
@@ -96,7 +96,7 @@ def _tracked(
     scratch: Scratch, base: str, commits: list[str], holder: str, cover: str, tracking: dict[str, Any]
 ) -> Generator[Event, None, Series]:
     """The series of a prep branch; ``holder`` is the commit that only holds the cover letter, or ""."""
-    patches = yield from _patches(scratch, [commit for commit in commits if commit != holder])
+    patches = yield from as_patches(scratch, [commit for commit in commits if commit != holder])
     yield from _dirty(scratch.top)
     about = tracking.get("series", {})
     about = about if isinstance(about, dict) else {}
@@ -118,12 +118,12 @@ def _tracked(
 def apply(thread: mails.Thread, scratch: Scratch, base: str = "") -> Generator[Event, None, Series]:
     """Apply mails onto ``base``; by default onto what they say their base-commit is, if the tree has it, or HEAD."""
     start = (
-        _commit(scratch.top, base)
+        commit_of(scratch.top, base)
         if base
         else _resolve(scratch.top, thread.base if _REV.fullmatch(thread.base) else "")
     )
     if not start:
-        start = _commit(scratch.top, "HEAD")
+        start = commit_of(scratch.top, "HEAD")
         if thread.base:
             yield Note(f"the base-commit {thread.base[:12]} is not in {scratch.top}: applied onto HEAD", "warning")
     yield StageBegun("apply", f"apply {len(thread.patches)} patches", len(thread.patches), "patches")
@@ -156,7 +156,8 @@ def _unapplied(mail: mails.Mail, number: int, refused: str) -> Patch:
     return Patch(number, mail.subject, mail.prefix, recipients=mail.recipients, refused=refused)
 
 
-def _patches(scratch: Scratch, commits: list[str]) -> Generator[Event, None, tuple[Patch, ...]]:
+def as_patches(scratch: Scratch, commits: list[str]) -> Generator[Event, None, tuple[Patch, ...]]:
+    """What each commit is as a patch. Raises EmptySeries."""
     if not commits:
         raise EmptySeries("there is no commit in that range")
     yield StageBegun("apply", f"read {len(commits)} commits", len(commits), "patches")
@@ -205,7 +206,7 @@ def _fork(scratch: Scratch, tracking: dict[str, Any], head: str) -> str:
     branch = str(about.get("base-branch", "")) if isinstance(about, dict) else ""
     if not branch:
         raise BadSeries("b4's tracking information names no base-branch: name the range BASE..HEAD")
-    code, out, _ = worktree.git(scratch.top, "merge-base", _commit(scratch.top, branch), head)
+    code, out, _ = worktree.git(scratch.top, "merge-base", commit_of(scratch.top, branch), head)
     if code:
         raise NotAncestor(f"the branch and its base-branch {branch} have nothing in common")
     return out.strip()
@@ -213,10 +214,11 @@ def _fork(scratch: Scratch, tracking: dict[str, Any], head: str) -> str:
 
 def head(scratch: Scratch) -> str:
     """The commit that is checked out in the user's repository."""
-    return _commit(scratch.top, "HEAD")
+    return commit_of(scratch.top, "HEAD")
 
 
-def _commit(top: Path, rev: str) -> str:
+def commit_of(top: Path, rev: str) -> str:
+    """The commit that ``rev`` means in the repository at ``top``. Raises BadSeries."""
     found = _resolve(top, rev)
     if not found:
         raise BadSeries(f"{top} has no revision {rev!r}")
