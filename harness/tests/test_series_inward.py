@@ -45,6 +45,8 @@ def test_no_question_about_the_kernel_is_left(features: set[str]) -> None:
     for name, text in files.items():
         assert not re.search(r"(?m)^#.*(HAVE_[A-Z]|PPIOV_PROBED)", text), name
         assert not re.search(r"KBUILD_EXTMOD|PPIOV_FEATURES|PPIOV_CAN_SEND|compat", text), name
+    assert "Documentation/netlink/specs/ppiov.yaml */" in files["pool/nl_gen.c"]
+    assert "/Documentation/netlink/specs/ppiov.yaml" in files
     sends = "NET_IOV_SEND" in features
     assert ("pool/tx.c" in files, "pool/tx_none.c" in files) == (sends, not sends)
     for makefile in (name for name in files if name.endswith("Makefile")):
@@ -64,8 +66,7 @@ def test_each_patch_brings_its_symbol_and_its_folder(tmp_path: Path, monkeypatch
     base = fake_series.commit(top, "net: drivers")
     repository = scratch.open_for(top, Store())
     content = {
-        f"{folder}/{folder}.c": "int x;\n"
-        for folder in ("include", "ppcore", "netlink", "pool", "ivshmem", "nic", "kunit")
+        f"{folder}/{folder}.c": "int x;\n" for folder in ("include", "ppcore", "pool", "ivshmem", "nic", "kunit")
     }
     monkeypatch.setattr(inward, "ask", lambda *_: ALL)
     monkeypatch.setattr(inward, "resolved", lambda *_: content)

@@ -27,6 +27,7 @@ from ppiov.series.patch import Cover, Series
 from ppiov.series.scratch import Scratch, run_git
 
 _PLACE = PurePosixPath("drivers/net/ppiov")
+_SPECS = "Documentation/netlink/specs"
 _PROBE = re.compile(r"\$\(call probe,(\w+),")
 _EXTMOD = re.compile(r"\$\(if \$\(KBUILD_EXTMOD\),(?:m|\$\(if [^()]*\$?\(?\w*\)?,m\)),(\$\(CONFIG_\w+\))\)")
 _WHERE_THERE = re.compile(r"\$\(if \$\(filter -DHAVE_(\w+),\$\(PPIOV_FEATURES\)\),(\S+)\)")
@@ -36,7 +37,7 @@ _SUBJECT = "net: ppiov: page_pool_iov and a software NIC"
 # Patch by patch: its folders, its symbol, its subject, and why.
 _PATCHES = (
     (
-        ("include", "ppcore", "netlink", "pool"),
+        ("include", "ppcore", "", "pool"),  # "": what has a place elsewhere in the tree
         "PPIOV",
         "net: ppiov: pools of receive buffers with pluggable memory providers",
         "A netmem that is a page or a page_pool_iov, pools that a memory provider\nfeeds, bindings by netlink, and an "
@@ -131,7 +132,7 @@ def resolved(kernel: Path, features: set[str], asked: set[str], tree: Path) -> d
             text = path.read_text()
             if path.suffix in (".c", ".h"):
                 text = _answered(unifdef, text, flags)
-            name = str(path.relative_to(kernel)).replace("compat/", "ppcore/")
+            name = str(path.relative_to(kernel)).replace("compat/", "ppcore/").replace("netlink/", f"/{_SPECS}/")
             files[name.replace("Kbuild", "Makefile")] = _renamed(text, features, can_send)
     return files
 
@@ -190,6 +191,7 @@ def _renamed(text: str, features: set[str], can_send: bool) -> str:
     text = re.sub(rf"(?m)^\w+-{other} .*\n", "", text)
     text = text.replace("$(if $(PPIOV_CAN_SEND),,y)", "y").replace("$(PPIOV_CAN_SEND)", "y")
     text = re.sub(r"(?m)^# Out of the tree .*\n", "", text)
+    text = text.replace("kernel/netlink/", f"{_SPECS}/")
     return text.replace("compat", "ppcore").replace("COMPAT", "PPCORE")
 
 
@@ -229,7 +231,14 @@ def _kconfig_block(text: str, symbol: str) -> str:
 def with_entry(text: str, author: Author) -> str:
     """MAINTAINERS with an entry, where the alphabet has it."""
     title = "PPIOV AND PPNIC"
-    lines = [title, f"M:\t{author}", "L:\tnetdev@vger.kernel.org", "S:\tMaintained", f"F:\t{_PLACE}/"]
+    lines = [
+        title,
+        f"M:\t{author}",
+        "L:\tnetdev@vger.kernel.org",
+        "S:\tMaintained",
+        f"F:\t{_SPECS}/ppiov.yaml",
+        f"F:\t{_PLACE}/",
+    ]
     entry = "\n".join(lines)
     paragraphs = text.split("\n\n")
     listed = max((n for n, part in enumerate(paragraphs) if part.startswith("Maintainers List")), default=-1)
