@@ -41,7 +41,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., engin
     blank = Path("/nonexistent")
     tree = KernelTree("image:x", "6.12", "6.12", blank, blank, None, None, None, "", "")
 
-    def ready(*_: Any) -> Generator[ev.Event, None, prepare.Ready]:
+    def ready(*_: Any, **__: Any) -> Generator[ev.Event, None, prepare.Ready]:
         yield ev.Note("ready")
         kernel = Kernel("image:x", "6.12", "6.12", "", "")
         return prepare.Ready(tree, kernel, (), blank, None, None, Accel("tcg", "fake"), source)
@@ -318,7 +318,7 @@ def test_a_full_disk_is_said_and_nothing_is_blamed(fake: Callable[..., engine.Ru
 def test_what_stops_the_preparation_is_saved_and_raised(
     fake: Callable[..., engine.RunRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gone(*_: Any) -> Generator[ev.Event, None, prepare.Ready]:
+    def gone(*_: Any, **__: Any) -> Generator[ev.Event, None, prepare.Ready]:
         yield ev.Note("trying")
         raise NetworkGone("the archive cannot be reached")
 
@@ -352,7 +352,7 @@ def test_whatever_ends_it_the_run_is_saved(
 ) -> None:
     """A disk without room for the reports does not change what is said of it."""
 
-    def fails(*_: Any) -> Generator[ev.Event, None, prepare.Ready]:
+    def fails(*_: Any, **__: Any) -> Generator[ev.Event, None, prepare.Ready]:
         yield ev.Note("trying")
         raise cause
 
