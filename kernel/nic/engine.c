@@ -8,6 +8,7 @@
  * frame goes over the wire (wire.c) to a queue of the peer (deliver.c).
  */
 #include <linux/timekeeping.h>
+#include <linux/timex.h>
 
 #include "frame.h"
 #include "shaper.h"
@@ -184,13 +185,7 @@ static void ppnic_engine_run(struct ppnic_txq *txq)
 		ppnic_irq_event_tx(&txq->port->channels[txq->index], sent);
 }
 
-/**
- * ppnic_engine_kick() - serve a TX queue now, or leave that to who already does
- * @txq: the queue; may be down
- *
- * Context: BH off, neither engine_lock nor an rxq's lock held.
- */
-void ppnic_engine_kick(struct ppnic_txq *txq)
+static void ppnic_engine_serve(struct ppnic_txq *txq)
 {
 	set_bit(PPNIC_ENGINE_PENDING, &txq->engine_flags);
 	/* The note before the look at the lock; the holder looks at the note
@@ -211,6 +206,26 @@ void ppnic_engine_kick(struct ppnic_txq *txq)
 	}
 }
 
+/* The device has worked since @from, on the account of who works for @port. */
+static void ppnic_engine_charge(struct ppnic_port *port, u64 from)
+{
+	atomic64_add(get_cycles() - from, &port->engine_cycles);
+}
+
+/**
+ * ppnic_engine_kick() - serve a TX queue now, or leave that to who already does
+ * @txq: the queue; may be down
+ *
+ * Context: BH off, neither engine_lock nor an rxq's lock held.
+ */
+void ppnic_engine_kick(struct ppnic_txq *txq)
+{
+	u64 from = get_cycles();
+
+	ppnic_engine_serve(txq);
+	ppnic_engine_charge(txq->port, from);
+}
+
 /**
  * ppnic_engine_kick_waiters() - an RX queue has room again, or ends a pause
  * @rxq: the queue
@@ -220,6 +235,7 @@ void ppnic_engine_kick(struct ppnic_txq *txq)
 void ppnic_engine_kick_waiters(struct ppnic_rxq *rxq)
 {
 	struct ppnic_port *senders[2] = { rxq->port };
+	u64 from = get_cycles();
 	unsigned long waiters;
 	int i, s;
 
@@ -230,6 +246,7 @@ void ppnic_engine_kick_waiters(struct ppnic_rxq *rxq)
 	for_each_set_bit(i, &waiters, PPNIC_MAX_QUEUES)
 		for (s = 0; s < ARRAY_SIZE(senders); s++)
 			if (senders[s] && i < senders[s]->dev->num_tx_queues)
-				ppnic_engine_kick(&senders[s]->txqs[i]);
+				ppnic_engine_serve(&senders[s]->txqs[i]);
 	rcu_read_unlock();
+	ppnic_engine_charge(rxq->port, from);
 }

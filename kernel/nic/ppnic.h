@@ -712,6 +712,10 @@ struct ppnic_port {
 	struct ppnic_rss rss;
 	struct ppnic_steer steer;
 	struct ppnic_faults faults;
+	/* get_cycles() that the device half took of whoever works for this
+	 * port: on real hardware no CPU would have done that
+	 */
+	atomic64_t engine_cycles;
 };
 
 static inline struct ppnic_port *ppnic_peer_rtnl(struct ppnic_port *port)

@@ -335,8 +335,8 @@ static const struct fault_counter all_faults[] = {
 
 #undef FAULT
 
-/* Refused accesses, counted at the parent device. */
-#define NR_PORT_COUNTERS 1
+/* Refused accesses, counted at the parent device, and the device half's time. */
+#define NR_PORT_COUNTERS 2
 
 /**
  * ppnic_get_sset_count - ethtool op
@@ -381,6 +381,7 @@ void ppnic_get_strings(struct net_device *dev, u32 sset, u8 *data)
 	for (i = 0; i < ARRAY_SIZE(all_tx); i++)
 		ethtool_sprintf(&data, "tx_%s", all_tx[i].name);
 	ethtool_puts(&data, "dma_faults");
+	ethtool_puts(&data, "engine_cycles");
 
 	for (q = 0; q < dev->num_rx_queues; q++)
 		for (i = 0; i < ARRAY_SIZE(all_rx); i++)
@@ -414,6 +415,7 @@ void ppnic_get_ethtool_stats(struct net_device *dev,
 	       (ARRAY_SIZE(all_rx) + ARRAY_SIZE(all_tx)) * sizeof(*data));
 	data = tx + ARRAY_SIZE(all_tx);
 	*data++ = atomic64_read(&port->parent->faults);
+	*data++ = atomic64_read(&port->engine_cycles);
 
 	for (q = 0; q < dev->num_rx_queues; q++) {
 		for (i = 0; i < ARRAY_SIZE(all_rx); i++) {
