@@ -217,14 +217,14 @@ enum ppiov_core_way {
  * is in ours, so that they can be compared. Not to be specialised.
  */
 static noinline void ppiov_core_simple(struct ppiov_bench_run *run, u32 n,
-				       const enum ppiov_core_way *at)
+				       enum ppiov_core_way way)
 {
 	struct page_pool *pool = ppiov_core_pool(run);
-	enum ppiov_core_way way = READ_ONCE(*at);
 	struct page *page;
 	u64 done = 0;
 	u32 i;
 
+	OPTIMIZER_HIDE_VAR(way);
 	for (i = 0; i < n; i++) {
 		page = page_pool_alloc_pages(pool, GFP_ATOMIC);
 		if (!page)
@@ -246,23 +246,17 @@ static noinline void ppiov_core_simple(struct ppiov_bench_run *run, u32 n,
 
 static void ppiov_core_simple_direct_loop(struct ppiov_bench_run *run, u32 n)
 {
-	enum ppiov_core_way way = PPIOV_CORE_DIRECT;
-
-	ppiov_core_simple(run, n, &way);
+	ppiov_core_simple(run, n, PPIOV_CORE_DIRECT);
 }
 
 static void ppiov_core_simple_ring_loop(struct ppiov_bench_run *run, u32 n)
 {
-	enum ppiov_core_way way = PPIOV_CORE_RING;
-
-	ppiov_core_simple(run, n, &way);
+	ppiov_core_simple(run, n, PPIOV_CORE_RING);
 }
 
 static void ppiov_core_simple_stolen_loop(struct ppiov_bench_run *run, u32 n)
 {
-	enum ppiov_core_way way = PPIOV_CORE_STOLEN;
-
-	ppiov_core_simple(run, n, &way);
+	ppiov_core_simple(run, n, PPIOV_CORE_STOLEN);
 }
 
 /* ------------------------------------------------------------- on two CPUs */

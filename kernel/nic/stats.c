@@ -335,7 +335,7 @@ static const struct fault_counter all_faults[] = {
 
 #undef FAULT
 
-/* Refused accesses, counted at the parent device, and the device half's time. */
+/* Refused accesses, counted at the parent, and the device half's time. */
 #define NR_PORT_COUNTERS 2
 
 /**

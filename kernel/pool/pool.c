@@ -290,22 +290,28 @@ static noinline bool ppiov_take_odd(struct ppiov_pool *pool,
 }
 
 /*
- * The same for the buffer that nearly every put brings. All that is asked of
- * the magic is one comparison: whose it is, that it is out, and that it is not
- * from the reserves, whose bit is in the same word and never set in an iov.
+ * Is it what nearly every put brings? All that is asked of the magic is one
+ * comparison: whose it is, that it is out, and that it is not from the
+ * reserves, whose bit is in the same word and never set in an iov.
  */
+static __always_inline bool ppiov_plain(const struct ppiov_pool *pool,
+					ppiov_netmem_t netmem)
+{
+	const struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
+
+	if (READ_ONCE(desc->pp_magic) != PPIOV_MAGIC_OUT || desc->pp != pool)
+		return false;
+	return ppiov_netmem_is_iov(netmem) ||
+	       page_ref_count((const struct page *)desc) == 1;
+}
+
+/* ppiov_take_odd(), but quick for such a buffer. */
 static __always_inline bool ppiov_take(struct ppiov_pool *pool,
 				       ppiov_netmem_t netmem)
 {
-	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
-
-	if (unlikely(READ_ONCE(desc->pp_magic) != PPIOV_MAGIC_OUT ||
-		     desc->pp != pool))
+	if (unlikely(!ppiov_plain(pool, netmem)))
 		return ppiov_take_odd(pool, netmem);
-	if (!ppiov_netmem_is_iov(netmem) &&
-	    unlikely(page_ref_count((struct page *)desc) != 1))
-		return ppiov_take_odd(pool, netmem);
-	ppiov_flip_magic(desc);
+	ppiov_flip_magic(ppiov_netmem_desc(netmem));
 	ppiov_sync_for_device(pool, netmem);
 	return true;
 }
@@ -398,23 +404,44 @@ static noinline void ppiov_put_one(struct ppiov_pool *pool,
 	ppiov_release(pool, netmem);
 }
 
+static __always_inline void ppiov_put_taken(struct ppiov_pool *pool,
+					    ppiov_netmem_t netmem, bool direct)
+{
+	if ((direct || ppiov_is_consumer(pool)) &&
+	    ppiov_put_cache(pool, netmem))
+		return;
+	ppiov_put_one(pool, netmem);
+}
+
+static noinline void ppiov_put_odd(struct ppiov_pool *pool,
+				   ppiov_netmem_t netmem, bool direct)
+{
+	if (ppiov_take(pool, netmem))
+		ppiov_put_taken(pool, netmem, direct);
+}
+
 /**
  * ppiov_pool_put_last() - recycle a buffer whose last reference it was
  * @pool: that the buffer came from
  * @netmem: the buffer, as ppiov_netmem_put_refs() leaves it
  * @direct: as for ppiov_pool_put()
  *
+ * What needs a call is done by another function that ends this one, so that
+ * nothing is saved for it: 8 instructions.
+ *
  * Context: any but hard interrupt.
  */
 void ppiov_pool_put_last(struct ppiov_pool *pool, ppiov_netmem_t netmem,
 			 bool direct)
 {
-	if (!ppiov_take(pool, netmem))
+	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
+
+	if (unlikely(!ppiov_plain(pool, netmem) || pool->sync)) {
+		ppiov_put_odd(pool, netmem, direct);
 		return;
-	if ((direct || ppiov_is_consumer(pool)) &&
-	    ppiov_put_cache(pool, netmem))
-		return;
-	ppiov_put_one(pool, netmem);
+	}
+	ppiov_flip_magic(desc);
+	ppiov_put_taken(pool, netmem, direct);
 }
 EXPORT_SYMBOL_GPL(ppiov_pool_put_last);
 

@@ -4,7 +4,8 @@
 /proc/PID/schedstat has the time that a task has run, by the scheduler's clock. In a guest whose clock counts
 instructions (-icount shift=0) that is the number of instructions. NAPIs run in threads of their own here, so what is
 done for one port is on the account of that port's threads and of the program that uses it, and idling is on nobody's.
-The device half of ppnic runs on the sender's account: it works in the sender's doorbell (docs/ppnic.md).
+The device half of ppnic works for whoever rings a doorbell or makes room, and has no CPU in a real NIC: what it took of
+each port's account is counted by ppnic itself (engine_cycles), and subtracted.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import sysfs
+from lib import ethstats, sysfs
 from lib.link import Port
 from lib.poll import until
 from lib.ppcat import Event, Ppcat
@@ -23,8 +24,9 @@ from lib.ppcat import Event, Ppcat
 class Cost:
     """Of one transfer."""
 
-    receiver: int  # instructions
+    receiver: int  # instructions, without the device's
     sender: int
+    device: int  # instructions of the device half, on whoever's account
     frames: int  # that the receiving port has received
     received: int  # bytes of payload
 
@@ -60,6 +62,7 @@ def transfer(
 ) -> tuple[Cost, Event]:
     """One transfer, by ppcat: each end's port, threads and arguments. Returns its cost and the receiver's summary."""
     before = [sum(map(executed, threads)) for _, threads, _ in (rx, tx)]
+    device_before = [_device(port) for port, _, _ in (rx, tx)]
     frames_before = frames()
     programs = []
     for port, _, args in (rx, tx):
@@ -70,8 +73,16 @@ def transfer(
     own = [executed(program.pid) for program in programs]
     after = [sum(map(executed, threads)) for _, threads, _ in (rx, tx)]
     received, _ = (program.success() for program in programs)
-    receiver, sender = (mine + late - early for mine, late, early in zip(own, after, before, strict=True))
-    return Cost(receiver, sender, frames() - frames_before, int(received["bytes"])), received
+    device = [_device(port) - early for (port, _, _), early in zip((rx, tx), device_before, strict=True)]
+    receiver, sender = (
+        mine + late - early - devices for mine, late, early, devices in zip(own, after, before, device, strict=True)
+    )
+    return Cost(receiver, sender, sum(device), frames() - frames_before, int(received["bytes"])), received
+
+
+def _device(port: Port) -> int:
+    """What ppnic's device half took on the port's account; nothing for a device that has none."""
+    return ethstats.read(port.ns, port.name).get("engine_cycles", 0)
 
 
 _PATIENCE = 36_000  # seconds of a guest whose clock runs ahead while it waits for the host

@@ -116,8 +116,16 @@ def _per_gib(found: Mapping[str, Figure], name: str, kind: str) -> str:
 
 def _traffic(found: Mapping[str, Figure], meter: str, caveat: str) -> Table:
     names = [name for name in found if name.startswith("traffic.") and ": " not in name]
-    ends = ("", ": as executed", ": receiver per frame", ": sender", ": sender per frame", ": bytes per frame")
-    headings = ("", "receiver/B", "as executed", "per frame", "sender/B", "per frame", "B per frame")
+    ends = (
+        "",
+        ": as executed",
+        ": receiver per frame",
+        ": sender",
+        ": sender per frame",
+        ": device",
+        ": bytes per frame",
+    )
+    headings = ("", "receiver/B", "as executed", "per frame", "sender/B", "per frame", "device/B", "B per frame")
     cells = [[_cell(found, f"{name}{end}") for end in ends] for name in names]
     return Table(f"What a byte costs its two ends, {meter}", headings, _rows(names, cells), caveat=caveat)
 
