@@ -47,7 +47,7 @@ _ABSOLUTE = {"EM_X86_64": {1: 8, 10: 4, 11: 4}, "EM_AARCH64": {257: 8, 258: 4}} 
 # Whatever a damaged file makes of the library that reads it.
 _BROKEN = (
     *(ELFError, DWARFError, struct.error, OSError, LookupError, ValueError, AttributeError, TypeError),
-    *(MemoryError, OverflowError, RecursionError, AssertionError),
+    *(MemoryError, ArithmeticError, RecursionError, AssertionError),
 )
 
 

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ppiov.errors import BadRequest
+from ppiov import bench
+from ppiov.bench.compare import compared
 from ppiov.events import Event
 from ppiov.results import Run
 from ppiov.series.results import CheckResult, Measured, Relation, Verdict
@@ -18,30 +18,19 @@ STAGE = "bench"
 _RELATION = {"SLOWER": Relation.NEW, "FASTER": Relation.FIXED, "SAME": Relation.AS_BEFORE, "UNSURE": Relation.FLAKY}
 
 
-def engine() -> Any:
-    """The bench engine, loaded where it is wanted. Raises BadRequest where this ppiov comes without."""
-    try:
-        return import_module("ppiov.bench")
-    except ModuleNotFoundError as error:
-        raise BadRequest(f"there are no benchmarks to run: {error}") from error
-
-
 def run(
     kernel: KernelSpec, names: tuple[str, ...], meter: str, *, accel: str, results_dir: Path, source: Path
 ) -> Generator[Event, None, Run]:
     """Run the benchmarks ``names`` (globs; none: all) on ``kernel``. Raises what the bench engine raises."""
-    bench = engine()
     request = bench.BenchRequest(
         kernel=kernel, names=names, meter=meter, accel=accel, results_dir=results_dir, source=source
     )
-    made: Run = yield from bench.run(request)
-    return made
+    return (yield from bench.run(request))
 
 
 def judged(base: Run, after: Run) -> CheckResult:
     """The verdict: a benchmark that got slower, or that is no longer measured, fails. Raises MetersDiffer."""
-    engine()
-    found = import_module("ppiov.bench.compare").compared(base, after)
+    found = compared(base, after)
     measured = tuple(_measured(row) for row in found.rows)
     slower = [one for one in measured if one.relation is Relation.NEW]
     runs = (after.id, base.id)

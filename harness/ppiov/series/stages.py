@@ -53,8 +53,6 @@ class Wanted:
         for text in self.modules:
             Adapted.parse(text)
         KernelSpec.parse("src:1.0" + "".join(f"+{name}" for name in self.additions))
-        if self.bench is not None:
-            benched.engine()
         if self.confirm < 1:
             raise BadRequest("--confirm counts rounds, so it is 1 or more")
         if self.suites:
