@@ -280,23 +280,34 @@ def _round(
         yield from _pump(lanes)
 
 
+def _has(config: Mapping[str, str], wanted: str) -> bool:
+    """Whether an option of a needs_config marker is there; or, with a "!" before it, is not."""
+    there = config.get(f"CONFIG_{wanted.removeprefix('!')}") in ("y", "m")
+    return there != wanted.startswith("!")
+
+
 def _drop_unfit(story: _Story, tree: KernelTree) -> Iterator[Event]:
-    """Take the tests out of the plan whose kernel options this kernel lacks. Raises UnfitKernel if none is left."""
+    """Take the tests out of the plan that make no sense with this kernel's options. Raises UnfitKernel if all do."""
     if not any(test.config for test in story.plan):
         return
     have = read_config(tree.config) if tree.config else {}
     fit: list[PlannedTest] = []
-    lacking: dict[str, int] = {}
+    unfit: dict[str, int] = {}
     for test in story.plan:
-        absent = [option for option in test.config if have.get(f"CONFIG_{option}") not in ("y", "m")]
-        if not absent:
+        wrong = [wanted for wanted in test.config if not _has(have, wanted)]
+        if not wrong:
             fit.append(test)
-        for option in absent:
-            lacking[option] = lacking.get(option, 0) + 1
-    for option, count in lacking.items():
-        yield Note(f"{tree.release} has no CONFIG_{option}, which {count} test{'s' if count != 1 else ''} would need")
+        for wanted in wrong:
+            unfit[wanted] = unfit.get(wanted, 0) + 1
+    for wanted, count in unfit.items():
+        tests = f"{count} test{'s' if count != 1 else ''}"
+        if wanted.startswith("!"):
+            yield Note(f"{tree.release} has CONFIG_{wanted[1:]}, with which {tests} would make no sense")
+        else:
+            yield Note(f"{tree.release} has no CONFIG_{wanted}, which {tests} would need")
     if not fit:
-        raise UnfitKernel(f"{tree.spec} ({tree.release}) lacks {', '.join(lacking)}, which all of the tests need")
+        said = ", ".join(f"has {wanted[1:]}" if wanted.startswith("!") else f"lacks {wanted}" for wanted in unfit)
+        raise UnfitKernel(f"{tree.spec} ({tree.release}) {said}, so none of the tests makes sense")
     story.plan = fit
 
 

@@ -67,9 +67,9 @@ def draw(kind: str, size: int, seed: int) -> History:
         steps = {places[0]: effect}
     broken: dict[int, Why] = {}
     if kind in BROKEN:
-        inner = range(1, size)
-        for _ in range(dice.randint(1, 3)):  # in runs: what breaks the build is seldom repaired by the next commit
-            start = dice.choice(inner)
+        # In runs: what breaks the build is seldom repaired by the next commit. The first is where a search begins.
+        starts = [size // 2, *dice.sample(range(1, size), dice.randint(0, 2))]
+        for start in starts:
             broken |= dict.fromkeys(range(start, min(start + dice.randint(1, max(1, size // 8)), size)), BROKEN[kind])
     return History(kind, size, steps, broken)
 

@@ -75,6 +75,7 @@ class Backend(ABC):
     calls: Calls
     refusals: Refusals
     readable = False  # payload in bound buffers comes as ordinary bytes
+    needs_config: tuple[str, ...] = ()  # kernel options, as for the marker
 
     @property
     @abstractmethod
@@ -253,6 +254,8 @@ class Readable(Ppiov):
 
 class ZoneDevice(Readable):
     """Pages of the guest's device memory, which its driver has to bring."""
+
+    needs_config = ("ZONE_DEVICE", "!PCI_P2PDMA")  # docs/providers.md: elsewhere it is not offered
 
     def begin(self) -> None:
         ivshmem.load(zone_mib=16)

@@ -24,6 +24,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if wrong:
         config.hook.pytest_deselected(items=wrong)
         items[:] = [item for item in items if item not in wrong]
+    for item in items:
+        backend = item.callspec.params.get("backend") if hasattr(item, "callspec") else None
+        if backend is not None and backend.needs_config:
+            item.add_marker(pytest.mark.needs_config(*backend.needs_config))
 
 
 def _fits(item: pytest.Item) -> bool:

@@ -13,7 +13,8 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from lib import ivshmem, ppiov
+from lib import ivshmem, ppiov, processes
+from lib.backend import PROVIDERS
 from lib.fixtures import Defer
 from lib.link import Link
 from lib.netlink import RefusedError
@@ -21,6 +22,7 @@ from lib.poll import PATIENCE, until
 from lib.traffic import IPV4_AND_IPV6, connect, payload, steer
 
 pytestmark = pytest.mark.only("ppiov")
+OFFERED = pytest.mark.needs_config(*PROVIDERS["zone_device"].needs_config)
 
 ZONE = 16 << 20
 ETH_P_ALL = 3
@@ -51,6 +53,7 @@ def _receive(sock: socket.socket, length: int) -> bytes:
 
 
 @IPV4_AND_IPV6
+@OFFERED
 @pytest.mark.usefixtures("zone")
 def test_plain_recv(link: Link, defer: Defer, family: int) -> None:
     """An ordinary socket gets the bytes; several times what the pool has."""
@@ -63,6 +66,7 @@ def test_plain_recv(link: Link, defer: Defer, family: int) -> None:
         assert _receive(receiver, len(data)) == data
 
 
+@OFFERED
 @pytest.mark.usefixtures("zone")
 def test_the_host_finds_it(link: Link, defer: Defer) -> None:
     """The payload is in the device's memory: in the part that is struct pages, whole, and only there."""
@@ -80,6 +84,7 @@ def test_the_host_finds_it(link: Link, defer: Defer) -> None:
     assert found >= exported, f"payload at {found}, the pages begin at {exported}"
 
 
+@OFFERED
 @pytest.mark.usefixtures("zone")
 def test_packet_socket(link: Link, defer: Defer) -> None:
     """A packet socket reads the payload, copied out of the device's pages."""
@@ -102,6 +107,7 @@ def test_packet_socket(link: Link, defer: Defer) -> None:
     until("the packet socket sees the payload", seen)
 
 
+@OFFERED
 @pytest.mark.usefixtures("zone")
 def test_pages_go_back(link: Link, defer: Defer) -> None:
     """With the binding gone all pages are the zone's again: all of them can be bound, many times."""
@@ -127,6 +133,7 @@ def test_pages_go_back(link: Link, defer: Defer) -> None:
         binding.close()
 
 
+@OFFERED
 @pytest.mark.usefixtures("zone")
 def test_unread_payload_keeps_the_zone(link: Link, defer: Defer) -> None:
     """Payload in a socket outlives the binding, and the driver's removal waits for it: here, not for long."""
@@ -140,6 +147,7 @@ def test_unread_payload_keeps_the_zone(link: Link, defer: Defer) -> None:
     assert _receive(receiver, len(data)) == data
 
 
+@OFFERED
 @pytest.mark.usefixtures("zone")
 def test_refusals(link: Link, defer: Defer) -> None:
     """More than there is, and buffers of several pages: refused, and nothing stays bound."""
@@ -154,8 +162,27 @@ def test_refusals(link: Link, defer: Defer) -> None:
     _bind(link, defer)
 
 
+@OFFERED
 def test_without_a_zone(link: Link) -> None:
     """Nobody has brought memory: ENODEV."""
     with ppiov.Ppiov(link.rx.ns) as family, pytest.raises(RefusedError) as refused:
         family.bind(link.rx.ifindex, [2], "zone_device", size=1 << 20)
     assert refused.value.errno == errno.ENODEV
+
+
+@pytest.mark.needs_config("PCI_P2PDMA")
+def test_not_offered(link: Link) -> None:
+    """A kernel that asks pages in scatterlists for a pool's words does not get the provider, and is told why."""
+    with ppiov.Ppiov(link.rx.ns) as family:
+        assert "zone_device" not in family.providers()
+        with pytest.raises(RefusedError) as refused:
+            family.bind(link.rx.ifindex, [2], "zone_device", size=1 << 20)
+    assert refused.value.errno == errno.ENOENT
+    assert "zone_device" in refused.value.extack
+    assert "no provider zone_device: with CONFIG_PCI_P2PDMA" in processes.run(["dmesg"])
+    ivshmem.load()
+    try:
+        _, zone_size = ivshmem.info()
+        assert zone_size == 0
+    finally:
+        ivshmem.unload()

@@ -16,7 +16,6 @@ network, a full disk, a missing tool) is raised and ends the bisection, which ca
 
 from __future__ import annotations
 
-import importlib
 import math
 import os
 import re
@@ -27,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from ppiov import accel, child, kbuild, kernels
+from ppiov import accel, bench, child, kbuild, kernels
 from ppiov import run as runs
 from ppiov.bisect import checkout
 from ppiov.bisect.guestcmd import CommandGuest, Reply
@@ -294,7 +293,6 @@ def _test(job: Job, target: Target, source: Path) -> Generator[Event, None, Read
 
 
 def _bench(job: Job, target: Target, source: Path) -> Generator[Event, None, Reading]:
-    bench = importlib.import_module("ppiov.bench")
     oracle = job.oracle
     request = bench.BenchRequest(
         kernel=KernelSpec.parse(target.kernel),

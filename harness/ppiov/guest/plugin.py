@@ -43,7 +43,9 @@ KMEMLEAK = Path("/sys/kernel/debug/kmemleak")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "timeout_s(seconds): how long the test may take under TCG")
-    config.addinivalue_line("markers", "needs_config(*options): kernel options without which the test makes no sense")
+    config.addinivalue_line(
+        "markers", "needs_config(*options): kernel options without which, or with !, with which the test makes no sense"
+    )
     config.addinivalue_line("markers", "guest(cpus, memory_mib): what the test's guest must have at least")
     config.addinivalue_line("markers", "warns(text): the kernel has to WARN once, and to say this")
     if os.environ.get("PPIOV_COLLECT"):
