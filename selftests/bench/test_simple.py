@@ -47,7 +47,7 @@ def theirs(benches: None) -> dict[str, float]:
     return {name: value - said["for_loop"] for name, value in said.items()}
 
 
-@pytest.mark.parametrize("operation", _SAME)
+@pytest.mark.parametrize("operation", [pytest.param(name, id=f"simple.{name}") for name in _SAME])
 def test_simple(operation: str, theirs: dict[str, float], meter: str, record_property: Record) -> None:
     """Ours and theirs of the same operation are the same."""
     if meter != "insns":
