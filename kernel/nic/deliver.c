@@ -58,6 +58,16 @@ static enum skb_drop_reason ppnic_classify(struct ppnic_port *to,
 
 /* ----------------------------------------------------------------- delivery */
 
+/* tcp_urg() reads the byte that an urgent pointer names from its segment; that
+ * it is not one of a later segment is ppiov's business (pool/urgent.c).
+ */
+static bool ppnic_is_urgent(const struct ppnic_frame *f)
+{
+	const struct tcphdr *th = (const void *)(f->hdr + f->h.l4_off);
+
+	return th->urg;
+}
+
 /* How many buffers of each kind a frame takes in this queue. */
 struct ppnic_need {
 	u32 host;
@@ -286,7 +296,6 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 	reason = ppnic_check_csum(rxq, f, &need);
 	if (reason)
 		goto out;
-	ppnic_urgent_hide(to, f);
 	if (ppnic_place(rxq, f, &need))
 		reason = SKB_DROP_REASON_DEV_HDR;
 out:

@@ -56,10 +56,6 @@ struct ppnic_frame {
 /* mac.c */
 void ppnic_mac_count(struct ppnic_mac_stats *mac, const struct ppnic_frame *f);
 
-/* urgent.c */
-bool ppnic_is_urgent(const struct ppnic_frame *f);
-void ppnic_urgent_hide(const struct ppnic_port *to, struct ppnic_frame *f);
-
 /* segment.c */
 int ppnic_frame_load(struct ppnic_frame *f, struct ppnic_txq *txq,
 		     const struct ppnic_txd *first);

@@ -696,10 +696,6 @@ struct ppnic_port {
 	bool up;        /* rings exist [1]; XDP looks under a TX queue lock */
 	bool rx_pause;  /* ethtool -A: heed the peer's pause */
 	bool tx_pause;  /* ethtool -A: pause the peer */
-	/* RX queues whose payload ppiov puts into iovs; bitops under RTNL, read
-	 * by the device
-	 */
-	unsigned long iov_queues;
 	struct ppnic_phy phy;
 	u32 speed;     /* of the link, Mb/s; 0 without one; RTNL */
 	u32 pause_ms;  /* pfc-prevention-tout */

@@ -9,7 +9,6 @@
 #include "../compat/netdev.h"
 #include "../compat/page_pool.h"
 #include "../include/ppiov/binding.h"
-#include "../include/ppiov/pool.h"
 #include "ppnic.h"
 
 static struct device *ppnic_bind_dma_dev(struct net_device *dev)
@@ -62,12 +61,9 @@ static int ppnic_bind_locked(struct net_device *dev, u32 queue,
 	}
 
 	rxq->binding = binding;
-	if (binding->provider->flags & PPIOV_F_IOV)
-		set_bit(queue, &port->iov_queues);
 	err = ppnic_queue_restart(rxq);
 	if (err) {
 		rxq->binding = NULL;
-		clear_bit(queue, &port->iov_queues);
 		NL_SET_ERR_MSG_FMT(extack,
 				   "RX queue %u could not be restarted with the provider's buffers",
 				   queue);
@@ -97,7 +93,6 @@ static void ppnic_unbind(struct net_device *dev, u32 queue)
 	rxq->binding = NULL;
 	if (port->up && ppnic_queue_restart(rxq))
 		ppnic_queue_take_down(rxq);
-	clear_bit(queue, &port->iov_queues);
 	compat_netdev_unlock_ops(dev);
 }
 

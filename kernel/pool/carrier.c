@@ -154,9 +154,9 @@ static void ppiov_child_fill(struct sk_buff *child,
  * The stack can't read iovs, and some of it calls BUG() where it can't. So a
  * driver verifies the checksum itself, and puts nothing into iovs but the
  * payload of whole TCP segments: no piece of a fragmented IP packet, which
- * would join a readable head; and no byte that an urgent pointer points at,
- * also that of an earlier segment, since tcp_urg() reads it. A segment with a
- * pointer stays readable, and one whose pointer leaves it loses the flag.
+ * would join a readable head; and nothing of a segment with an urgent pointer,
+ * since tcp_urg() reads the byte that it names. Pointers of other segments are
+ * seen to in urgent.c.
  *
  * Context: any but hard interrupt.
  * Return: 0, and @head owns a reference of each buffer; or -EINVAL, -ENOMEM,

@@ -30,6 +30,10 @@ void ppiov_pool_exit(void);
 int ppiov_carrier_init(void);
 void ppiov_carrier_exit(void);
 
+/* urgent.c */
+int ppiov_urgent_init(void);
+void ppiov_urgent_exit(void);
+
 /* tcp_ulp.c */
 int ppiov_tcp_init(void);
 void ppiov_tcp_exit(void);

@@ -20,6 +20,7 @@ struct ppiov_part {
 static const struct ppiov_part ppiov_parts[] __refconst = {
 	{ ppiov_pool_init, ppiov_pool_exit },
 	{ ppiov_carrier_init, ppiov_carrier_exit },
+	{ ppiov_urgent_init, ppiov_urgent_exit },
 	{ ppiov_provider_page_init, ppiov_provider_page_exit },
 	{ ppiov_provider_hugepage_init, ppiov_provider_hugepage_exit },
 	{ ppiov_provider_dmabuf_init, ppiov_provider_dmabuf_exit },

@@ -22,7 +22,7 @@ from lib.link import Link
 from lib.netlink import RefusedError, refusal
 from lib.poll import PATIENCE, until
 from lib.ppcat import send_args
-from lib.traffic import PAGE_PROVIDERS, PORT, connect, payload, progress, steer, transfer
+from lib.traffic import IPV4_AND_IPV6, PAGE_PROVIDERS, PORT, connect, payload, progress, steer, transfer
 from lib.urgent import announce
 
 
@@ -240,6 +240,32 @@ def test_urgent_byte_of_a_later_segment(link: Link, bind: Bind, defer: Defer, st
     sender, receiver = connect(link, socket.AF_INET, defer)
     data = payload(20_000)
     announce(link, sender)
+    sender.sendall(data)
+    got = devmem.receive_all(receiver, len(data))
+    assert b"".join(r.content(binding.dmabuf) for r in got) == data
+    assert not sum(r.linear for r in got)
+
+
+@pytest.mark.only("ppiov")
+@IPV4_AND_IPV6
+@pytest.mark.parametrize("fragments", [False, True], ids=["whole", "fragments"])
+@pytest.mark.parametrize("bound", [False, True], ids=["before_the_bind", "bound"])
+def test_urgent_pointer_by_every_way(
+    link: Link, bind: Bind, defer: Defer, family: int, fragments: bool, bound: bool
+) -> None:
+    """... nor if the pointer came before there were iovs, or in pieces that only the stack puts together."""
+
+    def packets() -> int:
+        return sum(link.rx_stats(queue)["rx-packets"] for queue in range(link.queues))
+
+    steer(link, family, [2])
+    sender, receiver = connect(link, family, defer)
+    binding = bind(link, [2]) if bound else None
+    before = packets()
+    sent = announce(link, sender, fragments)
+    until("the pointer has come", lambda: packets() >= before + sent)
+    binding = binding or bind(link, [2])
+    data = payload(20_000)
     sender.sendall(data)
     got = devmem.receive_all(receiver, len(data))
     assert b"".join(r.content(binding.dmabuf) for r in got) == data
