@@ -86,6 +86,52 @@ static unsigned int ppiov_way_copy_expand(struct sk_buff **skbs)
 									     0;
 }
 
+static unsigned int ppiov_way_clone_expand_both(struct sk_buff **skbs)
+{
+	skbs[1] = skb_clone(skbs[0], GFP_KERNEL);
+	return skbs[1] && !pskb_expand_head(skbs[0], 128, 0, GFP_KERNEL) &&
+			       !pskb_expand_head(skbs[1], 128, 0, GFP_KERNEL) ?
+		       2 :
+		       0;
+}
+
+/* From here on the frags are counted as anybody's are: the stack takes page
+ * references, and puts them when the descriptor is gone.
+ */
+static bool ppiov_expand_child(struct sk_buff *head)
+{
+	return !pskb_expand_head(ppiov_test_child(head), 128, 0, GFP_KERNEL);
+}
+
+static unsigned int ppiov_way_child(struct sk_buff **skbs)
+{
+	return ppiov_expand_child(skbs[0]);
+}
+
+static unsigned int ppiov_way_child_twice(struct sk_buff **skbs)
+{
+	return ppiov_expand_child(skbs[0]) && ppiov_expand_child(skbs[0]);
+}
+
+static unsigned int ppiov_way_child_clone(struct sk_buff **skbs)
+{
+	if (!ppiov_expand_child(skbs[0]))
+		return 0;
+	return ppiov_way_clone(skbs);
+}
+
+static unsigned int ppiov_way_clone_child(struct sk_buff **skbs)
+{
+	return ppiov_way_clone(skbs) && ppiov_expand_child(skbs[1]) ? 2 : 0;
+}
+
+static unsigned int ppiov_way_child_clone_expand(struct sk_buff **skbs)
+{
+	if (!ppiov_expand_child(skbs[0]))
+		return 0;
+	return ppiov_way_clone_expand_clone(skbs);
+}
+
 static const struct ppiov_way ppiov_ways[] = {
 	{ "as it is", ppiov_way_none },
 	{ "expand", ppiov_way_expand },
@@ -97,6 +143,13 @@ static const struct ppiov_way ppiov_ways[] = {
 	{ "clone, expand, clone", ppiov_way_clone_expand_clone },
 	{ "clone, copy", ppiov_way_clone_copy },
 	{ "copy, expand", ppiov_way_copy_expand },
+	{ "clone, expand both", ppiov_way_clone_expand_both },
+	{ "expand the child", ppiov_way_child },
+	{ "expand the child twice", ppiov_way_child_twice },
+	{ "expand the child, clone", ppiov_way_child_clone },
+	{ "clone, expand the child", ppiov_way_clone_child },
+	{ "expand the child, clone, expand, clone",
+	  ppiov_way_child_clone_expand },
 };
 
 /* The six orders of three; with two skbs the number 2 is passed over. */

@@ -184,6 +184,41 @@ static void alloc_bulk_when_exhausted(struct kunit *test)
 			ppiov_test_bulk(fake, netmems, ARRAY_SIZE(netmems)));
 }
 
+/* A pool that wants its pages from a node that there is not. */
+static struct ppiov_fake *ppiov_test_elsewhere(struct kunit *test)
+{
+	const struct ppiov_kind *kind = test->param_value;
+	struct ppiov_fake *fake = ppiov_fake_new(test);
+	struct ppiov_pool_params params = {
+		.ring_size = 1,
+		.nid = MAX_NUMNODES,
+		.provider = kind->ops,
+	};
+	struct ppiov_pool *pool;
+
+	ppiov_fake_arm(fake);
+	pool = ppiov_pool_create(&params);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(pool));
+	fake->pool = pool;
+	return fake;
+}
+
+/* The ring's page is of the wrong node; an iov has none, so it fits. */
+static void alloc_refills_from_its_own_node(struct kunit *test)
+{
+	struct ppiov_fake *fake = ppiov_test_elsewhere(test);
+	const struct ppiov_kind *kind = test->param_value;
+	u32 foreign = IS_ENABLED(CONFIG_NUMA) &&
+		      kind->ops == &ppiov_fake_page_ops;
+
+	ppiov_pool_put(fake->pool, ppiov_fake_alloc(fake), false);
+	ppiov_pool_put(fake->pool, ppiov_fake_alloc(fake), false);
+	KUNIT_EXPECT_EQ(test, ppiov_fake_stats(fake).recycle_foreign, foreign);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->releases), foreign);
+	KUNIT_EXPECT_EQ(test, ppiov_fake_stats(fake).alloc_slow, 1 + foreign);
+	KUNIT_EXPECT_EQ(test, ppiov_pool_inflight(fake->pool), 1);
+}
+
 static struct kunit_case ppiov_alloc_cases[] = {
 	KUNIT_CASE_PARAM(alloc_asks_the_provider_first, kind_gen_params),
 	KUNIT_CASE_PARAM(alloc_takes_from_the_cache, kind_gen_params),
@@ -196,6 +231,7 @@ static struct kunit_case ppiov_alloc_cases[] = {
 	KUNIT_CASE_PARAM(alloc_bulk_fills_from_the_front, kind_gen_params),
 	KUNIT_CASE_PARAM(alloc_bulk_of_nothing, kind_gen_params),
 	KUNIT_CASE_PARAM(alloc_bulk_when_exhausted, kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_refills_from_its_own_node, kind_gen_params),
 	{}
 };
 
@@ -660,6 +696,47 @@ static void frag_of_a_whole_buffer(struct kunit *test)
 	ppiov_pool_put(fake->pool, netmem, false);
 }
 
+/* All frags are back, but mm still reads the page: it is not cut again. */
+static void frag_of_a_page_that_mm_uses(struct kunit *test)
+{
+	const struct ppiov_kind *kind = test->param_value;
+	struct ppiov_fake *fake = test->priv;
+	ppiov_netmem_t one, two;
+	struct page *page;
+	unsigned int at;
+
+	if (kind->ops == &ppiov_fake_iov_ops)
+		kunit_skip(test, "an iov is never in mm");
+	one = ppiov_test_frag(fake, 4096, &at);
+	page = ppiov_netmem_to_page(one);
+	get_page(page);
+	ppiov_pool_put(fake->pool, one, false);
+	two = ppiov_test_frag(fake, 4096, &at);
+	KUNIT_EXPECT_NE(test, ppiov_raw(one), ppiov_raw(two));
+	KUNIT_EXPECT_EQ(test, ppiov_fake_stats(fake).recycle_foreign, 1);
+	KUNIT_EXPECT_EQ(test, page_ref_count(page), 1);
+	put_page(page);
+	ppiov_pool_put(fake->pool, two, false);
+}
+
+/* A caller's mistake: no buffer is touched by it. */
+static void frag_of_no_part_of_a_buffer(struct kunit *test)
+{
+	struct ppiov_fake *fake = test->priv;
+	u32 size = ppiov_pool_buf_size(fake->pool), i;
+	const u32 wrong[] = { 0, size + 1, U32_MAX };
+	ppiov_netmem_t netmem = PPIOV_NETMEM_NONE;
+	unsigned int at = 77;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		compat_kunit_expect_warning(test)
+			netmem = ppiov_test_frag(fake, wrong[i], &at);
+		KUNIT_EXPECT_EQ(test, ppiov_raw(netmem), 0UL);
+	}
+	KUNIT_EXPECT_EQ(test, at, 77);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->allocs), 0);
+}
+
 static void frags_are_all_back_after_destroy(struct kunit *test)
 {
 	struct ppiov_fake *fake = test->priv;
@@ -687,6 +764,8 @@ static struct kunit_case ppiov_frag_cases[] = {
 			 kind_gen_params),
 	KUNIT_CASE_PARAM(frag_when_exhausted, kind_gen_params),
 	KUNIT_CASE_PARAM(frag_of_a_whole_buffer, kind_gen_params),
+	KUNIT_CASE_PARAM(frag_of_a_page_that_mm_uses, kind_gen_params),
+	KUNIT_CASE_PARAM(frag_of_no_part_of_a_buffer, kind_gen_params),
 	KUNIT_CASE_PARAM(frags_are_all_back_after_destroy, kind_gen_params),
 	{}
 };
