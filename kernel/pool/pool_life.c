@@ -336,6 +336,7 @@ EXPORT_SYMBOL_GPL(ppiov_pool_next);
  * page_pool_inflight().
  *
  * Context: any.
+ * Return: how many.
  */
 u32 ppiov_pool_inflight(const struct ppiov_pool *pool)
 {
@@ -348,6 +349,7 @@ EXPORT_SYMBOL_GPL(ppiov_pool_inflight);
  * @pool: the pool
  *
  * Context: any.
+ * Return: whether it was.
  */
 bool ppiov_pool_detached(const struct ppiov_pool *pool)
 {
@@ -355,36 +357,78 @@ bool ppiov_pool_detached(const struct ppiov_pool *pool)
 }
 EXPORT_SYMBOL_GPL(ppiov_pool_detached);
 
+/**
+ * ppiov_pool_id() - what netlink calls a pool
+ * @pool: the pool
+ *
+ * Context: any.
+ * Return: a number, never 0.
+ */
 u32 ppiov_pool_id(const struct ppiov_pool *pool)
 {
 	return pool->id;
 }
 EXPORT_SYMBOL_GPL(ppiov_pool_id);
 
+/**
+ * ppiov_pool_buf_size() - how large a buffer is
+ * @pool: the pool
+ *
+ * Context: any.
+ * Return: bytes.
+ */
 u32 ppiov_pool_buf_size(const struct ppiov_pool *pool)
 {
 	return pool->buf_size;
 }
 EXPORT_SYMBOL_GPL(ppiov_pool_buf_size);
 
+/**
+ * ppiov_pool_is_iov() - what the buffers are
+ * @pool: the pool
+ *
+ * Context: any.
+ * Return: true for iovs, false for pages.
+ */
 bool ppiov_pool_is_iov(const struct ppiov_pool *pool)
 {
 	return pool->is_iov;
 }
 EXPORT_SYMBOL_GPL(ppiov_pool_is_iov);
 
+/**
+ * ppiov_pool_params() - what a pool was made of
+ * @pool: the pool
+ *
+ * Context: any; @netdev in it under RTNL, once the pool may be destroyed.
+ * Return: as given to ppiov_pool_create(); constant, but @netdev.
+ */
 const struct ppiov_pool_params *ppiov_pool_params(const struct ppiov_pool *pool)
 {
 	return &pool->p;
 }
 EXPORT_SYMBOL_GPL(ppiov_pool_params);
 
+/**
+ * ppiov_pool_priv() - what a provider keeps with a pool
+ * @pool: of the provider
+ *
+ * Context: any.
+ * Return: as given to ppiov_pool_set_priv(), or NULL.
+ */
 void *ppiov_pool_priv(const struct ppiov_pool *pool)
 {
 	return pool->priv;
 }
 EXPORT_SYMBOL_GPL(ppiov_pool_priv);
 
+/**
+ * ppiov_pool_set_priv() - keep something with a pool
+ * @pool: of the provider
+ * @priv: whatever the provider likes
+ *
+ * Context: the provider's init.
+ */
 void ppiov_pool_set_priv(struct ppiov_pool *pool, void *priv)
 {
 	pool->priv = priv;

@@ -95,6 +95,7 @@ extern struct static_key_false_deferred ppiov_iov_key;
  * @netmem: a buffer
  *
  * Context: any.
+ * Return: true for an iov.
  */
 static __always_inline bool ppiov_netmem_is_iov(ppiov_netmem_t netmem)
 {
@@ -102,11 +103,25 @@ static __always_inline bool ppiov_netmem_is_iov(ppiov_netmem_t netmem)
 	       ((__force unsigned long)netmem & PPIOV_NETMEM_IOV);
 }
 
+/**
+ * ppiov_page_to_netmem() - a page as a buffer
+ * @page: the page, or NULL
+ *
+ * Context: any.
+ * Return: the buffer; PPIOV_NETMEM_NONE for NULL.
+ */
 static inline ppiov_netmem_t ppiov_page_to_netmem(struct page *page)
 {
 	return (__force ppiov_netmem_t)(unsigned long)page;
 }
 
+/**
+ * ppiov_iov_to_netmem() - an iov as a buffer
+ * @iov: the iov
+ *
+ * Context: any.
+ * Return: the buffer.
+ */
 static inline ppiov_netmem_t ppiov_iov_to_netmem(struct page_pool_iov *iov)
 {
 	return (__force ppiov_netmem_t)((unsigned long)iov | PPIOV_NETMEM_IOV);
@@ -118,6 +133,9 @@ static inline ppiov_netmem_t ppiov_iov_to_netmem(struct page_pool_iov *iov)
  *
  * An iov that is taken for a page would end in mm (thread 4): this is the
  * guard, and core has the same one.
+ *
+ * Context: any.
+ * Return: the page; NULL for an iov, or for PPIOV_NETMEM_NONE.
  */
 static inline struct page *ppiov_netmem_to_page(ppiov_netmem_t netmem)
 {
@@ -129,6 +147,9 @@ static inline struct page *ppiov_netmem_to_page(ppiov_netmem_t netmem)
 /**
  * ppiov_netmem_to_iov() - the iov, or NULL for a page
  * @netmem: a buffer
+ *
+ * Context: any.
+ * Return: the iov, or NULL.
  */
 static inline struct page_pool_iov *ppiov_netmem_to_iov(ppiov_netmem_t netmem)
 {
@@ -141,6 +162,9 @@ static inline struct page_pool_iov *ppiov_netmem_to_iov(ppiov_netmem_t netmem)
 /**
  * ppiov_netmem_desc() - the common words: masks a bit, takes no branch
  * @netmem: a buffer, not PPIOV_NETMEM_NONE
+ *
+ * Context: any.
+ * Return: the words, which are the pool's and its provider's to write.
  */
 static inline struct ppiov_netmem_desc *ppiov_netmem_desc(ppiov_netmem_t netmem)
 {
@@ -148,11 +172,25 @@ static inline struct ppiov_netmem_desc *ppiov_netmem_desc(ppiov_netmem_t netmem)
 					    ~PPIOV_NETMEM_IOV);
 }
 
+/**
+ * ppiov_netmem_pool() - whose buffer it is
+ * @netmem: a buffer, not PPIOV_NETMEM_NONE
+ *
+ * Context: any; the caller keeps the buffer.
+ * Return: the pool; NULL while a provider has the buffer.
+ */
 static inline struct ppiov_pool *ppiov_netmem_pool(ppiov_netmem_t netmem)
 {
 	return ppiov_netmem_desc(netmem)->pp;
 }
 
+/**
+ * ppiov_netmem_refs() - how many users a buffer has
+ * @netmem: a buffer, not PPIOV_NETMEM_NONE
+ *
+ * Context: any. Others may come and go, but for the only user.
+ * Return: 1 while the pool has it.
+ */
 static inline long ppiov_netmem_refs(ppiov_netmem_t netmem)
 {
 	return atomic_long_read(&ppiov_netmem_desc(netmem)->pp_ref_count);
@@ -170,6 +208,7 @@ static inline long ppiov_netmem_refs(ppiov_netmem_t netmem)
  * page number is kept, and an address that does not come back as it was is
  * refused, as page_pool_set_dma_addr_netmem() does.
  *
+ * Context: any.
  * Return: false if it does not fit.
  */
 static inline bool ppiov_dma_pack(u64 addr, unsigned int bits,
@@ -191,6 +230,9 @@ static inline bool ppiov_dma_pack(u64 addr, unsigned int bits,
  * ppiov_dma_unpack() - the address that ppiov_dma_pack() put there
  * @word: packed
  * @bits: as when it was packed
+ *
+ * Context: any.
+ * Return: the address.
  */
 static inline u64 ppiov_dma_unpack(unsigned long word, unsigned int bits)
 {
@@ -202,6 +244,9 @@ static inline u64 ppiov_dma_unpack(unsigned long word, unsigned int bits)
 /**
  * ppiov_netmem_dma() - where the device finds the buffer
  * @netmem: a buffer of a pool
+ *
+ * Context: any.
+ * Return: the address; without a meaning if the pool has no device.
  */
 static inline dma_addr_t ppiov_netmem_dma(ppiov_netmem_t netmem)
 {
@@ -214,6 +259,9 @@ static inline dma_addr_t ppiov_netmem_dma(ppiov_netmem_t netmem)
 /**
  * ppiov_netmem_is_pfmemalloc() - from the emergency reserves? Never an iov
  * @netmem: a buffer
+ *
+ * Context: any.
+ * Return: true if it is.
  */
 static inline bool ppiov_netmem_is_pfmemalloc(ppiov_netmem_t netmem)
 {
@@ -226,6 +274,7 @@ static inline bool ppiov_netmem_is_pfmemalloc(ppiov_netmem_t netmem)
  * ppiov_netmem_nid() - the memory node; an iov has none, so it fits any
  * @netmem: a buffer
  *
+ * Context: any.
  * Return: a node, or NUMA_NO_NODE.
  */
 static inline int ppiov_netmem_nid(ppiov_netmem_t netmem)
@@ -238,6 +287,9 @@ static inline int ppiov_netmem_nid(ppiov_netmem_t netmem)
 /**
  * ppiov_netmem_owner() - the chunk of an iov, NULL for a page
  * @netmem: a buffer
+ *
+ * Context: any.
+ * Return: the chunk, which is the provider's, or NULL.
  */
 static inline struct ppiov_chunk *ppiov_netmem_owner(ppiov_netmem_t netmem)
 {
@@ -250,6 +302,7 @@ static inline struct ppiov_chunk *ppiov_netmem_owner(ppiov_netmem_t netmem)
  * ppiov_netmem_address() - where the CPU may read the buffer
  * @netmem: a buffer
  *
+ * Context: any.
  * Return: its address, or NULL for an iov, also if it is host memory.
  */
 static inline void *ppiov_netmem_address(ppiov_netmem_t netmem)
@@ -259,6 +312,13 @@ static inline void *ppiov_netmem_address(ppiov_netmem_t netmem)
 	return page_address(ppiov_netmem_to_page(netmem));
 }
 
+/**
+ * ppiov_iov_index() - which iov of its chunk it is
+ * @iov: the iov
+ *
+ * Context: any.
+ * Return: an index of iovs[].
+ */
 static inline u32 ppiov_iov_index(const struct page_pool_iov *iov)
 {
 	return iov - iov->owner->iovs;
@@ -268,6 +328,7 @@ static inline u32 ppiov_iov_index(const struct page_pool_iov *iov)
  * ppiov_iov_offset() - where an iov lies in its binding's memory
  * @iov: the iov
  *
+ * Context: any.
  * Return: bytes.
  */
 static inline u64 ppiov_iov_offset(const struct page_pool_iov *iov)
