@@ -126,6 +126,22 @@ class Genl(Netlink):
         """Have a receive buffer as small as it can be, and never read: soon nothing more can be answered."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
 
+    def unasked(self, seconds: float = 0.3) -> int:
+        """How many messages come in that time that answer nothing, or another question than the last."""
+        found = 0
+        self._sock.settimeout(seconds)
+        try:
+            while True:
+                data, offset = self._sock.recv(self._room), 0
+                while offset < len(data):
+                    length, _, _, sequence = struct.unpack_from("=IHHI", data, offset)
+                    found += sequence != self._sequence
+                    offset += (length + 3) & ~3
+        except TimeoutError:
+            return found
+        finally:
+            self._sock.settimeout(PATIENCE)
+
     def post(self, message: type[Any], command: int, attrs: list[Any]) -> None:
         """Send a request and do not wait for its answer. The kernel has done it when this returns."""
         self._send(_genl(message, command, attrs), self._family, NLM_F_ACK)

@@ -7,6 +7,7 @@ Numbers and types are those of kernel/netlink/ppiov.yaml.
 from __future__ import annotations
 
 import enum
+import socket
 import struct
 import sys
 import time
@@ -340,10 +341,15 @@ class Events(Netlink):
                 group.get_attr("CTRL_ATTR_MCAST_GRP_NAME"): group.get_attr("CTRL_ATTR_MCAST_GRP_ID")
                 for group in about.get_attr("CTRL_ATTR_MCAST_GROUPS")
             }
-            self._sock.setsockopt(SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, groups[EVENTS])
+            self._group: int = groups[EVENTS]
+            self.join(self._sock)
         except BaseException:
             self.close()
             raise
+
+    def join(self, sock: socket.socket) -> None:
+        """This netlink socket of the namespace listens as well."""
+        sock.setsockopt(SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, self._group)
 
     def next(self, seconds: float = PATIENCE) -> Event:
         """Wait for one notification.

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from lib.dmabuf import Dmabuf
 from lib.fixtures import Defer, MakeLink
+from lib.klog import KernelLog
 from lib.link import Link
 from lib.netdev import Binding as CoreBinding
 from lib.netlink import Genl, RefusedError, refusal
@@ -123,6 +124,22 @@ def test_bind_and_unbind(link: Link, ppiov: Ppiov, events: Events, defer: Defer)
         with refusal(errno.ENOENT, "no such pool"):
             ppiov.pool(pool.id)
     assert len(ids) == 3
+
+
+def test_who_asks_is_not_told_as_well(link: Link, ppiov: Ppiov, events: Events) -> None:
+    """Who listens with the socket that it binds with gets its answers, and what others do; YNL trips over more."""
+    with Genl(link.rx.ns, FAMILY) as asking:
+        events.join(asking._sock)
+        asking.post(BindingMessage, CMD_BIND_RX, [("IFINDEX", link.rx.ifindex), ("QUEUES", 2), ("PROVIDER", "page")])
+        told = events.next()
+        assert told.command == CMD_BIND_NTF and told.binding
+        assert asking.unasked() == 0
+        asking.post(BindingMessage, CMD_UNBIND, [("ID", told.binding.id)])
+        assert events.next().command == CMD_UNBIND_NTF
+        assert asking.unasked() == 0
+        with ppiov.bind(link.rx.ifindex, [2], "page"):
+            assert asking.unasked() == 1
+        assert asking.unasked() == 1
 
 
 def test_binding_ends_with_its_socket(link: Link, ppiov: Ppiov, events: Events, dmabuf: Dmabuf) -> None:
@@ -314,9 +331,9 @@ STALL_SECONDS = Path("/sys/module/ppiov/parameters/stall_seconds")
 
 @pytest.mark.parametrize("provider", ["page", "dmabuf"])
 def test_stalled_pool_is_told(
-    link: Link, ppiov: Ppiov, events: Events, dmabuf: Dmabuf, defer: Defer, provider: str
+    link: Link, ppiov: Ppiov, events: Events, dmabuf: Dmabuf, defer: Defer, klog: KernelLog, provider: str
 ) -> None:
-    """A pool whose buffers wait in a socket is told to who listens, again and again, until the socket is closed."""
+    """A pool whose buffers wait in a socket is told to who listens, and logged, until the socket is closed."""
     elsewhere = Events(link.tx.ns)
     defer(elsewhere.close)
     defer(STALL_SECONDS.write_text, STALL_SECONDS.read_text())
@@ -330,7 +347,7 @@ def test_stalled_pool_is_told(
     until("it has come", lambda: arrived(link, 2) >= before + len(data))
     binding.unbind()
     assert [events.next().command for _ in range(2)] == [CMD_BIND_NTF, CMD_UNBIND_NTF]
-    seconds = []
+    seconds, stalled = [], []
     for _ in range(2):
         event = events.next()
         assert event.command == CMD_POOL_STALLED_NTF and event.pool
@@ -338,7 +355,11 @@ def test_stalled_pool_is_told(
         assert 0 < event.pool.inflight < 64, f"more than what is unread, the ring of 512 too: {event.pool}"
         assert event.pool.stalled
         seconds.append(event.pool.stalled)
+        stalled.append(event.pool.id)
     assert seconds[1] > seconds[0]
+    logged = [line for line in klog.lines() if "ppiov: stalled pool shutdown" in line]
+    assert len(logged) >= 2
+    assert all(f"id {stalled.pop()}, provider {provider}, " in line for line in logged[:2]), logged
     assert elsewhere.none(), "told in a namespace that has nothing to do with it"
     receiver.close()
     pools_gone(ppiov, binding.id)
