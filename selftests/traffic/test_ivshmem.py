@@ -20,6 +20,7 @@ from lib import backend, devmem, ivshmem
 from lib.fixtures import Defer
 from lib.ivshmem import DeviceMemory
 from lib.link import Link
+from lib.sleeper import Sleeper
 from lib.traffic import IPV4_AND_IPV6, connect, payload, steer
 
 UNTOUCHED = 0xEE
@@ -122,3 +123,26 @@ def test_a_dmabuf_holds_the_module() -> None:
     """The driver stays as long as somebody has its memory."""
     with DeviceMemory(PAGE), pytest.raises(AssertionError, match="in use"):
         ivshmem.unload()
+
+
+def test_removal_waits_for_who_has_mapped_it(link: Link, defer: Defer) -> None:
+    """A device that is taken from its driver stays until the last buffer is back: payload lands in it as ever."""
+    memory = DeviceMemory(2 << 20)
+    defer(memory.close)
+    binding = backend.current().bind(link.rx.ns, link.rx.ifindex, [2], memory)
+    defer(binding.unbind)
+    steer(link, socket.AF_INET, [2])
+    sender, receiver = connect(link, socket.AF_INET, defer)
+    driver = Path("/sys/bus/pci/drivers", ivshmem.MODULE)
+    (device,) = driver.glob("*:*:*.*")
+    removal = Sleeper(lambda: (driver / "unbind").write_text(device.name))
+    removal.until_asleep(f"{ivshmem.MODULE}_remove")
+    data = payload(50_000)
+    sender.sendall(data)
+    got = devmem.receive_all(receiver, len(data))
+    assert b"".join(r.content(memory) for r in got) == data
+    binding.unbind()
+    assert not removal.ended, "its memory is gone, and a socket has tokens of it"
+    receiver.close()
+    removal.result()
+    assert not device.exists()

@@ -11,15 +11,17 @@ import errno
 import select
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from lib import ivshmem, ppiov, processes
+from lib import ivshmem, module, ppiov, processes
 from lib.backend import PROVIDERS
 from lib.fixtures import Defer
 from lib.link import Link
 from lib.netlink import RefusedError
-from lib.poll import PATIENCE, until
-from lib.traffic import IPV4_AND_IPV6, connect, payload, steer
+from lib.poll import until
+from lib.sleeper import Sleeper
+from lib.traffic import IPV4_AND_IPV6, arrived, connect, payload, steer
 
 pytestmark = pytest.mark.only("ppiov")
 OFFERED = pytest.mark.needs_config(*PROVIDERS["zone_device"].needs_config)
@@ -33,7 +35,7 @@ def zone() -> Iterator[None]:
     """The driver, with half of the memory as struct pages."""
     ivshmem.load(zone_mib=ZONE >> 20)
     yield
-    ivshmem.unload()
+    module.unload_for_test(ivshmem.MODULE)
 
 
 def _bind(link: Link, defer: Defer, size: int | None = 4 << 20) -> ppiov.Binding:
@@ -136,15 +138,26 @@ def test_pages_go_back(link: Link, defer: Defer) -> None:
 @OFFERED
 @pytest.mark.usefixtures("zone")
 def test_unread_payload_keeps_the_zone(link: Link, defer: Defer) -> None:
-    """Payload in a socket outlives the binding, and the driver's removal waits for it: here, not for long."""
+    """Payload in a socket outlives the binding, and the driver's removal waits for it."""
     binding = _bind(link, defer)
     steer(link, socket.AF_INET, [2])
     sender, receiver = connect(link, socket.AF_INET, defer, prepared=False)
     data = payload(50_000)
+    before = arrived(link, 2)
     sender.sendall(data)
-    assert select.select([receiver], [], [], PATIENCE)[0]
+    until("it has come", lambda: arrived(link, 2) >= before + len(data))
     binding.close()
+    removal = Sleeper(ivshmem.unload)
+    until("the driver is going", lambda: "Unloading" in _modules()[ivshmem.MODULE])
+    assert not removal.ended
     assert _receive(receiver, len(data)) == data
+    removal.result()
+    assert ivshmem.MODULE not in _modules()
+
+
+def _modules() -> dict[str, str]:
+    """/proc/modules, by name."""
+    return {line.split()[0]: line for line in Path("/proc/modules").read_text().splitlines()}
 
 
 @OFFERED
