@@ -206,6 +206,66 @@ static void stack_sums_up(struct kunit *test)
 	kfree_skb(head);
 }
 
+/* As string matches and connection trackers look for words. */
+static void stack_reads_in_sequence(struct kunit *test)
+{
+	struct sk_buff *head = ppiov_test_packet(test->priv);
+	u32 want = ppiov_stack_is_iov(test) ? PPIOV_TEST_HEADER : head->len;
+	struct skb_seq_state state;
+	u32 read = 0, i, n, wrong = 0;
+	const u8 *p;
+
+	skb_prepare_seq_read(head, 0, head->len, &state);
+	while ((n = skb_seq_read(read, &p, &state))) {
+		for (i = 0; i < n; i++, read++)
+			wrong += read >= PPIOV_TEST_HEADER &&
+				 p[i] != ppiov_test_byte(read -
+							 PPIOV_TEST_HEADER);
+	}
+	skb_abort_seq_read(&state);
+	KUNIT_EXPECT_EQ(test, read, want);
+	KUNIT_EXPECT_EQ(test, wrong, 0);
+	kfree_skb(head);
+}
+
+/* As what rewrites payload does, once it may write. */
+static void stack_writes_payload(struct kunit *test)
+{
+	struct sk_buff *head = ppiov_test_packet(test->priv);
+	u8 byte = ~ppiov_test_byte(7), found = 0;
+
+	if (ppiov_stack_is_iov(test)) {
+		KUNIT_EXPECT_EQ(test, -EFAULT,
+				skb_store_bits(head, PPIOV_TEST_HEADER + 7,
+					       &byte, 1));
+		kfree_skb(head);
+		return;
+	}
+	KUNIT_EXPECT_EQ(test, 0,
+			skb_store_bits(head, PPIOV_TEST_HEADER + 7, &byte, 1));
+	KUNIT_EXPECT_EQ(test, 0,
+			skb_copy_bits(head, PPIOV_TEST_HEADER + 7, &found, 1));
+	KUNIT_EXPECT_EQ(test, found, byte);
+	kfree_skb(head);
+}
+
+/* As where a packet needs more room in front than it has. */
+static void stack_copies_with_more_room(struct kunit *test)
+{
+	struct ppiov_fake *fake = test->priv;
+	struct sk_buff *head = ppiov_test_packet(fake);
+	struct sk_buff *copy = skb_copy_expand(head, 256, 64, GFP_KERNEL);
+
+	KUNIT_EXPECT_EQ(test, !copy, ppiov_stack_is_iov(test));
+	kfree_skb(head);
+	KUNIT_EXPECT_EQ(test, ppiov_test_home(fake), PPIOV_TEST_BUFS);
+	if (copy)
+		KUNIT_EXPECT_EQ(test, 0,
+				ppiov_stack_wrong(copy, PPIOV_TEST_HEADER, 0,
+						  PPIOV_TEST_PAYLOAD));
+	kfree_skb(copy);
+}
+
 /* As IPsec does before it decrypts in place. */
 static void stack_makes_it_writable(struct kunit *test)
 {
@@ -305,6 +365,9 @@ static struct kunit_case ppiov_stack_cases[] = {
 	KUNIT_CASE_PARAM(stack_segments_by_copying, kind_gen_params),
 	KUNIT_CASE_PARAM(stack_coalesces_by_copying, kind_gen_params),
 	KUNIT_CASE_PARAM(stack_sums_up, kind_gen_params),
+	KUNIT_CASE_PARAM(stack_reads_in_sequence, kind_gen_params),
+	KUNIT_CASE_PARAM(stack_writes_payload, kind_gen_params),
+	KUNIT_CASE_PARAM(stack_copies_with_more_room, kind_gen_params),
 	KUNIT_CASE_PARAM(stack_makes_it_writable, kind_gen_params),
 	KUNIT_CASE_PARAM(stack_pushes_vlan_tags, kind_gen_params),
 	KUNIT_CASE_PARAM(stack_splices_pages, kind_gen_params),
