@@ -329,7 +329,8 @@ static int ppiov_pool_check_burst(struct ppiov_bench_run *run)
 	struct ppiov_pool_counts c = ppiov_pool_counts(run->priv);
 
 	if (c.cache || c.ring < run->done - c.released ||
-	    c.slow > 2 * (u64)run->p.buffers + PPIOV_BENCH_CACHE_HOT ||
+	    c.slow > 2 * (u64)run->p.buffers + PPIOV_BENCH_CACHE_HOT +
+			     PPIOV_CACHE_REFILL ||
 	    c.released > 2 * (u64)run->p.buffers)
 		return ppiov_pool_astray(run, &c);
 	return 0;
@@ -373,7 +374,7 @@ static int ppiov_pool_check_cross(struct ppiov_bench_run *run)
 	struct ppiov_pool_counts c = ppiov_pool_counts(run->priv);
 
 	if (c.ring != run->done || c.cache || c.released ||
-	    c.slow > 2 * (u64)run->p.n)
+	    c.slow > 2 * (u64)run->p.n + PPIOV_CACHE_REFILL)
 		return ppiov_pool_astray(run, &c);
 	return 0;
 }

@@ -81,7 +81,9 @@ static int ppiov_contract_add_all(void)
 	return err ?: ppiov_provider_for_each(ppiov_contract_add, NULL);
 }
 
-/* With the fakes among them, there is a provider of iovs at any rate. */
+/* With the fakes among them, there is a provider of iovs at any rate, and one
+ * that gives several at a time.
+ */
 static int ppiov_contract_suite_init(struct kunit_suite *suite)
 {
 	int err;
@@ -92,11 +94,16 @@ static int ppiov_contract_suite_init(struct kunit_suite *suite)
 	err = __ppiov_provider_register(&ppiov_fake_iov_ops);
 	if (err)
 		goto err_page;
-	err = ppiov_contract_add_all();
+	err = __ppiov_provider_register(&ppiov_fake_bulk_ops);
 	if (err)
 		goto err_iov;
+	err = ppiov_contract_add_all();
+	if (err)
+		goto err_bulk;
 	return 0;
 
+err_bulk:
+	ppiov_provider_unregister(&ppiov_fake_bulk_ops);
 err_iov:
 	ppiov_provider_unregister(&ppiov_fake_iov_ops);
 err_page:
@@ -106,6 +113,7 @@ err_page:
 
 static void ppiov_contract_suite_exit(struct kunit_suite *suite)
 {
+	ppiov_provider_unregister(&ppiov_fake_bulk_ops);
 	ppiov_provider_unregister(&ppiov_fake_iov_ops);
 	ppiov_provider_unregister(&ppiov_fake_page_ops);
 }
@@ -378,6 +386,63 @@ static void contract_no_buffer_twice(struct kunit *test)
 }
 
 /* The ring is small, so most of them go back to the provider in between. */
+/* Asked behind the pool's back, which counts none of them. */
+static unsigned int ppiov_client_ask(struct ppiov_client *client,
+				     unsigned int n)
+{
+	unsigned int got;
+
+	local_bh_disable();
+	got = client->ops->alloc_bulk(client->pool, GFP_ATOMIC, client->netmems,
+				      n);
+	local_bh_enable();
+	return got;
+}
+
+static void ppiov_client_release(struct ppiov_client *client, unsigned int n)
+{
+	while (n--)
+		client->ops->release(client->pool, client->netmems[n]);
+}
+
+static void contract_bulk_is_what_was_asked_for(struct kunit *test)
+{
+	struct ppiov_client *client = ppiov_client_new(test, 16);
+	static const unsigned int wanted[] = { 1, 2, 7, PPIOV_CACHE_REFILL };
+	ppiov_netmem_t behind = (__force ppiov_netmem_t)0x5a5a5a5aUL, netmem;
+	unsigned int i, n, at;
+
+	if (!client->ops->alloc_bulk)
+		kunit_skip(test, "it gives one at a time");
+	for (i = 0; i < ARRAY_SIZE(wanted); i++) {
+		client->netmems[wanted[i]] = behind;
+		n = ppiov_client_ask(client, wanted[i]);
+		KUNIT_EXPECT_GT(test, n, 0);
+		KUNIT_ASSERT_LE(test, n, wanted[i]);
+		KUNIT_EXPECT_EQ(test, ppiov_raw(client->netmems[wanted[i]]),
+				ppiov_raw(behind));
+		for (at = 0; at < n; at++) {
+			netmem = client->netmems[at];
+			KUNIT_EXPECT_PTR_EQ(test, client->pool,
+					    ppiov_netmem_pool(netmem));
+			KUNIT_EXPECT_EQ(test, 1, ppiov_netmem_refs(netmem));
+		}
+		ppiov_client_release(client, n);
+	}
+}
+
+static void contract_bulk_gives_no_buffer_twice(struct kunit *test)
+{
+	struct ppiov_client *client = ppiov_client_new(test, 16);
+
+	if (!client->ops->alloc_bulk)
+		kunit_skip(test, "it gives one at a time");
+	client->n = ppiov_client_ask(client, PPIOV_CACHE_REFILL);
+	KUNIT_EXPECT_EQ(test, ppiov_client_twice(client), 0);
+	ppiov_client_release(client, client->n);
+	client->n = 0;
+}
+
 static void contract_no_buffer_twice_after_release(struct kunit *test)
 {
 	struct ppiov_client *client = ppiov_client_new(test, 1);
@@ -503,6 +568,8 @@ static struct kunit_case ppiov_contract_cases[] = {
 	PPIOV_CONTRACT_CASE(contract_page_can_be_written),
 	PPIOV_CONTRACT_CASE(contract_page_is_nobody_elses),
 	PPIOV_CONTRACT_CASE(contract_no_buffer_twice),
+	PPIOV_CONTRACT_CASE(contract_bulk_is_what_was_asked_for),
+	PPIOV_CONTRACT_CASE(contract_bulk_gives_no_buffer_twice),
 	PPIOV_CONTRACT_CASE(contract_no_buffer_twice_after_release),
 	PPIOV_CONTRACT_CASE(contract_gives_as_much_after_release),
 	PPIOV_CONTRACT_CASE(contract_pools_share_nothing),

@@ -81,6 +81,24 @@ static ppiov_netmem_t ppiov_fake_page_alloc(struct ppiov_pool *pool, gfp_t gfp)
 	return netmem;
 }
 
+static unsigned int ppiov_fake_bulk_alloc(struct ppiov_pool *pool, gfp_t gfp,
+					  ppiov_netmem_t *netmems,
+					  unsigned int n)
+{
+	struct ppiov_fake *fake = ppiov_pool_priv(pool);
+	ppiov_netmem_t netmem;
+	unsigned int i;
+
+	fake->asked = n;
+	for (i = 0; i < n; i++) {
+		netmem = ppiov_fake_page_alloc(pool, gfp);
+		if (netmem == PPIOV_NETMEM_NONE)
+			break;
+		netmems[i] = netmem;
+	}
+	return i;
+}
+
 static void ppiov_fake_page_release(struct ppiov_pool *pool,
 				    ppiov_netmem_t netmem)
 {
@@ -155,6 +173,15 @@ const struct ppiov_provider_ops ppiov_fake_iov_ops = {
 	.destroy = ppiov_fake_end,
 };
 
+const struct ppiov_provider_ops ppiov_fake_bulk_ops = {
+	.name = "kunit_bulk",
+	.owner = THIS_MODULE,
+	.init = ppiov_fake_init,
+	.alloc_bulk = ppiov_fake_bulk_alloc,
+	.release = ppiov_fake_page_release,
+	.destroy = ppiov_fake_end,
+};
+
 const struct ppiov_kind ppiov_kinds[2] = {
 	{ "page", &ppiov_fake_page_ops },
 	{ "iov", &ppiov_fake_iov_ops },
@@ -219,7 +246,7 @@ void ppiov_fake_arm(struct ppiov_fake *fake)
 /**
  * ppiov_fake_create() - make the fake's pool
  * @fake: without a pool
- * @ops: one of the two
+ * @ops: one of the fakes'
  * @ring_size: as in params
  *
  * Context: process, in a test.
@@ -246,7 +273,7 @@ struct ppiov_pool *ppiov_fake_create(struct ppiov_fake *fake,
 /**
  * ppiov_fake_pool() - a fake with a pool
  * @test: that it is for
- * @ops: one of the two
+ * @ops: one of the fakes'
  * @ring_size: as in params
  *
  * Context: process, in a test or its init.

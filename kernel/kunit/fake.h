@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Two providers that do as a test says, one of pages and one of iovs, and a
- * pool of theirs that is gone when the test is over.
+ * Providers that do as a test says, of pages, of iovs, and of pages that come
+ * several at a time; and a pool of theirs that is gone when the test is over.
  */
 #ifndef PPIOV_KUNIT_FAKE_H
 #define PPIOV_KUNIT_FAKE_H
@@ -30,6 +30,7 @@
  * @inits: calls of init
  * @allocs: buffers given
  * @releases: buffers got back
+ * @asked: buffers that alloc_bulk was asked for last
  * @ended: destroy was called
  * @lock: @used and @pages, BH off
  * @used: which buffers the pool has
@@ -50,6 +51,7 @@ struct ppiov_fake {
 	atomic_t inits;
 	atomic_t allocs;
 	atomic_t releases;
+	unsigned int asked;
 	struct completion ended;
 	spinlock_t lock; /* see above */
 	DECLARE_BITMAP(used, PPIOV_FAKE_BUFS);
@@ -60,8 +62,9 @@ struct ppiov_fake {
 
 extern const struct ppiov_provider_ops ppiov_fake_page_ops;
 extern const struct ppiov_provider_ops ppiov_fake_iov_ops;
+extern const struct ppiov_provider_ops ppiov_fake_bulk_ops;
 
-/* A parameter: which of the two. */
+/* A parameter: which kind of buffer. */
 struct ppiov_kind {
 	const char *name;
 	const struct ppiov_provider_ops *ops;

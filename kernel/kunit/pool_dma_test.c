@@ -233,10 +233,22 @@ static void dma_syncs_what_the_device_writes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->at, sync->synced ? dma + sync->offset : 0);
 }
 
+static void dma_syncs_all_that_come_at_once(struct kunit *test)
+{
+	struct ppiov_dma_test *t = test->priv;
+	ppiov_netmem_t netmem;
+
+	ppiov_dma_test_pool(test, &ppiov_fake_bulk_ops, 0, PAGE_SIZE);
+	netmem = ppiov_fake_alloc(t->fake);
+	KUNIT_EXPECT_EQ(test, t->for_device, PPIOV_CACHE_REFILL);
+	ppiov_pool_put(t->fake->pool, netmem, false);
+}
+
 static struct kunit_case ppiov_pool_dma_cases[] = {
 	KUNIT_CASE(dma_maps_a_page_as_long_as_it_is_a_buffer),
 	KUNIT_CASE(dma_mapping_fails),
 	KUNIT_CASE_PARAM(dma_syncs_what_the_device_writes, sync_gen_params),
+	KUNIT_CASE(dma_syncs_all_that_come_at_once),
 	{}
 };
 

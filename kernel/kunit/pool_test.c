@@ -241,6 +241,103 @@ static struct kunit_suite ppiov_alloc_suite = {
 	.test_cases = ppiov_alloc_cases,
 };
 
+/* ------------------------------------------- a provider of several at once */
+
+static int ppiov_several_test_init(struct kunit *test)
+{
+	test->priv = ppiov_fake_pool(test, &ppiov_fake_bulk_ops, 1);
+	return 0;
+}
+
+static void several_fill_the_cache(struct kunit *test)
+{
+	struct ppiov_fake *fake = test->priv;
+	ppiov_netmem_t one = ppiov_fake_alloc(fake), two;
+
+	KUNIT_EXPECT_EQ(test, fake->asked, PPIOV_CACHE_REFILL);
+	KUNIT_EXPECT_EQ(test, ppiov_fake_out(fake), PPIOV_CACHE_REFILL);
+	KUNIT_EXPECT_EQ(test, ppiov_fake_stats(fake).alloc_slow,
+			PPIOV_CACHE_REFILL);
+	KUNIT_EXPECT_EQ(test, ppiov_pool_inflight(fake->pool),
+			PPIOV_CACHE_REFILL);
+
+	two = ppiov_fake_alloc(fake);
+	KUNIT_EXPECT_NE(test, ppiov_raw(one), ppiov_raw(two));
+	KUNIT_EXPECT_EQ(test, ppiov_fake_out(fake), PPIOV_CACHE_REFILL);
+	KUNIT_EXPECT_EQ(test, ppiov_fake_stats(fake).alloc_fast, 1);
+	ppiov_pool_put(fake->pool, one, false);
+	ppiov_pool_put(fake->pool, two, false);
+}
+
+static void several_are_each_given_once(struct kunit *test)
+{
+	struct ppiov_fake *fake = test->priv;
+	ppiov_netmem_t *netmems = ppiov_test_array(test, PPIOV_FAKE_BUFS);
+	unsigned int i, j, twice = 0;
+
+	KUNIT_ASSERT_EQ(test, PPIOV_FAKE_BUFS,
+			ppiov_test_bulk(fake, netmems, PPIOV_FAKE_BUFS));
+	for (i = 0; i < PPIOV_FAKE_BUFS; i++)
+		for (j = 0; j < i; j++)
+			twice += ppiov_raw(netmems[i]) == ppiov_raw(netmems[j]);
+	KUNIT_EXPECT_EQ(test, twice, 0);
+	ppiov_pool_put_bulk(fake->pool, netmems, PPIOV_FAKE_BUFS, false);
+	KUNIT_EXPECT_EQ(test, ppiov_fake_stats(fake).double_put, 0);
+}
+
+static void several_may_be_fewer(struct kunit *test)
+{
+	struct ppiov_fake *fake = test->priv;
+	ppiov_netmem_t netmems[5];
+
+	fake->limit = ARRAY_SIZE(netmems);
+	KUNIT_ASSERT_EQ(test, ARRAY_SIZE(netmems),
+			ppiov_test_bulk(fake, netmems, ARRAY_SIZE(netmems)));
+	ppiov_test_exhausted(fake);
+	KUNIT_EXPECT_EQ(test, ppiov_fake_stats(fake).alloc_fail, 1);
+	KUNIT_EXPECT_EQ(test, ppiov_pool_inflight(fake->pool),
+			ARRAY_SIZE(netmems));
+	ppiov_pool_put_bulk(fake->pool, netmems, ARRAY_SIZE(netmems), false);
+}
+
+static void several_may_be_none(struct kunit *test)
+{
+	struct ppiov_fake *fake = test->priv;
+
+	fake->limit = 0;
+	ppiov_test_exhausted(fake);
+	KUNIT_EXPECT_EQ(test, ppiov_pool_inflight(fake->pool), 0);
+
+	fake->limit = 1;
+	ppiov_pool_put(fake->pool, ppiov_fake_alloc(fake), false);
+}
+
+static void several_all_come_home(struct kunit *test)
+{
+	struct ppiov_fake *fake = test->priv;
+
+	ppiov_pool_put(fake->pool, ppiov_fake_alloc(fake), false);
+	ppiov_fake_destroy(fake);
+	KUNIT_EXPECT_TRUE(test, ppiov_fake_ended(fake));
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->releases), PPIOV_CACHE_REFILL);
+	KUNIT_EXPECT_EQ(test, ppiov_fake_out(fake), 0);
+}
+
+static struct kunit_case ppiov_several_cases[] = {
+	KUNIT_CASE(several_fill_the_cache),
+	KUNIT_CASE(several_are_each_given_once),
+	KUNIT_CASE(several_may_be_fewer),
+	KUNIT_CASE(several_may_be_none),
+	KUNIT_CASE(several_all_come_home),
+	{}
+};
+
+static struct kunit_suite ppiov_several_suite = {
+	.name = "ppiov_pool_alloc_several",
+	.init = ppiov_several_test_init,
+	.test_cases = ppiov_several_cases,
+};
+
 /* -------------------------------------------------------------------- put */
 
 static void put_direct_goes_to_the_cache(struct kunit *test)
@@ -776,5 +873,6 @@ static struct kunit_suite ppiov_frag_suite = {
 	.test_cases = ppiov_frag_cases,
 };
 
-kunit_test_suites(&ppiov_alloc_suite, &ppiov_put_suite, &ppiov_put_page_suite,
-		  &ppiov_double_put_suite, &ppiov_frag_suite);
+kunit_test_suites(&ppiov_alloc_suite, &ppiov_several_suite, &ppiov_put_suite,
+		  &ppiov_put_page_suite, &ppiov_double_put_suite,
+		  &ppiov_frag_suite);

@@ -127,6 +127,19 @@ static void register_refuses(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, __ppiov_provider_register(&ops), -EINVAL);
 }
 
+static void register_takes_alloc_bulk_in_place_of_alloc(struct kunit *test)
+{
+	ppiov_test_register(test, &ppiov_fake_bulk_ops);
+}
+
+static void register_refuses_both_allocs(struct kunit *test)
+{
+	struct ppiov_provider_ops ops = ppiov_fake_bulk_ops;
+
+	ops.alloc = ppiov_fake_page_ops.alloc;
+	KUNIT_EXPECT_EQ(test, __ppiov_provider_register(&ops), -EINVAL);
+}
+
 static void register_takes_the_longest_name(struct kunit *test)
 {
 	const struct ppiov_provider_ops *longest;
@@ -188,6 +201,8 @@ static struct kunit_case ppiov_provider_cases[] = {
 	KUNIT_CASE(register_again_after_unregister),
 	KUNIT_CASE(register_takes_the_longest_name),
 	KUNIT_CASE_PARAM(register_refuses, lack_gen_params),
+	KUNIT_CASE(register_takes_alloc_bulk_in_place_of_alloc),
+	KUNIT_CASE(register_refuses_both_allocs),
 	KUNIT_CASE(get_of_an_unknown_name),
 	KUNIT_CASE(get_of_an_empty_name),
 	KUNIT_CASE(walk_sees_it),

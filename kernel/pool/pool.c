@@ -95,12 +95,32 @@ static void ppiov_release(struct ppiov_pool *pool, ppiov_netmem_t netmem)
 	rcu_read_unlock();
 }
 
-/* Fill the cache from the provider, and return one of its buffers. */
+/* Fill the empty cache from the provider, and return one of its buffers. */
+static ppiov_netmem_t ppiov_alloc_bulk(struct ppiov_pool *pool, gfp_t gfp)
+{
+	unsigned int n, i;
+
+	n = pool->ops->alloc_bulk(pool, gfp, pool->cache, PPIOV_CACHE_REFILL);
+	if (unlikely(!n))
+		return PPIOV_NETMEM_NONE;
+	WRITE_ONCE(pool->held, pool->held + n);
+	this_cpu_add(pool->stats->alloc_slow, n);
+	if (pool->sync)
+		for (i = 0; i < n; i++)
+			ppiov_sync_for_device(pool, pool->cache[i]);
+	pool->count = n - 1;
+	return pool->cache[n - 1];
+}
+
+/* Get a buffer from the provider, and perhaps more for the empty cache. */
 static noinline ppiov_netmem_t ppiov_alloc_slow(struct ppiov_pool *pool,
 						gfp_t gfp)
 {
-	ppiov_netmem_t netmem = pool->ops->alloc(pool, gfp);
+	ppiov_netmem_t netmem;
 
+	if (pool->ops->alloc_bulk)
+		return ppiov_alloc_bulk(pool, gfp);
+	netmem = pool->ops->alloc(pool, gfp);
 	if (unlikely(netmem == PPIOV_NETMEM_NONE))
 		return netmem;
 	WRITE_ONCE(pool->held, pool->held + 1);

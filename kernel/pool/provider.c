@@ -43,7 +43,8 @@ int __ppiov_provider_register(const struct ppiov_provider_ops *ops)
 	if (!ops->name || !*ops->name || strlen(ops->name) >= PPIOV_NAME_LEN)
 		return -EINVAL;
 	/* A caller that went around the macro. */
-	if (!ops->init || !ops->alloc || !ops->release || !ops->destroy)
+	if (!ops->init || !ops->release || !ops->destroy ||
+	    !ops->alloc == !ops->alloc_bulk)
 		return -EINVAL;
 
 	provider = kzalloc(sizeof(*provider), GFP_KERNEL);

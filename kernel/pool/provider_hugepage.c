@@ -157,20 +157,31 @@ static dma_addr_t ppiov_huge_dma(const struct ppiov_huge *huge,
 	return DMA_MAPPING_ERROR;
 }
 
-static ppiov_netmem_t ppiov_huge_alloc(struct ppiov_pool *pool, gfp_t gfp)
+/* The pages are this pool's at any rate: in its cache they lie as well. */
+static unsigned int ppiov_huge_alloc_bulk(struct ppiov_pool *pool, gfp_t gfp,
+					  ppiov_netmem_t *netmems,
+					  unsigned int n)
 {
 	struct ppiov_huge *huge = ppiov_pool_priv(pool);
-	struct page *page = NULL;
+	unsigned int i, nr = 0;
+	ppiov_netmem_t netmem;
+	struct page *page;
 
 	spin_lock_bh(&huge->lock);
-	if (huge->nr_free)
-		page = huge->free[--huge->nr_free];
+	n = min(n, huge->nr_free);
+	for (i = 0; i < n; i++)
+		netmems[i] = ppiov_page_to_netmem(huge->free[--huge->nr_free]);
 	spin_unlock_bh(&huge->lock);
-	if (!page)
-		return PPIOV_NETMEM_NONE;
 
-	/* A page whose address does not fit is not tried again. */
-	return ppiov_netmem_init_mapped(pool, page, ppiov_huge_dma(huge, page));
+	for (i = 0; i < n; i++) {
+		page = ppiov_netmem_to_page(netmems[i]);
+		netmem = ppiov_netmem_init_mapped(pool, page,
+						  ppiov_huge_dma(huge, page));
+		/* One whose address does not fit is not tried again. */
+		if (likely(netmem != PPIOV_NETMEM_NONE))
+			netmems[nr++] = netmem;
+	}
+	return nr;
 }
 
 static void ppiov_huge_release(struct ppiov_pool *pool, ppiov_netmem_t netmem)
@@ -198,7 +209,7 @@ static const struct ppiov_provider_ops ppiov_huge_ops = {
 	.owner = THIS_MODULE,
 	.flags = PPIOV_F_MAPPED,
 	.init = ppiov_huge_init,
-	.alloc = ppiov_huge_alloc,
+	.alloc_bulk = ppiov_huge_alloc_bulk,
 	.release = ppiov_huge_release,
 	.destroy = ppiov_huge_destroy,
 };

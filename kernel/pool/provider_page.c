@@ -5,78 +5,73 @@
  * The CPU can read what arrives: plain recv() and tcpdump work on it.
  */
 #include <linux/gfp.h>
+#include <linux/limits.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/slab.h>
+#include <linux/string.h>
 
 #include "../compat/mm.h"
 #include "../include/ppiov/pool.h"
 #include "internal.h"
 
-#define PPIOV_PAGE_BULK 64
-
-/**
- * struct ppiov_page_stash - pages that are the provider's still
- * @nr: of @pages
- * @pages: the allocator gives several for little more than one
- *
- * Written by alloc, which has one caller at a time. Only of pools without a
- * limit, and of single pages.
- */
-struct ppiov_page_stash {
-	u32 nr;
-	struct page *pages[PPIOV_PAGE_BULK];
-};
-
 static int ppiov_page_init(struct ppiov_pool *pool)
 {
-	struct ppiov_page_stash *stash = kzalloc(sizeof(*stash), GFP_KERNEL);
-
-	ppiov_pool_set_priv(pool, stash);
-	return stash ? 0 : -ENOMEM;
+	return 0;
 }
 
-static struct page *ppiov_page_get(struct ppiov_pool *pool, gfp_t gfp)
+/* The administrator's limit counts what is out and what is idle. */
+static unsigned int ppiov_page_room(const struct ppiov_pool *pool)
 {
 	const struct ppiov_pool_params *p = ppiov_pool_params(pool);
-	struct ppiov_page_stash *stash = ppiov_pool_priv(pool);
+	u32 inflight = ppiov_pool_inflight(pool);
+	u64 most = p->size >> (PAGE_SHIFT + p->order);
 
-	if (p->order)
-		return alloc_pages_node(p->nid, gfp | __GFP_COMP, p->order);
-	if (p->size)
-		return alloc_pages_node(p->nid, gfp, 0);
+	if (!p->size)
+		return UINT_MAX;
+	return most > inflight ? min_t(u64, most - inflight, UINT_MAX) : 0;
+}
 
-	if (!stash->nr) {
-		/* It fills what is NULL. */
-		memset(stash->pages, 0, sizeof(stash->pages));
-		stash->nr = compat_alloc_pages_bulk(gfp, p->nid,
-						    PPIOV_PAGE_BULK,
-						    stash->pages);
-		if (!stash->nr)
-			return NULL;
+/* Of an order, one: as page_pool, and as the allocator has it. */
+static unsigned int ppiov_page_get(struct ppiov_pool *pool, gfp_t gfp,
+				   struct page **pages, unsigned int n)
+{
+	const struct ppiov_pool_params *p = ppiov_pool_params(pool);
+
+	n = min(n, ppiov_page_room(pool));
+	if (!n)
+		return 0;
+	if (p->order) {
+		pages[0] = alloc_pages_node(p->nid, gfp | __GFP_COMP, p->order);
+		return !!pages[0];
 	}
-	return stash->pages[--stash->nr];
+	/* It fills what is NULL. */
+	memset(pages, 0, n * sizeof(*pages));
+	return compat_alloc_pages_bulk(gfp, p->nid, n, pages);
 }
 
-static ppiov_netmem_t ppiov_page_alloc(struct ppiov_pool *pool, gfp_t gfp)
+/* The allocator gives several for little more than one. */
+static unsigned int ppiov_page_alloc_bulk(struct ppiov_pool *pool, gfp_t gfp,
+					  ppiov_netmem_t *netmems,
+					  unsigned int n)
 {
-	const struct ppiov_pool_params *p = ppiov_pool_params(pool);
+	/* A page's netmem is where it is: one array is enough. */
+	struct page **pages = (struct page **)netmems;
+	unsigned int i, nr = 0, got;
 	ppiov_netmem_t netmem;
 	struct page *page;
 
-	/* The administrator's limit counts what is out and what is idle. */
-	if (p->size &&
-	    (u64)(ppiov_pool_inflight(pool) + 1) * ppiov_pool_buf_size(pool) >
-		    p->size)
-		return PPIOV_NETMEM_NONE;
-
-	page = ppiov_page_get(pool, gfp | __GFP_NOWARN);
-	if (!page)
-		return PPIOV_NETMEM_NONE;
-
-	netmem = ppiov_netmem_init_page(pool, page, gfp);
-	if (netmem == PPIOV_NETMEM_NONE)
-		put_page(page);
-	return netmem;
+	BUILD_BUG_ON(sizeof(*pages) != sizeof(*netmems));
+	got = ppiov_page_get(pool, gfp | __GFP_NOWARN, pages, n);
+	for (i = 0; i < got; i++) {
+		page = pages[i];
+		netmem = ppiov_netmem_init_page(pool, page, gfp);
+		if (likely(netmem != PPIOV_NETMEM_NONE))
+			netmems[nr++] = netmem;
+		else
+			put_page(page);
+	}
+	return nr;
 }
 
 static void ppiov_page_release(struct ppiov_pool *pool, ppiov_netmem_t netmem)
@@ -92,18 +87,13 @@ static void ppiov_page_release(struct ppiov_pool *pool, ppiov_netmem_t netmem)
 
 static void ppiov_page_destroy(struct ppiov_pool *pool)
 {
-	struct ppiov_page_stash *stash = ppiov_pool_priv(pool);
-
-	while (stash->nr)
-		put_page(stash->pages[--stash->nr]);
-	kfree(stash);
 }
 
 static const struct ppiov_provider_ops ppiov_page_ops = {
 	.name = "page",
 	.owner = THIS_MODULE,
 	.init = ppiov_page_init,
-	.alloc = ppiov_page_alloc,
+	.alloc_bulk = ppiov_page_alloc_bulk,
 	.release = ppiov_page_release,
 	.destroy = ppiov_page_destroy,
 };

@@ -61,6 +61,11 @@ struct ppiov_pool;
  *	ppiov_netmem_init_page(), ppiov_netmem_init_mapped() or
  *	ppiov_netmem_init_iov() on it once. BH off, one caller at a time: the
  *	pool's consumer.
+ * @alloc_bulk: in place of @alloc, for who gives several for little more than
+ *	one: fills @netmems from the front with @n buffers or fewer, and returns
+ *	how many. The same holds for each of them, and it puts none into the
+ *	pool meanwhile. What is not wanted yet waits in the pool's cache, so it
+ *	is not for memory that several pools have in common.
  * @release: take one buffer back, which nobody uses any more. Any context but
  *	hard interrupt, several CPUs at a time.
  * @destroy: all buffers were released. Process context, may sleep.
@@ -74,6 +79,8 @@ struct ppiov_provider_ops {
 	unsigned int flags;
 	int (*init)(struct ppiov_pool *pool);
 	ppiov_netmem_t (*alloc)(struct ppiov_pool *pool, gfp_t gfp);
+	unsigned int (*alloc_bulk)(struct ppiov_pool *pool, gfp_t gfp,
+				   ppiov_netmem_t *netmems, unsigned int n);
 	void (*release)(struct ppiov_pool *pool, ppiov_netmem_t netmem);
 	void (*destroy)(struct ppiov_pool *pool);
 };
@@ -85,7 +92,7 @@ void ppiov_provider_unregister(const struct ppiov_provider_ops *ops);
  * ppiov_provider_register() - offer a provider
  * @ops: static const, so that the compiler can look at it
  *
- * A call that is missing is an error of the compiler.
+ * A call that is missing, or twice, is an error of the compiler.
  *
  * Context: process.
  * Return: 0, -EEXIST if the name is taken, -EINVAL for a bad one, -ENOMEM.
@@ -94,7 +101,10 @@ static __always_inline int
 ppiov_provider_register(const struct ppiov_provider_ops *ops)
 {
 	BUILD_BUG_ON_MSG(!ops->init, "provider lacks init");
-	BUILD_BUG_ON_MSG(!ops->alloc, "provider lacks alloc");
+	BUILD_BUG_ON_MSG(!ops->alloc && !ops->alloc_bulk,
+			 "provider lacks alloc");
+	BUILD_BUG_ON_MSG(ops->alloc && ops->alloc_bulk,
+			 "provider has alloc and alloc_bulk");
 	BUILD_BUG_ON_MSG(!ops->release, "provider lacks release");
 	BUILD_BUG_ON_MSG(!ops->destroy, "provider lacks destroy");
 	return __ppiov_provider_register(ops);
@@ -141,7 +151,8 @@ struct ppiov_pool_params {
  * struct ppiov_pool_stats - sums over all CPUs, since the pool was made
  * @alloc_fast: from the cache
  * @alloc_refill: the ring filled the cache
- * @alloc_slow: from the provider
+ * @alloc_slow: that the provider gave; those of @alloc_bulk that are not wanted
+ *	yet come from the cache later
  * @alloc_fail: nobody had one
  * @recycle_cache: put straight into the cache
  * @recycle_cache_full: might have been, but the cache was full
