@@ -80,18 +80,29 @@ EXPORT_SYMBOL_GPL(ppiov_pool_sync_for_cpu);
 
 /* ---------------------------------------------------------------- provider */
 
-/* Give a buffer that nobody uses back to the provider. Any context. */
-static void ppiov_release(struct ppiov_pool *pool, ppiov_netmem_t netmem)
+/* The pool may go as soon as @released says that this was the last one:
+ * ppiov_pool_end() waits for us.
+ */
+static __always_inline void __ppiov_release(struct ppiov_pool *pool,
+					    ppiov_netmem_t netmem)
 {
-	/* The pool may go as soon as @released says that this was the last
-	 * one: ppiov_pool_end() waits for us.
-	 */
-	rcu_read_lock();
 	pool->ops->release(pool, netmem);
 	/* Fully ordered against the store to @destroying. */
 	atomic_inc_return(&pool->released);
-	if (READ_ONCE(pool->destroying) && !ppiov_pool_inflight(pool))
+	if (unlikely(READ_ONCE(pool->destroying)) && !ppiov_pool_inflight(pool))
 		ppiov_pool_kick(pool);
+}
+
+/* Give a buffer that nobody uses back to the provider. Any context. */
+static void ppiov_release(struct ppiov_pool *pool, ppiov_netmem_t netmem)
+{
+	/* Who waits for RCU waits for whoever has BH off. */
+	if (likely(in_softirq())) {
+		__ppiov_release(pool, netmem);
+		return;
+	}
+	rcu_read_lock();
+	__ppiov_release(pool, netmem);
 	rcu_read_unlock();
 }
 
