@@ -347,6 +347,7 @@ union ppnic_buf {
  * @ppiov: a pool of ppiov.ko
  * @unreadable: the stack can't read the buffers
  * @scarce: may have fewer buffers than the ring takes, for a time or for ever
+ * @carried: payload leaves in a carrier, which GRO can't join to another
  *
  * A handle: constant while the ring exists, and may be copied by who has a
  * buffer of it.
@@ -359,6 +360,7 @@ struct ppnic_source {
 	};
 	bool unreadable;
 	bool scarce;
+	bool carried;
 };
 
 int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
@@ -376,7 +378,7 @@ bool ppnic_source_alloc(const struct ppnic_source *src, gfp_t gfp,
 void ppnic_source_put(const struct ppnic_source *src, union ppnic_buf buf,
 		      bool napi);
 int ppnic_source_attach(struct ppnic_rx_ring *ring, struct sk_buff *skb, u32 n,
-			u32 len);
+			u32 len, u32 frame);
 
 /* --------------------------------------------------------- rings (rx, tx) */
 
@@ -434,6 +436,8 @@ struct ppnic_cqe {
 	u16 gso_hdr; /* header bytes each segment had */
 	u16 csum_start;
 	u16 csum_offset;
+	u16 l3_off; /* these two: of a split frame's headers */
+	u16 l4_off;
 	u32 gso_type; /* SKB_GSO_* */
 	enum pkt_hash_types hash_type;
 	u32 hash;
@@ -498,6 +502,7 @@ struct ppnic_rx_stats {
 	u64_stats_t alloc_fail;     /* pool had nothing to give */
 	u64_stats_t skb_alloc_fail; /* frame dropped: no skb */
 	u64_stats_t carrier_fail;   /* frame dropped: no carrier */
+	u64_stats_t merged;         /* frames that joined another's skb */
 	u64_stats_t split;          /* frames with payload in data buffers */
 	u64_stats_t unsplit;        /* frames wholly in host buffers */
 	u64_stats_t csum_unnecessary;
@@ -546,6 +551,40 @@ struct ppnic_rxq {
 	struct ppnic_rx_hw_stats hw;
 	struct ppnic_mac_stats mac; /* as hw */
 };
+
+/* --------------------------------------------------------------- merge.c */
+
+/**
+ * struct ppnic_merge - frames that are going to be one skb
+ * @cqe: of all of them together
+ * @frames: 0: none
+ * @hdr: headers of the first
+ * @size: payload of each, but the last may have less
+ * @most: payload that all may have
+ * @seq: where the next one begins
+ * @id: of IPv4, the first one's
+ * @psh: the last one had it
+ * @full: no frame can follow
+ *
+ * Their buffers are the rings' next ones. Lives on the poll's stack.
+ */
+struct ppnic_merge {
+	struct ppnic_cqe cqe;
+	u32 frames;
+	u8 *hdr;
+	u32 size;
+	u32 most;
+	u32 seq;
+	u16 id;
+	bool psh;
+	bool full;
+};
+
+bool ppnic_merge_begin(const struct ppnic_rxq *rxq, struct ppnic_merge *merge,
+		       const struct ppnic_cqe *cqe, u8 *hdr);
+bool ppnic_merge_join(const struct ppnic_rxq *rxq, struct ppnic_merge *merge,
+		      const struct ppnic_cqe *cqe, const u8 *hdr);
+void ppnic_merge_end(struct ppnic_merge *merge);
 
 /* A TX descriptor, as the device sees it. The first of a frame has the meta. */
 struct ppnic_txd {

@@ -347,32 +347,45 @@ static void ppnic_drop_bufs(struct ppnic_rx_ring *ring, u32 n)
 				 ring->buf[ring->clean++ & ring->mask], true);
 }
 
-static void ppnic_count_lost(struct ppnic_rxq *rxq, u64_stats_t *why)
+static void ppnic_count_lost(struct ppnic_rxq *rxq, u64_stats_t *why,
+			     u32 frames)
 {
 	u64_stats_update_begin(&rxq->stats.sync);
-	u64_stats_inc(why);
+	u64_stats_add(why, frames);
 	u64_stats_update_end(&rxq->stats.sync);
 }
 
-/* Build the skb of one completion; consumes its buffers either way. */
-static struct sk_buff *ppnic_build_skb(struct ppnic_rxq *rxq,
-				       const struct ppnic_cqe *cqe)
+/* The headers of the frame whose first host buffer is @ahead of the next one.
+ */
+static u8 *ppnic_peek(struct ppnic_rxq *rxq, u32 ahead,
+		      const struct ppnic_cqe *cqe)
 {
-	struct ppnic_rx_ring *host = &rxq->mem.host, *data = &rxq->mem.data;
-	netmem_ref head = host->buf[host->clean & host->mask].core;
-	u32 len = min(cqe->host_len, host->room);
-	struct sk_buff *skb;
-	void *va;
+	struct ppnic_rx_ring *host = &rxq->mem.host;
+	netmem_ref head = host->buf[(host->clean + ahead) & host->mask].core;
 
 	/* page_pool adds the pool's offset itself. */
-	page_pool_dma_sync_netmem_for_cpu(host->src.core, head, 0, len);
-	va = page_address(netmem_to_page(head));
+	page_pool_dma_sync_netmem_for_cpu(host->src.core, head, 0,
+					  min(cqe->host_len, host->room));
+	return page_address(netmem_to_page(head)) + host->headroom;
+}
 
-	skb = napi_build_skb(va, PAGE_SIZE);
+/* Build the skb of one completion, or of @frames with @size bytes of payload
+ * each; consumes their buffers either way. Of several, the first has the head.
+ */
+static struct sk_buff *ppnic_build_skb(struct ppnic_rxq *rxq,
+				       const struct ppnic_cqe *cqe, u8 *hdr,
+				       u32 frames, u32 size)
+{
+	struct ppnic_rx_ring *host = &rxq->mem.host, *data = &rxq->mem.data;
+	u32 len = min(cqe->host_len, host->room);
+	u32 more = cqe->host_bufs + frames - 2;
+	struct sk_buff *skb;
+
+	skb = napi_build_skb(hdr - host->headroom, PAGE_SIZE);
 	if (unlikely(!skb)) {
-		ppnic_drop_bufs(host, cqe->host_bufs);
+		ppnic_drop_bufs(host, more + 1);
 		ppnic_drop_bufs(data, cqe->data_bufs);
-		ppnic_count_lost(rxq, &rxq->stats.skb_alloc_fail);
+		ppnic_count_lost(rxq, &rxq->stats.skb_alloc_fail, frames);
 		return NULL;
 	}
 	host->clean++;
@@ -381,14 +394,18 @@ static struct sk_buff *ppnic_build_skb(struct ppnic_rxq *rxq,
 	skb_mark_for_recycle(skb);
 
 	/* Frags of a page_pool: that can't fail. */
-	ppnic_source_attach(host, skb, cqe->host_bufs - 1, cqe->host_len - len);
+	if (frames == 1)
+		ppnic_source_attach(host, skb, more, cqe->host_len - len,
+				    cqe->host_len - len);
+	else
+		ppnic_drop_bufs(host, more);
 	if (cqe->data_bufs &&
 	    unlikely(ppnic_fault_next_rx(rxq, &rxq->port->faults.rx_attach) ||
 		     ppnic_source_attach(data, skb, cqe->data_bufs,
-					 cqe->data_len))) {
+					 cqe->data_len, size))) {
 		ppnic_drop_bufs(data, cqe->data_bufs);
 		kfree_skb_reason(skb, SKB_DROP_REASON_NOMEM);
-		ppnic_count_lost(rxq, &rxq->stats.carrier_fail);
+		ppnic_count_lost(rxq, &rxq->stats.carrier_fail, frames);
 		return NULL;
 	}
 	return skb;
@@ -425,19 +442,24 @@ static void ppnic_set_metadata(struct ppnic_rxq *rxq, struct sk_buff *skb,
 	skb->protocol = eth_type_trans(skb, dev);
 }
 
-static void ppnic_count(struct ppnic_rxq *rxq, const struct ppnic_cqe *cqe)
+/* What the wire saw; what @frames became is the stack's business. */
+static void ppnic_count(struct ppnic_rxq *rxq, const struct ppnic_cqe *cqe,
+			u32 frames)
 {
 	struct ppnic_rx_stats *s = &rxq->stats;
-	u32 len = cqe->host_len + cqe->data_len;
+	u32 len = cqe->host_len * frames + cqe->data_len;
 
 	u64_stats_update_begin(&s->sync);
-	u64_stats_inc(&s->packets);
+	u64_stats_add(&s->packets, frames);
 	u64_stats_add(&s->bytes, len);
-	u64_stats_inc(cqe->flags & PPNIC_CQ_SPLIT ? &s->split : &s->unsplit);
-	u64_stats_inc(cqe->flags & (PPNIC_CQ_CSUM_OK | PPNIC_CQ_CSUM_PARTIAL) ?
+	u64_stats_add(&s->merged, frames - 1);
+	u64_stats_add(cqe->flags & PPNIC_CQ_SPLIT ? &s->split : &s->unsplit,
+		      frames);
+	u64_stats_add(cqe->flags & (PPNIC_CQ_CSUM_OK | PPNIC_CQ_CSUM_PARTIAL) ?
 			      &s->csum_unnecessary :
-			      &s->csum_none);
-	if (cqe->gso_size) {
+			      &s->csum_none,
+		      frames);
+	if (cqe->gso_size && frames == 1) {
 		u64_stats_inc(&s->hw_gro_packets);
 		u64_stats_add(&s->hw_gro_bytes, len);
 		u64_stats_add(&s->hw_gro_wire_packets, cqe->gso_segs);
@@ -489,6 +511,60 @@ bool ppnic_rx_pending(struct ppnic_rxq *rxq)
 	return rxq->mem.cq_cons != smp_load_acquire(&rxq->mem.cq_prod);
 }
 
+/* Hand one frame to the stack, or what several of them became. */
+static void ppnic_rx_up(struct ppnic_rxq *rxq, const struct ppnic_cqe *cqe,
+			u8 *hdr, u32 frames, u32 size)
+{
+	struct ppnic_channel *ch = &rxq->port->channels[rxq->index];
+	struct sk_buff *skb = ppnic_build_skb(rxq, cqe, hdr, frames, size);
+
+	if (!skb)
+		return;
+	ppnic_count(rxq, cqe, frames);
+	ppnic_set_metadata(rxq, skb, cqe);
+	napi_gro_receive(&ch->napi, skb);
+}
+
+static void ppnic_rx_up_merged(struct ppnic_rxq *rxq, struct ppnic_merge *merge)
+{
+	if (!merge->frames)
+		return;
+	ppnic_merge_end(merge);
+	ppnic_rx_up(rxq, &merge->cqe, merge->hdr, merge->frames, merge->size);
+	merge->frames = 0;
+}
+
+/* In the order they came: what is joined goes up before what can't join it. */
+static void ppnic_rx_one(struct ppnic_rxq *rxq, struct ppnic_merge *merge,
+			 const struct ppnic_cqe *cqe)
+{
+	u8 *hdr = ppnic_peek(rxq, merge->frames, cqe);
+
+	if (rxq->mem.data.src.carried) {
+		if (ppnic_merge_join(rxq, merge, cqe, hdr))
+			return;
+		ppnic_rx_up_merged(rxq, merge);
+		if (ppnic_merge_begin(rxq, merge, cqe, hdr))
+			return;
+	}
+	ppnic_rx_up(rxq, cqe, hdr, 1, cqe->data_len);
+}
+
+/* XDP is the stack's first layer: it has received the frame, come what may. */
+static void ppnic_rx_one_xdp(struct ppnic_rxq *rxq, struct bpf_prog *prog,
+			     const struct ppnic_cqe *cqe,
+			     struct ppnic_xdp_out *out)
+{
+	struct ppnic_channel *ch = &rxq->port->channels[rxq->index];
+	struct sk_buff *skb = ppnic_xdp_rx(rxq, prog, cqe, out);
+
+	ppnic_count(rxq, cqe, 1);
+	if (!skb)
+		return;
+	ppnic_set_metadata(rxq, skb, cqe);
+	napi_gro_receive(&ch->napi, skb);
+}
+
 /**
  * ppnic_rx_poll() - hand received frames to the stack and refill
  * @rxq: the queue; may be down
@@ -500,7 +576,7 @@ bool ppnic_rx_pending(struct ppnic_rxq *rxq)
 int ppnic_rx_poll(struct ppnic_rxq *rxq, int budget)
 {
 	struct ppnic_rx_mem *mem = &rxq->mem;
-	struct ppnic_channel *ch = &rxq->port->channels[rxq->index];
+	struct ppnic_merge merge = {};
 	struct ppnic_xdp_out out = {};
 	struct bpf_prog *prog;
 	int done = 0;
@@ -513,23 +589,15 @@ int ppnic_rx_poll(struct ppnic_rxq *rxq, int budget)
 
 	while (done < budget && ppnic_rx_pending(rxq)) {
 		struct ppnic_cqe cqe = mem->cq[mem->cq_cons & mem->cq_mask];
-		struct sk_buff *skb;
 
 		if (prog)
-			skb = ppnic_xdp_rx(rxq, prog, &cqe, &out);
+			ppnic_rx_one_xdp(rxq, prog, &cqe, &out);
 		else
-			skb = ppnic_build_skb(rxq, &cqe);
-
+			ppnic_rx_one(rxq, &merge, &cqe);
 		mem->cq_cons++;
 		done++;
-		/* XDP is the stack's first layer: it has received the frame. */
-		if (skb || prog)
-			ppnic_count(rxq, &cqe);
-		if (!skb)
-			continue;
-		ppnic_set_metadata(rxq, skb, &cqe);
-		napi_gro_receive(&ch->napi, skb);
 	}
+	ppnic_rx_up_merged(rxq, &merge);
 	ppnic_xdp_flush(rxq->port, &out);
 
 	ppnic_refill(rxq);

@@ -35,7 +35,7 @@ struct ppnic_source_ops {
 	void (*put)(const struct ppnic_source *src, union ppnic_buf buf,
 		    bool napi);
 	int (*attach)(struct ppnic_rx_ring *ring, struct sk_buff *skb, u32 n,
-		      u32 left);
+		      u32 left, u32 frame);
 	void (*start)(const struct ppnic_source *src, struct napi_struct *napi);
 	void (*stop)(const struct ppnic_source *src);
 	void (*destroy)(const struct ppnic_source *src);
@@ -60,8 +60,9 @@ static void ppnic_core_put(const struct ppnic_source *src, union ppnic_buf buf,
 	page_pool_put_full_netmem(src->core, buf.core, napi);
 }
 
+/* Of one frame: GRO joins these. */
 static int ppnic_core_attach(struct ppnic_rx_ring *ring, struct sk_buff *skb,
-			     u32 n, u32 left)
+			     u32 n, u32 left, u32 frame)
 {
 	while (n--) {
 		netmem_ref netmem = ring->buf[ring->clean++ & ring->mask].core;
@@ -154,10 +155,10 @@ static void ppnic_ppiov_put(const struct ppnic_source *src, union ppnic_buf buf,
 }
 
 static int ppnic_ppiov_attach(struct ppnic_rx_ring *ring, struct sk_buff *skb,
-			      u32 n, u32 left)
+			      u32 n, u32 left, u32 frame)
 {
 	struct ppiov_buf bufs[PPIOV_CARRIER_MAX_IOVS];
-	u32 i;
+	u32 i, part = 0;
 	int err;
 
 	if (!n)
@@ -165,8 +166,11 @@ static int ppnic_ppiov_attach(struct ppnic_rx_ring *ring, struct sk_buff *skb,
 
 	for (i = 0; i < n; i++) {
 		union ppnic_buf buf = ring->buf[(ring->clean + i) & ring->mask];
-		u32 len = min(left, ring->room);
+		u32 len;
 
+		if (!part)
+			part = min(left, frame);
+		len = min(part, ring->room);
 		ppiov_pool_sync_for_cpu(ring->src.ppiov, buf.ppiov,
 					ring->headroom, len);
 		bufs[i] = (struct ppiov_buf) {
@@ -174,6 +178,7 @@ static int ppnic_ppiov_attach(struct ppnic_rx_ring *ring, struct sk_buff *skb,
 			.offset = ring->headroom,
 			.len = len,
 		};
+		part -= len;
 		left -= len;
 	}
 
@@ -239,6 +244,7 @@ static int ppnic_ppiov_create(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring)
 		ring->src.unreadable = true;
 	}
 	ring->src.scarce = true;
+	ring->src.carried = true;
 	ring->src.ppiov = pool;
 	ring->src.ops = &ppnic_ppiov_ops;
 	return 0;
@@ -377,14 +383,16 @@ void ppnic_source_put(const struct ppnic_source *src, union ppnic_buf buf,
  * @skb: its headers
  * @n: buffers, at most @ring->max_bufs
  * @len: bytes that they hold
+ * @frame: bytes of a frame, if it is several: each begins a buffer of its own,
+ *	and the last may be shorter. Only of payload that leaves in a carrier.
  *
  * Context: the source's NAPI.
  * Return: 0, or -ENOMEM: then the buffers are still the ring's.
  */
 int ppnic_source_attach(struct ppnic_rx_ring *ring, struct sk_buff *skb, u32 n,
-			u32 len)
+			u32 len, u32 frame)
 {
-	return ring->src.ops->attach(ring, skb, n, len);
+	return ring->src.ops->attach(ring, skb, n, len, frame);
 }
 
 /**

@@ -256,6 +256,7 @@ static const struct counter all_rx[] = {
 	RX(stats, alloc_fail),
 	RX(stats, skb_alloc_fail),
 	RX(stats, carrier_fail),
+	RX(stats, merged),
 	RX(stats, split),
 	RX(stats, unsplit),
 	RX(stats, csum_unnecessary),

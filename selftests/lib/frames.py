@@ -74,18 +74,27 @@ def plain(payload: bytes) -> bytes:
     return ethernet(payload, ETH_P_LOCAL)
 
 
-def ip(flow: Flow, protocol: int, payload: bytes, options: bytes = b"", fragment: int = 0, tos: int = 0) -> bytes:
+def ip(
+    flow: Flow,
+    protocol: int,
+    payload: bytes,
+    options: bytes = b"",
+    fragment: int = 0,
+    tos: int = 0,
+    ttl: int = 64,
+    ident: int = 7,
+) -> bytes:
     """An IP header and `payload`.
 
     :param options: IPv4 options, padded to words; IPv6: an extension header, with `protocol` naming it
     :param fragment: IPv4's offset field
     """
     if flow.family == socket.AF_INET6:
-        start = struct.pack("!IHBB", 6 << 28 | tos << 20, len(options) + len(payload), protocol, 64)
+        start = struct.pack("!IHBB", 6 << 28 | tos << 20, len(options) + len(payload), protocol, ttl)
         return start + flow.addresses + options + payload
     words = 5 + len(options) // 4
     length = words * 4 + len(payload)
-    header = struct.pack("!BBHHHBBH", 4 << 4 | words, tos, length, 7, fragment, 64, protocol, 0)
+    header = struct.pack("!BBHHHBBH", 4 << 4 | words, tos, length, ident, fragment, ttl, protocol, 0)
     header += flow.addresses + options
     return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + payload
 
@@ -103,14 +112,18 @@ def tcp(
     flags: int = ACK,
     partial: bool = False,
     tos: int = 0,
+    seq: int = 1000,
+    ack: int = 1,
+    window: int = 8192,
+    **of_ip: int,
 ) -> bytes:
     """A TCP frame; `partial` leaves the pseudo header's sum in the checksum field, for the device to complete."""
     doff = 5 + len(options) // 4
-    header = struct.pack("!HHIIBBHHH", flow.sport, flow.dport, 1000, 1, doff << 4, flags, 8192, 0, 0) + options
+    header = struct.pack("!HHIIBBHHH", flow.sport, flow.dport, seq, ack, doff << 4, flags, window, 0, 0) + options
     pseudo = flow.pseudo(socket.IPPROTO_TCP, len(header) + len(payload))
     field = pseudo if partial else checksum(header + payload, pseudo)
     segment = header[:16] + struct.pack("!H", field) + header[18:] + payload
-    return ethernet(ip(flow, socket.IPPROTO_TCP, segment, ip_options, tos=tos), _ethertype(flow), vlans)
+    return ethernet(ip(flow, socket.IPPROTO_TCP, segment, ip_options, tos=tos, **of_ip), _ethertype(flow), vlans)
 
 
 def udp(
