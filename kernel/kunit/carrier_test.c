@@ -627,19 +627,27 @@ static struct kunit_suite ppiov_carrier_suite = {
 static const struct ppiov_at {
 	const char *name;
 	u32 pos;
+	u32 from;
 	bool found;
 	u32 index;
 	u32 offset;
 } ppiov_ats[] = {
-	{ "the first byte", 0, true, 0, 0 },
-	{ "within the first", 5, true, 0, 5 },
-	{ "the first's last", PPIOV_TEST_PIECE - 1, true, 0,
+	{ "the first byte", 0, 0, true, 0, 0 },
+	{ "within the first", 5, 0, true, 0, 5 },
+	{ "the first's last", PPIOV_TEST_PIECE - 1, 0, true, 0,
 	  PPIOV_TEST_PIECE - 1 },
-	{ "the second's first", PPIOV_TEST_PIECE, true, 1, 0 },
-	{ "the last byte", PPIOV_TEST_PAYLOAD - 1, true, PPIOV_TEST_BUFS - 1,
+	{ "the second's first", PPIOV_TEST_PIECE, 0, true, 1, 0 },
+	{ "the last byte", PPIOV_TEST_PAYLOAD - 1, 0, true, PPIOV_TEST_BUFS - 1,
 	  PPIOV_TEST_PIECE - 1 },
-	{ "behind the last", PPIOV_TEST_PAYLOAD, false, 0, 0 },
-	{ "far behind", U32_MAX, false, 0, 0 },
+	{ "behind the last", PPIOV_TEST_PAYLOAD, 0, false, 0, 0 },
+	{ "far behind", U32_MAX, 0, false, 0, 0 },
+	{ "the second's first, from there", 0, 1, true, 1, 0 },
+	{ "the last's last, from there", PPIOV_TEST_PIECE - 1,
+	  PPIOV_TEST_BUFS - 1, true, PPIOV_TEST_BUFS - 1,
+	  PPIOV_TEST_PIECE - 1 },
+	{ "behind the last, from there", PPIOV_TEST_PIECE, PPIOV_TEST_BUFS - 1,
+	  false, 0, 0 },
+	{ "from behind the last", 0, PPIOV_TEST_BUFS, false, 0, 0 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(at, ppiov_ats, name);
@@ -658,7 +666,7 @@ static void carrier_at_position(struct kunit *test)
 	carrier = ppiov_carrier_of(ppiov_test_child(head));
 	KUNIT_ASSERT_NOT_NULL(test, carrier);
 
-	found = ppiov_carrier_at(carrier, at->pos, &index, &offset);
+	found = ppiov_carrier_at(carrier, at->pos, at->from, &index, &offset);
 	KUNIT_EXPECT_EQ(test, found, at->found);
 	if (found && at->found) {
 		KUNIT_EXPECT_EQ(test, index, at->index);

@@ -159,6 +159,35 @@ static void skb_piece_of_iovs(struct kunit *test)
 	kfree_skb(head);
 }
 
+/* Who reads on says where he was, and finds the same as who does not. */
+static void skb_pieces_one_after_the_other(struct kunit *test)
+{
+	struct ppiov_fake *fake = ppiov_fake_pool(test, &ppiov_fake_iov_ops,
+						  128);
+	struct sk_buff *head = ppiov_test_packet(fake);
+	struct ppiov_piece piece = {}, fresh;
+	u32 offset = PPIOV_SKB_P0, step;
+
+	ppiov_skb_append(head, ppiov_test_packet(fake));
+	for (step = 1; offset < head->len; step += 7) {
+		memset(&fresh, 0, sizeof(fresh));
+		KUNIT_ASSERT_EQ(test, 0,
+				ppiov_piece_at(head, offset, step, &piece));
+		KUNIT_ASSERT_EQ(test, 0,
+				ppiov_piece_at(head, offset, step, &fresh));
+		KUNIT_EXPECT_PTR_EQ(test, piece.carrier, fresh.carrier);
+		KUNIT_EXPECT_EQ(test, piece.index, fresh.index);
+		KUNIT_EXPECT_EQ(test, piece.at, fresh.at);
+		KUNIT_ASSERT_EQ(test, piece.len, fresh.len);
+		offset += piece.len;
+	}
+	/* And back. */
+	KUNIT_EXPECT_EQ(test, 0, ppiov_piece_at(head, PPIOV_SKB_P0, 1, &piece));
+	KUNIT_EXPECT_EQ(test, piece.index, 0);
+	KUNIT_EXPECT_EQ(test, piece.at, 0);
+	kfree_skb(head);
+}
+
 /* A child of pages is read like any other, in one go. */
 static void skb_piece_of_pages(struct kunit *test)
 {
@@ -276,6 +305,7 @@ static void skb_drop_of_nothing(struct kunit *test)
 
 static struct kunit_case ppiov_piece_cases[] = {
 	KUNIT_CASE_PARAM(skb_piece_of_iovs, where_gen_params),
+	KUNIT_CASE(skb_pieces_one_after_the_other),
 	KUNIT_CASE(skb_piece_of_pages),
 	KUNIT_CASE(skb_piece_of_somebody_else),
 	{}

@@ -261,19 +261,20 @@ EXPORT_SYMBOL_GPL(ppiov_carrier_put);
 /**
  * ppiov_carrier_at() - which buffer has a byte of the payload
  * @carrier: the descriptor
- * @pos: of the byte, in the payload as it was attached
+ * @pos: of the byte, in the payload as it was attached, from @from on
+ * @from: of bufs[], where to begin to look
  * @index: of bufs[]
  * @offset: of the byte in that piece, that is, bufs[].offset is not in it
  *
  * Context: any.
  * Return: false if @pos is behind the payload.
  */
-bool ppiov_carrier_at(const struct ppiov_carrier *carrier, u32 pos, u32 *index,
-		      u32 *offset)
+bool ppiov_carrier_at(const struct ppiov_carrier *carrier, u32 pos, u32 from,
+		      u32 *index, u32 *offset)
 {
 	u32 i;
 
-	for (i = 0; i < carrier->n; i++) {
+	for (i = from; i < carrier->n; i++) {
 		if (pos < carrier->bufs[i].len) {
 			*index = i;
 			*offset = pos;

@@ -14,6 +14,7 @@
 #include "../include/uapi/ppiov_tcp.h"
 
 struct ppiov_carrier;
+struct ppiov_hold;
 struct sk_buff;
 
 /**
@@ -38,22 +39,27 @@ struct ppiov_proto {
  * @ref: the ULP's, and one of each send from a binding's memory
  * @sk: the socket. Who has a reference here has one of it too, or, for the
  *	ULP, is part of it.
- * @tokens: token to carrier, which it holds a reference of. Filled and emptied
+ * @holds: struct ppiov_hold by the upper bits of its tokens. Filled and emptied
  *	under the socket lock; its own lock, BH off, is for release, which may
  *	come in softirq.
- * @nr_tokens: in @tokens (socket lock)
+ * @filling: of @holds, gives the next token if it is of the same packet; or
+ *	NULL (socket lock)
+ * @spare: not in use, for the next packet; or NULL (socket lock)
+ * @nr_tokens: out, of all @holds (socket lock)
  * @devmem_bytes: since the ULP was set (socket lock)
  * @linear_bytes: since the ULP was set (socket lock)
  * @rcu: frees it
  *
  * Lifetime: icsk_ulp_data, from the ULP's init until its release. Who has the
- * socket's file open may use it. close() empties @tokens. After the release it
+ * socket's file open may use it. close() empties @holds. After the release it
  * lives on for the sends that are out.
  */
 struct ppiov_sock {
 	refcount_t ref;
 	struct sock *sk;
-	struct xarray tokens;
+	struct xarray holds;
+	struct ppiov_hold *filling;
+	struct ppiov_hold *spare;
 	u64 nr_tokens;
 	u64 devmem_bytes;
 	u64 linear_bytes;
@@ -67,6 +73,7 @@ struct ppiov_sock {
  * @len: bytes
  * @carrier: NULL if the bytes are to be copied; else:
  * @index: of carrier->bufs[]
+ * @start: where that buffer begins in the carrier's payload
  * @at: where it begins in that buffer's piece
  */
 struct ppiov_piece {
@@ -75,6 +82,7 @@ struct ppiov_piece {
 	u32 len;
 	struct ppiov_carrier *carrier;
 	u32 index;
+	u32 start;
 	u32 at;
 };
 
@@ -104,7 +112,7 @@ int ppiov_piece_at(const struct sk_buff *skb, u32 offset, u32 max,
 void ppiov_skb_drop_children(struct sk_buff *skb);
 
 /* tcp_tokens.c */
-void ppiov_tokens_init(struct ppiov_sock *psk);
+int ppiov_tokens_init(struct ppiov_sock *psk);
 int ppiov_token_add(struct ppiov_sock *psk, struct ppiov_carrier *carrier,
 		    u32 *token);
 void ppiov_token_del(struct ppiov_sock *psk, u32 token);

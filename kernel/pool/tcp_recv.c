@@ -139,7 +139,7 @@ static int ppiov_rx_copy(struct ppiov_rx *rx, const struct ppiov_piece *piece)
 static int ppiov_rx_skb(struct ppiov_rx *rx, const struct sk_buff *skb,
 			u32 offset, u32 max)
 {
-	struct ppiov_piece piece;
+	struct ppiov_piece piece = {};
 	u32 done = 0;
 	int err = 0;
 

@@ -7,6 +7,26 @@
 #include "../include/ppiov/pool.h"
 #include "tcp.h"
 
+/* Which buffer has the byte at @pos? Who reads on finds it behind the last one,
+ * whatever there is before that.
+ */
+static bool ppiov_carrier_seek(struct ppiov_carrier *carrier, u32 pos,
+			       struct ppiov_piece *piece)
+{
+	u32 index, from = 0, start = 0;
+
+	if (piece->carrier == carrier && pos >= piece->start) {
+		from = piece->index;
+		start = piece->start;
+	}
+	if (!ppiov_carrier_at(carrier, pos - start, from, &index, &piece->at))
+		return false;
+	piece->carrier = carrier;
+	piece->start = pos - piece->at;
+	piece->index = index;
+	return true;
+}
+
 /* @offset in @skb is in its frags, which can't be read. A trim has shrunk the
  * frags from the end, a pull has moved their offset; it is still the position
  * in the payload.
@@ -15,11 +35,11 @@ static int ppiov_piece_devmem(const struct sk_buff *skb, u32 offset, u32 max,
 			      struct ppiov_piece *piece)
 {
 	const struct skb_shared_info *shinfo = skb_shinfo(skb);
+	struct ppiov_carrier *carrier = ppiov_carrier_of(skb);
 	const skb_frag_t *frag;
 	u32 i, left;
 
-	piece->carrier = ppiov_carrier_of(skb);
-	if (!piece->carrier || !ppiov_pool_is_iov(piece->carrier->pool))
+	if (!carrier || !ppiov_pool_is_iov(carrier->pool))
 		return -EFAULT;
 
 	offset -= skb_headlen(skb);
@@ -30,8 +50,7 @@ static int ppiov_piece_devmem(const struct sk_buff *skb, u32 offset, u32 max,
 		offset -= skb_frag_size(frag);
 	}
 	if (i == shinfo->nr_frags ||
-	    !ppiov_carrier_at(piece->carrier, skb_frag_off(frag) + offset,
-			      &piece->index, &piece->at))
+	    !ppiov_carrier_seek(carrier, skb_frag_off(frag) + offset, piece))
 		return -EFAULT;
 
 	left = piece->carrier->bufs[piece->index].len - piece->at;
@@ -46,7 +65,7 @@ static int ppiov_piece_devmem(const struct sk_buff *skb, u32 offset, u32 max,
  * @offset: of the byte, in @skb
  * @max: bytes that are wanted, at least 1
  * @piece: filled; not more than @max, and not beyond the skb or buffer that has
- *	the byte
+ *	the byte. Zero before, or the piece of an earlier byte of the same skb.
  *
  * Context: under the socket lock, or whatever else keeps @skb as it is.
  * Return: 0, or -EFAULT if there is no way to hand that byte out.

@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tokens: what user space has of a socket's payload, and gives back. */
+/*
+ * Tokens: what user space has of a socket's payload, and gives back.
+ *
+ * A token is a bit of a hold: the packet's pieces have one after the other,
+ * and the hold has a reference of the carrier until the last of them is back.
+ * So the table is asked and the carrier counted once per packet, and a packet
+ * goes back as one range.
+ */
+#include <linux/bitops.h>
+#include <linux/bits.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 #include <kunit/visibility.h>
@@ -7,24 +16,99 @@
 #include "../include/ppiov/carrier.h"
 #include "tcp.h"
 
-/* Carriers that are put together: a put may give buffers back, which is not
- * for under the table's lock.
+#define PPIOV_HOLD_BITS   6
+#define PPIOV_HOLD_TOKENS BIT(PPIOV_HOLD_BITS)
+#define PPIOV_HOLD_NONE   1 /* no hold's id */
+
+/**
+ * struct ppiov_hold - tokens of a packet
+ * @carrier: the packet's; a reference
+ * @out: which tokens user space has; never 0 while in the table
+ * @given: tokens that were ever given; the next one is this
+ * @id: in the table
+ *
+ * A packet may have several, one after the other: read in more pieces than one
+ * has tokens, or given back in the middle. Of the socket lock.
  */
-#define PPIOV_TOKEN_BATCH 16
+struct ppiov_hold {
+	struct ppiov_carrier *carrier;
+	u64 out;
+	u32 given;
+	u32 id;
+};
+
+static_assert(PPIOV_HOLD_TOKENS == 8 * sizeof(u64));
 
 /**
  * ppiov_tokens_init() - an empty table
- * @psk: new
+ * @psk: new; to be ended by ppiov_tokens_free_all()
  *
- * Context: any.
+ * Context: process.
+ * Return: 0 or -ENOMEM.
  */
-void ppiov_tokens_init(struct ppiov_sock *psk)
+int ppiov_tokens_init(struct ppiov_sock *psk)
 {
 	/* Accounted to who reads: a token per byte is the reader's choice. */
-	xa_init_flags(&psk->tokens,
+	xa_init_flags(&psk->holds,
 		      XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH | XA_FLAGS_ACCOUNT);
+	psk->filling = NULL;
+	psk->spare = NULL;
+	/* Keeps the node in which a hold that is alone has its place. */
+	return xa_reserve_bh(&psk->holds, PPIOV_HOLD_NONE, GFP_KERNEL);
 }
 EXPORT_SYMBOL_IF_KUNIT(ppiov_tokens_init);
+
+static struct ppiov_hold *ppiov_hold_new(struct ppiov_sock *psk,
+					 struct ppiov_carrier *carrier)
+{
+	struct ppiov_hold *hold = psk->spare;
+	int err;
+
+	psk->spare = NULL;
+	if (!hold)
+		hold = kmalloc(sizeof(*hold), GFP_KERNEL_ACCOUNT);
+	if (!hold)
+		return ERR_PTR(-ENOMEM);
+	hold->carrier = carrier;
+	hold->out = 0;
+	hold->given = 0;
+	/* 31 bits of a token are used, and 0 is none. */
+	err = xa_alloc_bh(&psk->holds, &hold->id, hold,
+			  XA_LIMIT(PPIOV_HOLD_NONE + 1,
+				   BIT(31 - PPIOV_HOLD_BITS) - 1),
+			  GFP_KERNEL);
+	if (err) {
+		kfree(hold);
+		return ERR_PTR(err);
+	}
+	ppiov_carrier_get(carrier);
+	return hold;
+}
+
+/* Return: how many of the tokens in @mask were out. @hold may be gone. */
+static unsigned int ppiov_hold_return(struct ppiov_sock *psk,
+				      struct ppiov_hold *hold, u64 mask)
+{
+	unsigned int n;
+
+	mask &= hold->out;
+	n = hweight64(mask);
+	psk->nr_tokens -= n;
+	hold->out &= ~mask;
+	if (hold->out)
+		return n;
+
+	if (psk->filling == hold)
+		psk->filling = NULL;
+	xa_erase_bh(&psk->holds, hold->id);
+	/* May give buffers back, which is not for under the table's lock. */
+	ppiov_carrier_put(hold->carrier);
+	if (psk->spare)
+		kfree(hold);
+	else
+		psk->spare = hold;
+	return n;
+}
 
 /**
  * ppiov_token_add() - make a token
@@ -38,17 +122,43 @@ EXPORT_SYMBOL_IF_KUNIT(ppiov_tokens_init);
 int ppiov_token_add(struct ppiov_sock *psk, struct ppiov_carrier *carrier,
 		    u32 *token)
 {
-	int err;
+	struct ppiov_hold *hold = psk->filling;
 
-	err = xa_alloc_bh(&psk->tokens, token, carrier, xa_limit_31b,
-			  GFP_KERNEL);
-	if (err)
-		return err;
-	ppiov_carrier_get(carrier);
+	if (!hold || hold->carrier != carrier ||
+	    hold->given == PPIOV_HOLD_TOKENS) {
+		hold = ppiov_hold_new(psk, carrier);
+		if (IS_ERR(hold))
+			return PTR_ERR(hold);
+		psk->filling = hold;
+	}
+	*token = (hold->id << PPIOV_HOLD_BITS) + hold->given;
+	hold->out |= BIT_ULL(hold->given++);
 	psk->nr_tokens++;
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(ppiov_token_add);
+
+/* Return: how many of @count tokens from @start there were. */
+static unsigned int ppiov_tokens_free(struct ppiov_sock *psk, u32 start,
+				      u32 count)
+{
+	unsigned int freed = 0;
+	struct ppiov_hold *hold;
+	u32 first, n;
+
+	while (count) {
+		first = start % PPIOV_HOLD_TOKENS;
+		n = min_t(u32, count, PPIOV_HOLD_TOKENS - first);
+		hold = xa_load(&psk->holds, start >> PPIOV_HOLD_BITS);
+		if (hold)
+			freed += ppiov_hold_return(psk, hold,
+						   GENMASK_ULL(first + n - 1,
+							       first));
+		start += n;
+		count -= n;
+	}
+	return freed;
+}
 
 /**
  * ppiov_token_del() - undo ppiov_token_add() for a token that nobody saw
@@ -59,47 +169,9 @@ EXPORT_SYMBOL_IF_KUNIT(ppiov_token_add);
  */
 void ppiov_token_del(struct ppiov_sock *psk, u32 token)
 {
-	struct ppiov_carrier *carrier = xa_erase_bh(&psk->tokens, token);
-
-	if (WARN_ON_ONCE(!carrier))
-		return;
-	psk->nr_tokens--;
-	ppiov_carrier_put(carrier);
+	WARN_ON_ONCE(ppiov_tokens_free(psk, token, 1) != 1);
 }
 EXPORT_SYMBOL_IF_KUNIT(ppiov_token_del);
-
-static void ppiov_carriers_put(struct ppiov_carrier **carriers, unsigned int n)
-{
-	while (n--)
-		ppiov_carrier_put(carriers[n]);
-}
-
-/* Return: how many of @count tokens from @start there were. */
-static unsigned int ppiov_tokens_free(struct ppiov_sock *psk, u32 start,
-				      u32 count)
-{
-	struct ppiov_carrier *carriers[PPIOV_TOKEN_BATCH];
-	unsigned int freed = 0, n = 0;
-	u32 i;
-
-	xa_lock_bh(&psk->tokens);
-	for (i = 0; i < count; i++) {
-		carriers[n] = __xa_erase(&psk->tokens, start + i);
-		if (!carriers[n])
-			continue;
-		freed++;
-		if (++n < ARRAY_SIZE(carriers))
-			continue;
-		xa_unlock_bh(&psk->tokens);
-		ppiov_carriers_put(carriers, n);
-		n = 0;
-		xa_lock_bh(&psk->tokens);
-	}
-	xa_unlock_bh(&psk->tokens);
-	ppiov_carriers_put(carriers, n);
-	psk->nr_tokens -= freed;
-	return freed;
-}
 
 /* Nothing is freed where a range is bad. */
 static int ppiov_ranges_check(const struct ppiov_token *ranges, unsigned int n)
@@ -170,14 +242,13 @@ EXPORT_SYMBOL_IF_KUNIT(ppiov_tokens_dontneed);
  */
 void ppiov_tokens_free_all(struct ppiov_sock *psk)
 {
-	struct ppiov_carrier *carrier;
-	unsigned long token;
+	struct ppiov_hold *hold;
+	unsigned long id;
 
-	xa_for_each(&psk->tokens, token, carrier) {
-		xa_erase_bh(&psk->tokens, token);
-		ppiov_carrier_put(carrier);
-	}
-	xa_destroy(&psk->tokens);
-	psk->nr_tokens = 0;
+	xa_for_each(&psk->holds, id, hold)
+		ppiov_hold_return(psk, hold, U64_MAX);
+	xa_destroy(&psk->holds);
+	kfree(psk->spare);
+	psk->spare = NULL;
 }
 EXPORT_SYMBOL_IF_KUNIT(ppiov_tokens_free_all);

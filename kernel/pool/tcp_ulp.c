@@ -239,6 +239,7 @@ static int ppiov_ulp_init(struct sock *sk)
 {
 	struct ppiov_proto *proto;
 	struct ppiov_sock *psk;
+	int err;
 
 	if (sk_is_mptcp(sk))
 		return -EOPNOTSUPP;
@@ -250,15 +251,17 @@ static int ppiov_ulp_init(struct sock *sk)
 	psk = kzalloc(sizeof(*psk), GFP_KERNEL_ACCOUNT);
 	if (!psk)
 		return -ENOMEM;
-	ppiov_tokens_init(psk);
+	err = ppiov_tokens_init(psk);
+	if (err)
+		goto err_free;
 	refcount_set(&psk->ref, 1);
 	psk->sk = sk;
 
 	write_lock_bh(&sk->sk_callback_lock);
 	if (sk->sk_user_data) {
 		write_unlock_bh(&sk->sk_callback_lock);
-		kfree(psk);
-		return -EBUSY;
+		err = -EBUSY;
+		goto err_tokens;
 	}
 	rcu_assign_pointer(inet_csk(sk)->icsk_ulp_data, psk);
 	/* Other threads may be about to call the socket, and look at both
@@ -269,6 +272,12 @@ static int ppiov_ulp_init(struct sock *sk)
 	smp_store_release(&sk->sk_prot, &proto->prot);
 	write_unlock_bh(&sk->sk_callback_lock);
 	return 0;
+
+err_tokens:
+	ppiov_tokens_free_all(psk);
+err_free:
+	kfree(psk);
+	return err;
 }
 
 /* The socket is destroyed; softirq, or process context. */

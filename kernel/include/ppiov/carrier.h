@@ -63,7 +63,7 @@ int ppiov_carrier_attach(struct sk_buff *head, struct ppiov_pool *pool,
 struct ppiov_carrier *ppiov_carrier_of(const struct sk_buff *child);
 void ppiov_carrier_get(struct ppiov_carrier *carrier);
 void ppiov_carrier_put(struct ppiov_carrier *carrier);
-bool ppiov_carrier_at(const struct ppiov_carrier *carrier, u32 pos, u32 *index,
-		      u32 *offset);
+bool ppiov_carrier_at(const struct ppiov_carrier *carrier, u32 pos, u32 from,
+		      u32 *index, u32 *offset);
 
 #endif /* PPIOV_CARRIER_H */
