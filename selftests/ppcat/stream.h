@@ -47,6 +47,7 @@ void stream_free(struct stream *s);
 int stream_feed(struct stream *s, const __u8 *data, size_t len,
 		const struct mismatch *where, stream_mismatch_fn tell,
 		void *arg);
+void stream_pass(struct stream *s, size_t len, enum place place);
 void stream_skip(struct stream *s, size_t len, enum place place);
 bool stream_complete(const struct stream *s);
 bool stream_ok(const struct stream *s);
