@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -28,6 +28,11 @@ _BARS = (
     ("Whose buffer is it?", r"lookup\.\w+"),
     ("Which buffers are free?", r"alloc\.\w+\.\w+"),
 )
+_TRAFFIC = (
+    ("A byte to its receiver, MTU 1500", r"traffic\.[\w.]+\.1500\.\d+"),
+    ("A byte to its receiver, MTU 9000", r"traffic\.[\w.]+\.9000\.\d+"),
+    ("A byte to its receiver, super-packets", r"traffic\.[\w.]+\.super\.\d+"),
+)
 _LINES = (
     ("Cost against buffers that are out", "buffers", "burst"),
     ("Cost against pools that take turns", "pools", "many"),
@@ -39,26 +44,27 @@ def draw(run: Run) -> list[Picture]:
     """All pictures that the run has benchmarks for."""
     found = {name: f for name, f in figures(run).items() if f.meter in CAVEAT and math.isfinite(f.value)}
     made: list[Picture] = []
-    for title, pattern in _BARS:
-        for meter in dict.fromkeys(f.meter for f in found.values()):
-            names = [name for name, f in found.items() if re.fullmatch(pattern, name) and f.meter == meter]
-            if names:
-                made.append(_bars(title, meter, names, found))
+    for of, patterns in (("operation", _BARS), ("byte", _TRAFFIC)):
+        for title, pattern in patterns:
+            for meter in dict.fromkeys(f.meter for f in found.values()):
+                names = [name for name, f in found.items() if re.fullmatch(pattern, name) and f.meter == meter]
+                if names:
+                    made.append(_bars(title, meter, of, {name: found[name].value for name in names}))
     made += _memory(figures(run))
     for title, axis, word in _LINES:
         made += _line(title, axis, word, found)
     return made
 
 
-def _bars(title: str, meter: str, names: Sequence[str], found: Mapping[str, Figure]) -> Picture:
+def _bars(title: str, meter: str, of: str, values: Mapping[str, float]) -> Picture:
     with mpl.rc_context({**STYLE, "svg.hashsalt": f"ppiov-bench-{title}-{meter}"}):
-        canvas, axes = rows([label(name) for name in names], 0.26)
-        axes.barh(range(len(names)), [found[name].value for name in names], height=0.62, color=BAR, zorder=2)
-        for row, name in enumerate(names):
-            note(axes, summary.number(round(found[name].value, 2)), (found[name].value, row))
-        axes.set_xlabel(f"{meter} per operation")
-        svg = svg_of(canvas, {}, f"{title}, {meter} per operation")
-    return Picture(title, _caption(meter), svg)
+        canvas, axes = rows([label(name) for name in values], 0.26)
+        axes.barh(range(len(values)), list(values.values()), height=0.62, color=BAR, zorder=2)
+        for row, value in enumerate(values.values()):
+            note(axes, summary.number(round(value, 2)), (value, row))
+        axes.set_xlabel(f"{meter} per {of}")
+        svg = svg_of(canvas, {}, f"{title}, {meter} per {of}")
+    return Picture(title, _caption(meter, of), svg)
 
 
 def _memory(found: Mapping[str, Figure]) -> list[Picture]:
@@ -100,24 +106,42 @@ def _line(title: str, axis: str, word: str, found: Mapping[str, Figure]) -> list
         FigureCanvasSVG(canvas)
         axes = canvas.add_axes((0.7 / WIDTH, 0.5 / height, 1 - 2.2 / WIDTH, 1 - 0.65 / height))
         axes.grid(axis="y", zorder=0)
+        top = 1.08 * max(y for points in series.values() for _, y in points)
+        ends = _apart({key: points[-1][1] for key, points in series.items() if points}, top * 0.07)
         for key, words, colour, style in _SERIES:
             points = series[key]
             if not points:
                 continue
             x, y = zip(*points, strict=True)
             axes.plot(x, y, color=colour, linestyle=style, marker="o", markersize=3, zorder=2)
-            axes.annotate(f" {words}", (x[-1], y[-1]), va="center", fontsize=8, annotation_clip=False)
+            axes.annotate(
+                words,
+                (x[-1], ends[key]),
+                (6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+                annotation_clip=False,
+            )
         ticks = sorted({x for points in series.values() for x, _ in points})
         axes.set_xscale("log", base=2)
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, top)
         axes.set_xlabel(axis)
         axes.set_ylabel(f"{meter} per operation")
         svg = svg_of(canvas, {}, f"{title}, {meter} per operation")
     return [Picture(title, _caption(meter), svg)]
 
 
-def _caption(meter: str) -> str:
+def _apart(ends: Mapping[str, float], least: float) -> dict[str, float]:
+    """Where the lines' names stand: beside their ends, but never over one another."""
+    placed: dict[str, float] = {}
+    for key in sorted(ends, key=lambda key: ends[key]):
+        placed[key] = max(ends[key], max(placed.values(), default=-least) + least)
+    return placed
+
+
+def _caption(meter: str, of: str = "operation") -> str:
     caveat = CAVEAT[meter]
-    return f"{meter} per operation{f'; {caveat}' if caveat else ''}"
+    return f"{meter} per {of}{f'; {caveat}' if caveat else ''}"
