@@ -347,6 +347,8 @@ def test_reports_have_what_was_measured() -> None:
             "core.direct": 75.0,
             "dispatch.tag.iov": 9.0,
             **{f"pool.page.burst.{n}": 61.0 for n in (64, 256)},
+            "traffic.recv.1500.1": 3.4,
+            "traffic.recv.1500.1: sender": 2.0,
         }
     )
     said = text.render(run)
@@ -357,10 +359,43 @@ def test_reports_have_what_was_measured() -> None:
     assert [picture.title for picture in drawn] == [
         "A buffer out of the cache and back",
         "Designs of telling page and iov apart",
+        "A byte to its receiver, MTU 1500",
         "Cost against buffers that are out",
     ]
     assert all(picture.svg.startswith("<svg") and "insns" in picture.svg for picture in drawn)
     assert html.render(run).count("<svg") >= 3
+
+
+def test_a_budget_is_a_table_of_lines() -> None:
+    run = measured(
+        {
+            "budget.recv.1500: copy to user space": 0.125,
+            "budget.recv.1500: recvmsg": 0.25,
+            "budget.recv.1500": 0.375,
+            "budget.recv.1500: samples": 1000.0,
+            "budget.devmem.core.1500: recvmsg": 0.5,
+            "budget.devmem.core.1500": 0.5,
+            "budget.recv.9000": 0.25,
+        }
+    )
+    small, large = tables.of(run)
+    assert small.headings == ("", "recv", "devmem.core") and small.title.endswith("packets of 1500")
+    assert small.rows == (("recvmsg", "256", "512"), ("copy to user space", "128", ""), ("all", "384", "512"))
+    assert large.rows == (("all", "256"),)
+
+
+def test_a_stack_is_the_line_of_what_is_inside(guest: ModuleType) -> None:
+    budget = importlib.import_module("lib.budget")
+    recv = ("_copy_to_iter", "__skb_datagram_iter", "tcp_recvmsg", "____sys_recvmsg", "do_syscall_64")
+    device = ("ppnic_dma_copy", "ppnic_engine_run", "ppnic_xmit", "__tcp_transmit_skb", "tcp_recvmsg")
+    stacks = {(): 5, recv: 3, recv[2:]: 2, device: 9, ("put_cmsg", "ppiov_recvmsg"): 1, ("unheard_of",): 4}
+    assert budget.lines(stacks) == {
+        budget.USER: 5,
+        budget.COPY: 3,
+        "recvmsg": 2,
+        "control messages": 1,
+        budget.OTHER: 4,
+    }
 
 
 def test_a_terminal_shows_the_table() -> None:

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import socket
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import pytest
-from lib import backend, bench, charge
+from lib import backend, bench, budget, charge, samples
 from lib.charge import Cost
 from lib.fixtures import Defer, MakeLink, Start
 from lib.link import Link, Port
@@ -28,9 +29,12 @@ from lib.traffic import PORT, steer
 
 QUEUE = 2
 SMALL, LARGE = 4 << 20, 20 << 20  # bytes of all flows together
+SAMPLED = 64 << 20  # ... and of one whose instructions are sampled
 WAYS = ("devmem.ppiov", "devmem.core", "recv", "veth")
 SIZES = ("1500", "9000", "super")
 FLOWS = (1, 8)
+BUDGETS = ("devmem.ppiov", "devmem.core", "recv")
+MOST_UNSURE = 0.05  # of a line that is all of it; one of a tenth is three times as unsure
 
 Record = Callable[[str, object], None]
 
@@ -89,6 +93,62 @@ def _link(
     return link
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way from a sender to a receiver, set up."""
+
+    name: str
+    link: Link | Veth
+    threads: Mapping[str, list[int]]  # of NAPIs, by port
+    receiver: list[str | int]  # arguments of ppcat
+    ports: str | int
+    start: Start
+
+    @property
+    def devmem(self) -> bool:
+        return self.name.startswith("devmem")
+
+    def transfer(self, total: int, flows: int, watch: Callable[[list[int]], None] = lambda tasks: None) -> Cost:
+        """So many bytes, of all flows together; ``watch`` is told the receiver's tasks before they come."""
+        sender: list[str | int] = ["-c", self.link.rx.v4, "-p", self.ports, "--size", total // flows]
+        rx = (self.link.rx, self.threads["rx0"], self.receiver)
+        tx = (self.link.tx, self.threads["tx0"], sender)
+        cost, received = charge.transfer(self.start, rx, tx, lambda: _frames(self.link.rx), watch)
+        if self.devmem:
+            assert received["bytes_devmem"] >= 0.99 * received["bytes"], f"not the path: {received}"
+        else:
+            assert received["bytes_plain"] == received["bytes"], f"not the path: {received}"
+        return cost
+
+
+SetUp = Callable[[str, str, int], Way]
+
+
+@pytest.fixture
+def set_up(namespaces: tuple[Namespace, Namespace], make_link: MakeLink, start: Start, defer: Defer) -> SetUp:
+    """Makes a way of this name for packets of this size and so many flows."""
+
+    def made(way: str, size: str, flows: int) -> Way:
+        link = _link(way, size, namespaces, make_link, defer)
+        ports: str | int = PORT if flows == 1 else f"{PORT}-{PORT + flows - 1}"
+        if isinstance(link, Link):
+            steer(link, socket.AF_INET, [QUEUE], flows)
+        receiver: list[str | int] = ["-l", "-p", ports, "--plain", "--no-check"]
+        if way.startswith("devmem") and isinstance(link, Link):
+            backend.use(backend.PPIOV if way == "devmem.ppiov" else backend.CORE)
+            defer(backend.use, backend.CORE)
+            receiver = receive_args(link, [QUEUE], ports, "--require-devmem", "--no-check")
+        threads = {port.name: charge.in_threads(port, defer) for port in (link.rx, link.tx)}
+        return Way(way, link, threads, receiver, ports, start)
+
+    return made
+
+
+def _counted(meter: str) -> None:
+    if meter != "insns":
+        pytest.skip("a clock's share of two ends can't be told apart: --meter insns")
+
+
 @pytest.mark.parametrize(
     ("way", "size", "flows"),
     [
@@ -99,46 +159,16 @@ def _link(
     ],
 )
 def test_traffic(
-    way: str,
-    size: str,
-    flows: int,
-    namespaces: tuple[Namespace, Namespace],
-    make_link: MakeLink,
-    start: Start,
-    defer: Defer,
-    copied: float,
-    meter: str,
-    record_property: Record,
+    way: str, size: str, flows: int, set_up: SetUp, copied: float, meter: str, record_property: Record
 ) -> None:
     """What a byte and a frame cost, at both ends."""
-    if meter != "insns":
-        pytest.skip("a clock's share of two ends can't be told apart: --meter insns")
-    link = _link(way, size, namespaces, make_link, defer)
-    ports: str | int = PORT if flows == 1 else f"{PORT}-{PORT + flows - 1}"
-    if isinstance(link, Link):
-        steer(link, socket.AF_INET, [QUEUE], flows)
-    receiver: list[str | int] = ["-l", "-p", ports, "--plain", "--no-check"]
-    if way.startswith("devmem") and isinstance(link, Link):
-        backend.use(backend.PPIOV if way == "devmem.ppiov" else backend.CORE)
-        defer(backend.use, backend.CORE)
-        receiver = receive_args(link, [QUEUE], ports, "--require-devmem", "--no-check")
-    threads = {port.name: charge.in_threads(port, defer) for port in (link.rx, link.tx)}
-
-    def one(total: int) -> Cost:
-        sender: list[str | int] = ["-c", link.rx.v4, "-p", ports, "--size", total // flows]
-        rx, tx = (link.rx, threads["rx0"], receiver), (link.tx, threads["tx0"], sender)
-        cost, received = charge.transfer(start, rx, tx, lambda: _frames(link.rx))
-        if way.startswith("devmem"):
-            assert received["bytes_devmem"] >= 0.99 * received["bytes"], f"not the path: {received}"
-        else:
-            assert received["bytes_plain"] == received["bytes"], f"not the path: {received}"
-        return cost
-
-    small, large = one(SMALL), one(LARGE)
+    _counted(meter)
+    ends = set_up(way, size, flows)
+    small, large = ends.transfer(SMALL, flows), ends.transfer(LARGE, flows)
     count, frames = large.received - small.received, large.frames - small.frames
     name = f"traffic.{way}.{size}.{flows}"
     moved = copied - 1 / 8  # of a byte that the CPU copies: what is more than a move of 8
-    receiver_copies = 0.0 if way.startswith("devmem") else 1.0
+    receiver_copies = 0.0 if ends.devmem else 1.0
     took = (large.receiver - small.receiver, large.sender - small.sender)
     for end, insns, copies in (("", took[0], receiver_copies), (": sender", took[1], 1.0)):
         record_property("figure", (f"{name}{end}", insns / count - copies * moved, "insns/B", meter))
@@ -147,3 +177,32 @@ def test_traffic(
     device = (large.device - small.device) / count
     record_property("figure", (f"{name}: device", device, "insns/B", meter))
     record_property("figure", (f"{name}: bytes per frame", count / frames, "B", "count"))
+
+
+@pytest.mark.parametrize(
+    ("way", "size"), [pytest.param(way, size, id=f"budget.{way}.{size}") for way in BUDGETS for size in SIZES]
+)
+def test_budget(way: str, size: str, set_up: SetUp, copied: float, meter: str, record_property: Record) -> None:
+    """What the receiver's instructions are for, line by line: their number is counted, and their shares are sampled."""
+    _counted(meter)
+    ends = set_up(way, size, 1)
+    small, large = ends.transfer(SMALL, 1), ends.transfer(LARGE, 1)
+    count = large.received - small.received
+    events: list[samples.Event] = []
+    ends.transfer(SAMPLED, 1, lambda tasks: events.extend(map(samples.Event, tasks)))
+    stacks = samples.named(stack for event in events for stack in event.stacks())
+    for event in events:
+        event.close()
+
+    lines = budget.lines(stacks)
+    total = sum(lines.values())
+    assert total > MOST_UNSURE**-2, f"{total} samples are too few to tell shares from"
+    per_sample = (large.receiver - small.receiver) / count / total
+    name = f"budget.{way}.{size}"
+    moved = copied - 1 / 8
+    for line, times in lines.items():
+        insns = times * per_sample - (moved if line == budget.COPY and not ends.devmem else 0)
+        record_property("figure", (f"{name}: {line}", insns, "insns/B", meter))
+    whole = total * per_sample - (0 if ends.devmem else moved)
+    record_property("figure", (name, whole, "insns/B", meter))
+    record_property("figure", (f"{name}: samples", total, "1", "count"))

@@ -59,8 +59,12 @@ def transfer(
     rx: tuple[Port, list[int], list[str | int]],
     tx: tuple[Port, list[int], list[str | int]],
     frames: Callable[[], int],
+    watch: Callable[[list[int]], None] = lambda tasks: None,
 ) -> tuple[Cost, Event]:
-    """One transfer, by ppcat: each end's port, threads and arguments. Returns its cost and the receiver's summary."""
+    """One transfer, by ppcat: each end's port, threads and arguments. Returns its cost and the receiver's summary.
+
+    ``watch`` is told the receiver's tasks when it is ready.
+    """
     before = [sum(map(executed, threads)) for _, threads, _ in (rx, tx)]
     device_before = [_device(port) for port, _, _ in (rx, tx)]
     frames_before = frames()
@@ -69,6 +73,7 @@ def transfer(
         programs.append(start(port.ns, *args, timeout=_PATIENCE))
         if len(programs) == 1:
             programs[0].event("ready")
+            watch([*rx[1], programs[0].pid])
     until("the end of both ppcats", lambda: all(_state(program.pid) == "Z" for program in programs))
     own = [executed(program.pid) for program in programs]
     after = [sum(map(executed, threads)) for _, threads, _ in (rx, tx)]

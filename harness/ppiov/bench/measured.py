@@ -9,7 +9,7 @@ import re
 from ppiov.results import Figure, Run, TestResult
 from ppiov.suites import BENCH
 
-_NAME = re.compile(r"^bench/test_\w+\.py::test_(?:bench|traffic|simple)\[(?P<name>.+)\]$")
+_NAME = re.compile(r"^bench/test_\w+\.py::test_(?:bench|traffic|budget|simple)\[(?P<name>.+)\]$")
 
 
 def name_of(test: str) -> str:

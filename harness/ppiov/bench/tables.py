@@ -44,7 +44,7 @@ def of(run: Run) -> Iterator[Table]:
         return
     caveat = CAVEAT[meter]
     yield from _present(_pools(found, meter, caveat), _key(found, meter, caveat), _designs(found, meter, caveat))
-    yield from _present(_traffic(found, meter, caveat))
+    yield from _present(_traffic(found, meter, caveat), *_budgets(found, meter, caveat))
     yield from _present(_scaling(found, meter, caveat), _plain(found, meter, caveat))
     yield from _present(_verdicts(run, meter, caveat))
 
@@ -128,6 +128,29 @@ def _traffic(found: Mapping[str, Figure], meter: str, caveat: str) -> Table:
     headings = ("", "receiver/B", "as executed", "per frame", "sender/B", "per frame", "device/B", "B per frame")
     cells = [[_cell(found, f"{name}{end}") for end in ends] for name in names]
     return Table(f"What a byte costs its two ends, {meter}", headings, _rows(names, cells), caveat=caveat)
+
+
+def _budgets(found: Mapping[str, Figure], meter: str, caveat: str) -> Iterator[Table]:
+    """Line by line, what a receiver does for a KiB: a table for each size of packets."""
+    parts = [(name.split(": ")[0], name.partition(": ")[2]) for name in found if name.startswith("budget.")]
+    for size in dict.fromkeys(name.rpartition(".")[2] for name, _ in parts):
+        names = [name for name in dict.fromkeys(name for name, _ in parts) if name.endswith(f".{size}")]
+        lines = dict.fromkeys(line for name, line in parts if name in names and line not in ("", "samples"))
+        keys = {line: [f"{name}: {line}" for name in names] for line in lines}
+        order = sorted(lines, key=lambda line: -max(found[key].value for key in keys[line] if key in found))
+        cells = [[_per_kib(found, key) for key in keys[line]] for line in order]
+        cells.append([_per_kib(found, name) for name in names])
+        yield Table(
+            f"What a KiB takes its receiver, {meter}, packets of {size}",
+            ("", *(name.removeprefix("budget.").removesuffix(f".{size}") for name in names)),
+            _rows([*order, "all"], cells),
+            caveat=caveat,
+        )
+
+
+def _per_kib(found: Mapping[str, Figure], name: str) -> str:
+    figure = found.get(name)
+    return "" if figure is None else f"{figure.value * 1024:.0f}"
 
 
 def _scaling(found: Mapping[str, Figure], meter: str, caveat: str) -> Table:
