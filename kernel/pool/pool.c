@@ -271,7 +271,7 @@ EXPORT_SYMBOL_GPL(ppiov_netmem_get);
 /* --------------------------------------------------------------------- put */
 
 /* May this buffer be used again? A page may have found other users in mm. */
-static bool ppiov_recyclable(ppiov_netmem_t netmem)
+static __always_inline bool ppiov_recyclable(ppiov_netmem_t netmem)
 {
 	struct page *page;
 
@@ -447,8 +447,15 @@ static __always_inline void ppiov_put_taken(struct ppiov_pool *pool,
 static noinline void ppiov_put_odd(struct ppiov_pool *pool,
 				   ppiov_netmem_t netmem, bool direct)
 {
-	if (ppiov_take(pool, netmem))
+	if (ppiov_take_odd(pool, netmem))
 		ppiov_put_taken(pool, netmem, direct);
+}
+
+static noinline void ppiov_put_synced(struct ppiov_pool *pool,
+				      ppiov_netmem_t netmem, bool direct)
+{
+	ppiov_sync_for_device(pool, netmem);
+	ppiov_put_taken(pool, netmem, direct);
 }
 
 /**
@@ -467,11 +474,15 @@ void ppiov_pool_put_last(struct ppiov_pool *pool, ppiov_netmem_t netmem,
 {
 	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
 
-	if (unlikely(!ppiov_plain(pool, netmem) || pool->sync)) {
+	if (unlikely(!ppiov_plain(pool, netmem))) {
 		ppiov_put_odd(pool, netmem, direct);
 		return;
 	}
 	ppiov_flip_magic(desc);
+	if (unlikely(pool->sync)) {
+		ppiov_put_synced(pool, netmem, direct);
+		return;
+	}
 	ppiov_put_taken(pool, netmem, direct);
 }
 EXPORT_SYMBOL_GPL(ppiov_pool_put_last);
