@@ -108,6 +108,7 @@ struct ppnic_parent {
 	atomic64_t next_iova;  /* page number, wraps at the DMA mask */
 	atomic_t nr_regions;
 	atomic64_t faults;             /* accesses refused */
+	atomic64_t sync_cycles;        /* see ppnic_sync_single() */
 	struct dentry *debugfs;        /* owned by fault.c */
 	struct irq_domain *irq_domain; /* while the port is up; irq.c */
 	u64 dma_mask;

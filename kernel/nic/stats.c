@@ -416,7 +416,8 @@ void ppnic_get_ethtool_stats(struct net_device *dev,
 	       (ARRAY_SIZE(all_rx) + ARRAY_SIZE(all_tx)) * sizeof(*data));
 	data = tx + ARRAY_SIZE(all_tx);
 	*data++ = atomic64_read(&port->parent->faults);
-	*data++ = atomic64_read(&port->engine_cycles);
+	*data++ = atomic64_read(&port->engine_cycles) +
+		  atomic64_read(&port->parent->sync_cycles);
 
 	for (q = 0; q < dev->num_rx_queues; q++) {
 		for (i = 0; i < ARRAY_SIZE(all_rx); i++) {
