@@ -35,6 +35,7 @@ enum {
 	OPT_MISMATCHES,
 	OPT_RECV_SIZE,
 	OPT_CONTROL_SIZE,
+	OPT_LOWAT,
 	OPT_BATCH,
 	OPT_SEED,
 	OPT_SIZE,
@@ -85,6 +86,7 @@ static const char usage[] =
 	"      --mismatches N        to report per flow (default 5)\n"
 	"      --recv-size SIZE      buffer given to recvmsg (default 512K)\n"
 	"      --control-size SIZE   the same for control data (default 64K)\n"
+	"      --lowat SIZE          wait until so much is there (SO_RCVLOWAT)\n"
 	"      --batch N             tokens to gather before returning them\n"
 	"                            (default: those of one recvmsg)\n"
 	"Sender\n"
@@ -136,6 +138,7 @@ static const struct option long_options[] = {
 	{ "mismatches", required_argument, NULL, OPT_MISMATCHES },
 	{ "recv-size", required_argument, NULL, OPT_RECV_SIZE },
 	{ "control-size", required_argument, NULL, OPT_CONTROL_SIZE },
+	{ "lowat", required_argument, NULL, OPT_LOWAT },
 	{ "batch", required_argument, NULL, OPT_BATCH },
 	{ "seed", required_argument, NULL, OPT_SEED },
 	{ "size", required_argument, NULL, OPT_SIZE },
@@ -341,6 +344,8 @@ static bool take(struct options *o, struct given *g, int opt, const char *arg)
 		return size_between(arg, 1, MAX_BUFFER, &o->recv_size);
 	case OPT_CONTROL_SIZE:
 		return size_between(arg, 1, MAX_BUFFER, &o->control_size);
+	case OPT_LOWAT:
+		return size_between(arg, 1, MAX_BUFFER, &o->lowat);
 	case OPT_BATCH:
 		return size_between(arg, 1, MAX_BUFFER, &o->batch);
 	case OPT_SEED:

@@ -65,6 +65,7 @@ struct options {
 	unsigned int mismatches; /* reported per flow */
 	size_t recv_size;
 	size_t control_size;
+	size_t lowat; /* 0: as the kernel has it */
 	size_t batch;
 
 	/* sender */

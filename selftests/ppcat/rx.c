@@ -111,6 +111,14 @@ static int accept_flow(struct rx *rx, struct listener *l)
 
 	if (rx->accepted == rx->o->flows)
 		close_listeners(rx);
+	if (rx->o->lowat) {
+		int lowat = rx->o->lowat;
+
+		if (setsockopt(f->w.fd, SOL_SOCKET, SO_RCVLOWAT, &lowat,
+			       sizeof(lowat)))
+			return report_fail(rx->r, EXIT_CANNOT, errno,
+					   "SO_RCVLOWAT failed");
+	}
 	if (rx->o->mode != RECEIVE_PLAIN) {
 		err = rx->backend->prepare(f->w.fd);
 		if (err) {
