@@ -6,11 +6,16 @@
  * An operation is an alloc and a free. 64 are out at a time and come back in
  * another order. "fragmented": of all buffers, 7 in 8 are somebody else's, and
  * what is free lies scattered.
+ *
+ * And the page allocator itself, in bursts and refills as those of pool.slow
+ * and core.slow: what is left of these is the pool's.
  */
 #include <linux/genalloc.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
+#include "../compat/mm.h"
 #include "bench.h"
 
 #define PPIOV_ALLOC_BUFFERS 4096
@@ -146,6 +151,58 @@ static void ppiov_alloc_teardown(struct ppiov_bench_run *run)
 	kvfree(world);
 }
 
+/* @lacking: pages that the allocator did not give */
+struct ppiov_alloc_pages {
+	u32 lacking;
+	struct page *pages[];
+};
+
+static void ppiov_alloc_pages_loop(struct ppiov_bench_run *run, u32 n)
+{
+	struct ppiov_alloc_pages *world = run->priv;
+	struct page **pages = world->pages;
+	u32 i, got;
+
+	for (i = 0; i < n; i += PPIOV_ALLOC_BURST) {
+		memset(pages + i, 0, PPIOV_ALLOC_BURST * sizeof(*pages));
+		got = compat_alloc_pages_bulk(GFP_ATOMIC, NUMA_NO_NODE,
+					      PPIOV_ALLOC_BURST, pages + i);
+		run->done += got;
+		world->lacking += PPIOV_ALLOC_BURST - got;
+	}
+	while (i)
+		if (likely(pages[--i]))
+			put_page(pages[i]);
+}
+
+static int ppiov_alloc_pages_setup(struct ppiov_bench_run *run)
+{
+	struct ppiov_alloc_pages *world;
+
+	if (run->p.n % PPIOV_ALLOC_BURST)
+		return ppiov_bench_refuse(run, -EINVAL,
+					  "n is no multiple of %d",
+					  PPIOV_ALLOC_BURST);
+	world = kvzalloc(struct_size(world, pages, 2 * run->p.n), GFP_KERNEL);
+	run->priv = world;
+	return world ? 0 : -ENOMEM;
+}
+
+static int ppiov_alloc_pages_check(struct ppiov_bench_run *run)
+{
+	struct ppiov_alloc_pages *world = run->priv;
+
+	if (!world->lacking)
+		return 0;
+	return ppiov_bench_refuse(run, -EXDEV, "%u pages were not to be had",
+				  world->lacking);
+}
+
+static void ppiov_alloc_pages_teardown(struct ppiov_bench_run *run)
+{
+	kvfree(run->priv);
+}
+
 static const struct ppiov_bench ppiov_alloc_benches[] = {
 	{ .name = "alloc.genpool",
 	  .setup = ppiov_alloc_setup,
@@ -157,6 +214,11 @@ static const struct ppiov_bench ppiov_alloc_benches[] = {
 	  .loop = ppiov_alloc_list_loop,
 	  .check = ppiov_alloc_check,
 	  .teardown = ppiov_alloc_teardown },
+	{ .name = "alloc.pages",
+	  .setup = ppiov_alloc_pages_setup,
+	  .loop = ppiov_alloc_pages_loop,
+	  .check = ppiov_alloc_pages_check,
+	  .teardown = ppiov_alloc_pages_teardown },
 };
 
 /**

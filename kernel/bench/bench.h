@@ -31,7 +31,12 @@ struct seq_file;
 #define PPIOV_BENCH_MAX_POOLS  64
 #define PPIOV_BENCH_BULK       16 /* buffers of a bulk call, or of a packet */
 #define PPIOV_BENCH_CACHE_HOT  64 /* buffers that a pool is warmed up with */
-#define PPIOV_BENCH_NOTES      16
+/* What the ring of "slow" takes: as many as a refill brings. So each call ends
+ * with an empty cache, and takes as many from the provider as it gives back:
+ * otherwise a call of 2n may have a refill more than two of n, 64 pages.
+ */
+#define PPIOV_BENCH_SLOW_RING 64
+#define PPIOV_BENCH_NOTES     16
 
 /**
  * struct ppiov_bench - a benchmark

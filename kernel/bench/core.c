@@ -402,7 +402,7 @@ static int ppiov_core_setup_burst(struct ppiov_bench_run *run)
 static int ppiov_core_setup_slow(struct ppiov_bench_run *run)
 {
 	run->p.buffers = run->p.n;
-	return ppiov_core_make(run, 1, 2 * run->p.n, false);
+	return ppiov_core_make(run, PPIOV_BENCH_SLOW_RING, 2 * run->p.n, false);
 }
 
 static int ppiov_core_setup_cross(struct ppiov_bench_run *run)

@@ -247,11 +247,17 @@ static int ppiov_pool_setup_burst(struct ppiov_bench_run *run)
 	return ppiov_pool_setup_ring(run, buffers, buffers);
 }
 
-/* No room for what comes back: the provider gets and gives each buffer. */
+/* Hardly room for what comes back: the provider gets and gives the buffers.
+ * The ring takes 32 more than it was asked for; ppiov_pool_check_slow() sees.
+ */
 static int ppiov_pool_setup_slow(struct ppiov_bench_run *run)
 {
+	if (run->p.n % PPIOV_CACHE_REFILL)
+		return ppiov_bench_refuse(run, -EINVAL,
+					  "n is no multiple of a refill");
 	run->p.buffers = run->p.n;
-	return ppiov_pool_setup_ring(run, 1, 2 * run->p.n);
+	return ppiov_pool_setup_ring(run, PPIOV_BENCH_SLOW_RING - 32,
+				     2 * run->p.n);
 }
 
 static int ppiov_pool_setup_cross(struct ppiov_bench_run *run)
@@ -340,8 +346,9 @@ static int ppiov_pool_check_slow(struct ppiov_bench_run *run)
 {
 	struct ppiov_pool_counts c = ppiov_pool_counts(run->priv);
 
-	/* The least ring that there is takes a few of each burst. */
-	if (c.slow < run->done - run->done / 8 ||
+	/* A few of each burst come out of the ring, and the cache is empty. */
+	if (c.slow + c.ring != run->done ||
+	    c.slow < run->done - run->done / 8 ||
 	    c.released < run->done - run->done / 8 || c.cache)
 		return ppiov_pool_astray(run, &c);
 	return 0;

@@ -59,6 +59,7 @@ def catalog() -> Iterator[Bench]:
         yield Bench(f"refs.{scheme}", f"refs.{scheme}", {"provider": "dmabuf", "key": 1}, "refs.atomic")
     for table in ("pointer", "hash", "xarray"):
         yield Bench(f"lookup.{table}", f"lookup.{table}", against="lookup.pointer")
+    yield Bench("alloc.pages", "alloc.pages", against="core.slow")
     for allocator in ("genpool", "list"):
         for state in ("fresh", "fragmented"):
             parameters = {"fragmented": int(state == "fragmented")}
