@@ -33,6 +33,9 @@ SAMPLED = 64 << 20  # ... and of one whose instructions are sampled
 WAYS = ("devmem.ppiov", "devmem.core", "recv", "veth")
 SIZES = ("1500", "9000", "super")
 FLOWS = (1, 8)
+LOWAT = 128 << 10  # bytes that a receiver waits for, or it is woken for each packet or for ten, as the scheduler likes
+RETURNED = 64  # tokens at least, in one call
+TAKES = ("--no-check", "--lowat", LOWAT)
 BUDGETS = ("devmem.ppiov", "devmem.core", "recv")
 MOST_UNSURE = 0.05  # of a line that is all of it; one of a tenth is three times as unsure
 
@@ -133,11 +136,11 @@ def set_up(namespaces: tuple[Namespace, Namespace], make_link: MakeLink, start: 
         ports: str | int = PORT if flows == 1 else f"{PORT}-{PORT + flows - 1}"
         if isinstance(link, Link):
             steer(link, socket.AF_INET, [QUEUE], flows)
-        receiver: list[str | int] = ["-l", "-p", ports, "--plain", "--no-check"]
+        receiver: list[str | int] = ["-l", "-p", ports, "--plain", *TAKES]
         if way.startswith("devmem") and isinstance(link, Link):
             backend.use(backend.PPIOV if way == "devmem.ppiov" else backend.CORE)
             defer(backend.use, backend.CORE)
-            receiver = receive_args(link, [QUEUE], ports, "--require-devmem", "--no-check")
+            receiver = receive_args(link, [QUEUE], ports, "--require-devmem", "--batch", RETURNED, *TAKES)
         threads = {port.name: charge.in_threads(port, defer) for port in (link.rx, link.tx)}
         return Way(way, link, threads, receiver, ports, start)
 
