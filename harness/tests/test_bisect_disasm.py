@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from ppiov.bisect.disasm import differing, functions
+from ppiov.bisect.disasm_image import Image
+from ppiov.bisect.disasm_image import differing as images
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is missing")
 
@@ -90,3 +92,55 @@ def test_an_object_without_symbols(tmp_path: Path) -> None:
     module = compiled(tmp_path, "m", source())
     subprocess.run(["strip", "-s", module], check=True)
     assert functions(module) == {}
+
+
+# Linked images
+
+
+def linked(folder: Path, text: str) -> Path:
+    """What a kernel is: linked to where it runs, without relocations."""
+    parts = [
+        compiled(folder, "m", text),
+        compiled(folder, "printk", "int printk(const char *text, ...) { return text[0]; }\nlong counters[8];\n"),
+    ]
+    image = folder / "vmlinux"
+    subprocess.run(["ld", "-e", "0", "-Ttext=0xffffffff81000000", *parts, "-o", image], check=True)
+    return image
+
+
+def test_what_only_moved_in_an_image_is_the_same(tmp_path: Path) -> None:
+    more = 'static long more[9] = { 7 }; long first(long x) { more[x]++; printk("more\\n"); return x; }'
+    good, bad = linked(tmp_path / "good", source()), linked(tmp_path / "bad", source(more))
+    assert Image(good).code["moved"] != Image(bad).code["moved"], "it has other addresses"
+    (text,) = images(good, bad)
+    assert text.startswith("vmlinux: first (absent -> ")
+    assert "more" in text and "'more\\n'" in text and "call printk" in text
+
+
+def test_one_instruction_more_in_an_image(tmp_path: Path) -> None:
+    good = linked(tmp_path / "good", source())
+    bad = linked(
+        tmp_path / "bad",
+        source("long first(long x) { return x; }", 'counters[3]++; counters[1] = (long)&printk; __asm__("nop");'),
+    )
+    by_name = {text.split()[1]: text for text in images(good, bad)}
+    assert set(by_name) == {"changed", "first"}
+    added = [line for line in by_name["changed"].split("\n") if line.startswith(("+", "-"))]
+    assert any("counters+0x18" in line for line in added) and "+  nop" in added
+    assert any("[counters+0x8], printk" in line for line in added), "an address that is stored"
+    assert not any("0xffffffff8" in line for line in added)
+
+
+def test_another_object_or_string_is_a_difference(tmp_path: Path) -> None:
+    """Addresses are no differences, but what they are addresses of is."""
+    good = linked(tmp_path / "good", source())
+    bad = linked(tmp_path / "bad", source().replace("counters[2]", "counters[3]").replace("large", "huge"))
+    (text,) = images(good, bad)
+    assert text.startswith("vmlinux: moved (")
+    assert "counters+0x10" in text and "counters+0x18" in text and "'huge %ld\\n'" in text
+
+
+def test_an_image_without_symbols(tmp_path: Path) -> None:
+    image = linked(tmp_path, source())
+    subprocess.run(["strip", "-s", image], check=True)
+    assert Image(image).code == {}

@@ -21,13 +21,13 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
 
 _CONTEXT: Final = 3  # lines around a difference
-_CODE: Final = 0x4  # SHF_EXECINSTR
+CODE: Final = 0x4  # SHF_EXECINSTR
 _RELATIVE: Final = (2, 4, 9, 41, 42)  # R_X86_64_PC32, PLT32, GOTPCREL, GOTPCRELX, REX_GOTPCRELX
 _REST: Final = 4  # bytes from such a relocation to the end of most instructions, which it counts from
 # What alternatives and tracing put in the place of instructions is code, too, but nobody's function.
 _UNNAMED: Final = (".altinstr", ".discard", ".static_call")
 _ALIASES: Final = ("init_module", "cleanup_module")  # the loader's names for what has a name of its own
-_PADDING: Final = "__pfx_"  # nops before a function, for those who patch it
+PADDING: Final = "__pfx_"  # nops before a function, for those who patch it
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,11 @@ def functions(module: Path) -> dict[str, Function]:
         found: dict[str, Function] = {}
         for index, named in sorted(names.items()):
             section = elf.get_section(index)
-            if not section["sh_flags"] & _CODE or section.name.startswith(_UNNAMED):
+            if not section["sh_flags"] & CODE or section.name.startswith(_UNNAMED):
                 continue
             data = section.data()
             for symbol, place in zip(named.symbols, [-1, *named.starts], strict=False):
-                if symbol["st_info"]["type"] != "STT_FUNC" or symbol.name.startswith(_PADDING):
+                if symbol["st_info"]["type"] != "STT_FUNC" or symbol.name.startswith(PADDING):
                     continue
                 if symbol["st_value"] == place and symbol.name in _ALIASES:
                     continue
@@ -182,14 +182,18 @@ def _operands(instruction: Any, loaded: list[tuple[int, str]], labels: Mapping[i
 
 def differing(good: Path, bad: Path) -> list[str]:
     """For each function that is not the same in both modules, a text: its name and sizes, and a unified diff."""
-    before, after = functions(good), functions(bad)
+    return compared(good.stem, functions(good), functions(bad))
+
+
+def compared(where: str, before: Mapping[str, Function], after: Mapping[str, Function]) -> list[str]:
+    """The texts for what ``before`` and ``after``, the functions of ``where``, have that is not the same."""
     found = []
     for name in sorted(before.keys() | after.keys()):
         one, other = before.get(name), after.get(name)
         if one and other and one.lines == other.lines:
             continue
         sizes = f"{_size(one)} -> {_size(other)}"
-        head = f"{good.stem}: {name} ({sizes})"
+        head = f"{where}: {name} ({sizes})"
         lines = difflib.unified_diff(
             one.lines if one else (), other.lines if other else (), "good", "bad", n=_CONTEXT, lineterm=""
         )

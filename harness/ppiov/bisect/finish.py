@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import filecmp
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from ppiov.bisect import folder as folders
 from ppiov.bisect import report
+from ppiov.bisect.history import Revision
 from ppiov.bisect.oracle import Target, built
 from ppiov.bisect.story import State, Story
 from ppiov.errors import PpiovError
@@ -15,14 +18,15 @@ from ppiov.events import Event, Note, StageBegun, StageEnded
 from ppiov.folder import write_atomically
 from ppiov.store import Store
 
+_IMAGE: Final = "vmlinux"
+
 
 def finish(story: Story, store: Store) -> Generator[Event, None, tuple[Path, ...]]:
     """Write what is left to write; the reports. Raises DiskFull."""
-    if story.request.module is not None:
-        try:
-            story.functions = yield from _functions(story, store)
-        except PpiovError as error:  # what was found stands without it
-            yield Note(f"the modules cannot be compared: {error}", "warning")
+    try:
+        story.functions = yield from _functions(story, store)
+    except PpiovError as error:  # what was found stands without it
+        yield Note(f"the machine code cannot be compared: {error}", "warning")
     folders.save(story, State.COMPLETE)
     made = {"report.txt": report.text(story), "report.html": report.page(story)}
     for name, content in made.items():
@@ -31,23 +35,36 @@ def finish(story: Story, store: Store) -> Generator[Event, None, tuple[Path, ...
 
 
 def _functions(story: Story, store: Store) -> Generator[Event, None, list[str]]:
-    """The functions that differ between the modules before and after each change. Both were built before."""
-    from ppiov.bisect.disasm import differing  # capstone
-
-    repository, _ = story.request.repository()
+    """The functions that differ before and after each change, in the modules or the kernel. Both were built before;
+    a packaged kernel has no symbols."""
     found = []
-    for line, change in story.changes:
-        folders_of = []
+    for line, change in story.changes if story.request.packages is None else ():
+        name = line.history.points[change.last].name
+        sides = []
         for number in (change.first - 1, change.last):
-            target = Target(line.history.points[number], story.kernel, repository, story.image_sha256)
-            _, folder = yield from built(target, story.request.oracle, store)
-            assert folder is not None  # a module history has modules
-            folders_of.append(folder)
-        good, bad = folders_of
-        yield StageBegun("disassemble", f"compare the modules around {line.history.points[change.last].name}")
-        names = sorted({path.name for folder in folders_of for path in folder.glob("*.ko")})
-        both = [name for name in names if (good / name).is_file() and (bad / name).is_file()]
-        differences = [text for name in both for text in differing(good / name, bad / name)]
+            sides.append((yield from _made(story, line.history.points[number], store)))
+        yield StageBegun("disassemble", f"compare the machine code around {name}")
+        differences = list(_differences(*sides))
         yield StageEnded("disassemble", note=f"{len(differences)} functions differ")
         found += differences
     return found
+
+
+def _made(story: Story, point: Revision, store: Store) -> Generator[Event, None, dict[str, Path]]:
+    """What was made of a point: its modules, and a kernel's image with its symbols, by name."""
+    repository = None if story.request.tree is not None else story.request.repository()[0]
+    kernel = story.kernel if repository else str(story.request.tree_spec(point.id))
+    target = Target(point, kernel, repository, story.image_sha256)
+    tree, folder = yield from built(target, story.request.oracle, store)
+    if folder is not None:
+        return {path.name: path for path in folder.glob("*.ko")}
+    made = {path.name: path for path in (tree.root / "lib/modules").rglob("*.ko")}
+    return made | ({_IMAGE: tree.vmlinux} if tree.vmlinux is not None else {})
+
+
+def _differences(good: Mapping[str, Path], bad: Mapping[str, Path]) -> Iterator[str]:
+    from ppiov.bisect import disasm, disasm_image  # capstone
+
+    for name in sorted(good.keys() & bad.keys()):
+        if not filecmp.cmp(good[name], bad[name], shallow=False):
+            yield from (disasm_image if name == _IMAGE else disasm).differing(good[name], bad[name])
