@@ -265,6 +265,20 @@ def test_a_merge_is_looked_into(request_: BisectRequest, repository: Repository)
     assert merge not in story.verdict[0]
 
 
+def test_a_merge_that_made_it_better_is_looked_into(request_: BisectRequest, repository: Repository) -> None:
+    """With --all: the merge took away, and a commit on its branch did that; another commit added more."""
+    repository.branch("side", "HEAD~3")
+    for number in range(5):
+        repository.commit(f"s{number}")
+    repository.merge("side", "Merge side")
+    repository.commit("last")
+    values = {f"c{n}": 25.0 for n in range(17)} | {f"s{n}": 25.0 - 2 * (n >= 3) for n in range(5)}
+    values |= {"Merge side": 23.0, "last": 30.0}
+    story = run(dataclasses.replace(request_, every_change=True), Jobs(insns(values)))
+    found = {line.history.points[change.last].subject: change.diff.estimate for line, change in story.changes}
+    assert found == {"s3": -2.0, "last": 7.0} and story.found_one
+
+
 def test_a_log_narrows_the_history(request_: BisectRequest, repository: Repository, tmp_path: Path) -> None:
     commits = repository.git("rev-list", "--reverse", "HEAD").split()
     log = tmp_path / "log"

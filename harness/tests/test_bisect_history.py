@@ -63,7 +63,7 @@ def test_a_merge_is_one_step_and_can_be_looked_into(repository: Repository) -> N
     base, merge = merged(repository)
     history = commits(repository.folder, base, "HEAD")
     assert subjects(history.points) == ["base", "a", "b", "M", "c"]
-    (inside,) = branches(repository.folder, history.points[3])
+    (inside,) = branches(repository.folder, history.points[3], base)
     assert subjects(inside.points) == ["base", "x", "y"]
     assert resolve(repository.folder, merge[:10]) == merge
 
@@ -73,8 +73,8 @@ def test_a_good_end_on_the_merged_branch(repository: Repository) -> None:
     merged(repository)
     history = commits(repository.folder, "side~1", "HEAD")
     assert subjects(history.points) == ["x", "y", "M", "c"]
-    (inside,) = branches(repository.folder, history.points[2])
-    assert subjects(inside.points) == ["base", "x", "y"], "the side that is not the first parent's"
+    (inside,) = branches(repository.folder, history.points[2], history.points[0].id)
+    assert subjects(inside.points) == ["base", "a", "b"], "what came in is the side that the line does not go through"
 
 
 def test_an_octopus(repository: Repository) -> None:
@@ -86,8 +86,8 @@ def test_an_octopus(repository: Repository) -> None:
     repository.git("merge", "--quiet", "--no-ff", "-m", "M", "one", "two")
     repository.commit("after")
     history = commits(repository.folder, base, "HEAD")
-    inside = branches(repository.folder, next(p for p in history.points if p.subject == "M"))
-    assert [subjects(line.points) for line in inside][-1] == ["base", "two"]
+    inside = branches(repository.folder, next(p for p in history.points if p.subject == "M"), base)
+    assert [subjects(line.points) for line in inside] == [["base", "one"], ["base", "two"]]
 
 
 def test_a_series_begins_where_the_branch_left(repository: Repository) -> None:

@@ -37,15 +37,20 @@ class Rules:
     most: int = 0  # rounds or runs before a point is given up as undecided; 0: as the judge has it
     flaky: bool = False  # count a test as flaky from the start
     skip: tuple[int, ...] = ()  # points that are not to be tested
+    either: bool = False  # with ``every``: search also where the ends got better
 
     @property
     def every(self) -> bool:
         return self.every_change or self.every_commit
 
+    def searches(self, ends: Diff) -> bool:
+        """Whether there is something to search for between two ends that differ so."""
+        return ends.relation is Relation.WORSE or (self.either and ends.relation is Relation.BETTER)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a bisection has come to. Where ``ends`` did not get worse there was nothing to search for."""
+    """What a bisection has come to. Where ``ends`` are not as Rules.searches() has them there was nothing to do."""
 
     ends: Diff
     method: str  # one sentence: which test decided, with its error rate
@@ -99,7 +104,7 @@ def _with(
     holes: dict[int, Hole] = {}
     while True:
         ends = ends or (yield from judge.ends())
-        if ends.relation is not Relation.WORSE:
+        if not rules.searches(ends):
             return Found(ends, method(), holes=holes, exact=isinstance(judge, Exact), effect=judge.effect)
         changes = yield from _changes(judge, ends, size, rules, holes, watch)
         looked = []

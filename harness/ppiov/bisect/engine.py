@@ -25,7 +25,7 @@ from ppiov.bisect.gitlog import marks_of
 from ppiov.bisect.history import History, Revision
 from ppiov.bisect.journal import Journal, Step
 from ppiov.bisect.judge import Untestable
-from ppiov.bisect.model import Hole, Relation, Sample, Samples, Sessions, Why
+from ppiov.bisect.model import Hole, Sample, Samples, Sessions, Why
 from ppiov.bisect.oracle import Job, Reading, Target, said
 from ppiov.bisect.packages import releases
 from ppiov.bisect.request import BisectRequest, Effect
@@ -171,12 +171,12 @@ class _Run:
             for change in line.found.changes if line.found else ():
                 point = line.history.points[change.last]
                 if change.one and len(point.parents) > 1:
-                    yield from self._merged(point)
+                    yield from self._merged(point, line.history.points[0].id)
 
-    def _merged(self, merge: Revision) -> Generator[Event, None, None]:
-        """Look into what came by a merge."""
+    def _merged(self, merge: Revision, start: str) -> Generator[Event, None, None]:
+        """Look into what came by a merge that is a step of the line from ``start``."""
         repository, paths = self.story.request.repository()
-        for history in histories.branches(repository, merge, paths):
+        for history in histories.branches(repository, merge, start, paths):
             yield Note(f"{merge.name} is a merge: on with the {history.size} commits that it brought")
             try:
                 yield from self._line(Line(history, merge))
@@ -189,7 +189,9 @@ class _Run:
         story, request = self.story, self.story.request
         story.lines.append(line)
         skip = tuple(n for n, point in enumerate(line.history.points) if point.id in request.skip)
-        rules = dataclasses.replace(request.rules(), skip=skip)
+        # What made a merge better is found, too, where all changes are asked for.
+        either = line.merge is not None and request.rules().every
+        rules = dataclasses.replace(request.rules(), skip=skip, either=either)
 
         def watch(low: int, high: int) -> None:
             line.low, line.high = low, high
@@ -204,7 +206,7 @@ class _Run:
         except StopIteration as stop:
             found: Found = stop.value
             line.found = dataclasses.replace(found, holes={**found.holes, **{n: Hole(Why.REPLAY) for n in skip}})
-        if found.ends.relation is not Relation.WORSE:
+        if not rules.searches(found.ends):
             raise Ends(story.sentence_of_ends(line, found), undecided=found.undecided)
         folders.save(story)
 

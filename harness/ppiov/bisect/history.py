@@ -84,11 +84,12 @@ def commits(
     return _without_same(line)
 
 
-def branches(repository: Path, merge: Revision, paths: Sequence[str] = ()) -> list[History]:
-    """What came in by ``merge``, a line for each parent but the first that differs from where it left the first."""
+def branches(repository: Path, merge: Revision, start: str, paths: Sequence[str] = ()) -> list[History]:
+    """What came in by ``merge``, a step of the line that begins at ``start``: a line for each parent but that line's,
+    from where it left it, if there is anything on it."""
     found = []
-    mainline, *merged = merge.parents
-    for tip in merged:
+    mainline = next(parent for parent in merge.parents if merge_base(repository, start, parent) == start)
+    for tip in (parent for parent in merge.parents if parent != mainline):
         base = merge_base(repository, mainline, tip)
         if base is not None and base != tip:
             history = _without_same(_line(repository, base, tip, paths))
