@@ -22,7 +22,7 @@ from ppiov.bisect.request import BisectRequest, Effect
 from ppiov.bisect.steps import codes, judge
 from ppiov.bisect.story import State, Story
 from ppiov.errors import BadRequest, BadRunFolder, DiskFull, Interrupted, PpiovError
-from ppiov.events import BisectFinished, BisectStep, Event
+from ppiov.events import BisectFinished, BisectStep, Event, Note
 
 Ask = Callable[[str], Reading]  # told the subject of a commit
 
@@ -277,6 +277,20 @@ def test_a_merge_that_made_it_better_is_looked_into(request_: BisectRequest, rep
     story = run(dataclasses.replace(request_, every_change=True), Jobs(insns(values)))
     found = {line.history.points[change.last].subject: change.diff.estimate for line, change in story.changes}
     assert found == {"s3": -2.0, "last": 7.0} and story.found_one
+
+
+def test_a_good_end_that_is_no_ancestor(request_: BisectRequest, repository: Repository) -> None:
+    """Where the two parted is measured first, as git bisect does; if that is as bad, it says where to look."""
+    repository.branch("fixed", "HEAD~12")
+    repository.commit("fix")
+    request = dataclasses.replace(request_, good="fixed", bad="main")
+    told, story = drain(bisect(request, Jobs(insns(CLEAN))))
+    assert story.verdict[0].endswith(" c6") and story.history.points[0].subject == "c4"
+    parted = story.history.points[0].name
+    assert f"fixed is no ancestor of main: on from {parted}" in " ".join(e.text for e in told if isinstance(e, Note))
+    with pytest.raises(Ends, match=f"what fixed does better it does since {parted}, where it parted from"):
+        other = dataclasses.replace(request.oracle, figure="other")
+        run(dataclasses.replace(request, oracle=other), Jobs(insns(dict.fromkeys(CLEAN, 26.0))))
 
 
 def test_a_log_narrows_the_history(request_: BisectRequest, repository: Repository, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,9 +98,13 @@ def test_a_series_begins_where_the_branch_left(repository: Repository) -> None:
     repository.commit("patch 2")
     repository.git("checkout", "--quiet", "main")
     repository.commit("net-next moves on")
-    with pytest.raises(BadRequest, match=f"main is not an ancestor of series; their last common commit is {base[:12]}"):
-        commits(repository.folder, "main", "series")
-    assert subjects(commits(repository.folder, "main", "series", series=True).points) == ["base", "patch 1", "patch 2"]
+    history = commits(repository.folder, "main", "series", series=True)
+    assert subjects(history.points) == ["base", "patch 1", "patch 2"] and not history.parted
+    # Without --series the same commits are between, and it is said that the good end is another than was named.
+    assert commits(repository.folder, "main", "series") == replace(history, parted="main")
+    with pytest.raises(BadRequest, match="no commit between series and series~1: series~1 is an ancestor of series"):
+        commits(repository.folder, "series", "series~1")
+    assert history.points[0].id == base
 
 
 def test_a_series_has_no_merge(repository: Repository) -> None:

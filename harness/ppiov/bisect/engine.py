@@ -119,6 +119,9 @@ def _history(request: BisectRequest, store: Store) -> Generator[Event, None, His
         where = f" changes {' or '.join(paths)}" if paths else " changes a file"
         raise Ends(f"no commit between {request.good} and {request.bad}{where}")
     return history
+    if history.parted:
+        begin = history.points[0].name
+        yield Note(f"{request.good} is no ancestor of {request.bad}: on from {begin}, their last common commit")
 
 
 def _narrowed(request: BisectRequest, history: History) -> tuple[BisectRequest, History]:
@@ -131,7 +134,7 @@ def _narrowed(request: BisectRequest, history: History) -> tuple[BisectRequest, 
     points = history.points[good : bad + 1]
     return (
         dataclasses.replace(request, skip=tuple(c for c in marks.skip if c in {p.id for p in points})),
-        History(points, history.same),
+        dataclasses.replace(history, points=points, parted=history.parted if good == 0 else ""),
     )
 
 

@@ -16,7 +16,7 @@ this one needs no more builds: ceil(log2) of the line's length, and again of the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -45,10 +45,11 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A line of points, the good end first. ``same`` counts commits left out: they change nothing that is measured."""
+    """A line of points, the good end first."""
 
     points: tuple[Revision, ...]
-    same: int = 0
+    same: int = 0  # commits left out, since they change nothing that is measured
+    parted: str = ""  # the good end as it was named, where the line begins where that and the bad end parted
 
     @property
     def size(self) -> int:
@@ -61,27 +62,23 @@ def commits(
 ) -> History:
     """The line from ``good`` to ``bad``, both names of commits in ``repository``.
 
-    With ``paths``, commits that change nothing there are left out. With ``series``, the good end is where the branch of
-    ``bad`` left ``good``, and no merge may be between. With ``pair`` it is only the two ends, wherever they are.
-    Raises BadRequest.
+    With ``paths``, commits that change nothing there are left out. If ``good`` is no ancestor of ``bad``, the line
+    begins at their last common commit, which `git bisect` would test first, too. With ``series`` that is what is meant,
+    and no merge may be between. With ``pair`` it is only the two ends, wherever they are. Raises BadRequest.
     """
     start, tip = resolve(repository, good), resolve(repository, bad)
     if pair:
         return _without_same(_described(repository, [start, tip], paths))
     base = merge_base(repository, start, tip)
-    if series:
-        if base is None:
-            raise BadRequest(f"{good} and {bad} have no commit in common")
-        start = base
-    elif base != start:
-        hint = f"; their last common commit is {base[:12]}" if base else ""
-        raise BadRequest(f"{good} is not an ancestor of {bad}{hint}")
-    if start == tip:
-        raise BadRequest(f"there is no commit between {good} and {bad}")
-    line = _line(repository, start, tip, paths)
+    if base is None:
+        raise BadRequest(f"{good} and {bad} have no commit in common")
+    if base == tip:
+        above = "" if start == tip else f": {bad} is an ancestor of {good}"
+        raise BadRequest(f"there is no commit between {good} and {bad}{above}")
+    line = _line(repository, base, tip, paths)
     if series and (merge := next((r for r in line[1:] if len(r.parents) > 1), None)):
         raise BadRequest(f"{merge.name} is a merge, and a series has none: without --series it is no obstacle")
-    return _without_same(line)
+    return replace(_without_same(line), parted="" if series or base == start else good)
 
 
 def branches(repository: Path, merge: Revision, start: str, paths: Sequence[str] = ()) -> list[History]:

@@ -112,6 +112,8 @@ class Story:
         """Why there is nothing to search for."""
         points = line.history.points
         good, bad = points[0].name, points[-1].name
+        other = line.history.parted
+        since = f"; what {other} does better it does since {good}, where it parted from {bad}" if other else ""
         if found.ends.relation is Relation.BETTER:
             how = "differ the wrong way round: " + self.effect(line, found.ends)
             cure = "swap --good and --bad, or say --better " + (
@@ -124,11 +126,11 @@ class Story:
             return f"{good} and {bad} {apart}: {self.effect(line, found.ends)}"
         if not self.unit:
             runs = found.ends.samples
-            return f"{good} and {bad} do not differ: {rates(line, found.ends)} ({runs} runs of each)"
+            return f"{good} and {bad} do not differ: {rates(line, found.ends)} ({runs} runs of each){since}"
         value = mean_of(line, 0)
         return (
             f"{good} and {bad} do not differ by {found.effect:.4g} {self.unit} or more: "
-            f"{value:.6g} and {mean_of(line, line.history.size):.6g} {self.unit} ({self.meter})"
+            f"{value:.6g} and {mean_of(line, line.history.size):.6g} {self.unit} ({self.meter}){since}"
         )
 
     @property
