@@ -94,7 +94,8 @@ def _begin(request: BisectRequest, store: Store) -> Generator[Event, None, tuple
             request, history = _narrowed(request, history)
         story = folders.unfinished(request, history) or folders.create(request, history)
     if story.request.module is not None:
-        kernel = yield from kernels.get(KernelSpec.parse(story.request.kernel), store=store)
+        # What has begun with one kernel goes on with it, even if «deb:6.12» is another by now.
+        kernel = yield from kernels.get(KernelSpec.parse(story.kernel or story.request.kernel), store=store)
         story.kernel, story.image_sha256 = exact(kernel), kernel.image_sha256
     journal = Journal.load(story.folder / "journal.jsonl")
     if journal.steps:
