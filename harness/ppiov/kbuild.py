@@ -97,14 +97,14 @@ def build_modules(
     debug = "" if "CONFIG_DEBUG_INFO" in _config(kernel) else " -g"
     symvers = file_sha256(kernel.symvers) if kernel.symvers else ""
     made_of: list[str | bytes] = [kernel.release, kernel.config_sha256, kernel.image_sha256, symvers]
-    made_of += [_version_line(gcc.command), *flags, *(sparse.about if sparse else ())]
+    made_of += [version_line(gcc.command), *flags, *(sparse.about if sparse else ())]
     flags += sparse.words if sparse else ()
     made_of += [DEBUG_SUFFIX, debug, SYMVERS]  # what else the entry has
     made_of += defines
     if against:
         made_of += [file_sha256(against.symvers)]
-        made_of += [word for folder in against.headers() for word in _contents(against.source / folder)]
-    key = f"{kernel.release}-{digest([*made_of, *_contents(source)])}"
+        made_of += [word for folder in against.headers() for word in contents(against.source / folder)]
+    key = f"{kernel.release}-{digest([*made_of, *contents(source)])}"
     title = f"build the modules for {kernel.release}"
 
     def build(fresh: Fresh) -> Generator[Event, None, tuple[dict[str, Any], str]]:
@@ -162,7 +162,7 @@ def build_userland(kernel: KernelTree, source: Path, *, store: Store) -> Generat
     """
     compiler = os.environ.get("CC", "gcc")
     child.find_tool("make")
-    key = f"{source.name}-{digest([_version_line(compiler), os.uname().machine, *_contents(source)])}"
+    key = f"{source.name}-{digest([version_line(compiler), os.uname().machine, *contents(source)])}"
     title = f"build {source.name} for {kernel.release}"
 
     def build(fresh: Fresh) -> Generator[Event, None, tuple[dict[str, Any], str]]:
@@ -204,7 +204,7 @@ def build_programs(
     # the paths in the commands are those of the moment, so their words are taken with others
     words = [str(word) for command in commands(Path("source"), Path("out")) for word in command]
     words += [f"{key}={value}" for key, value in environment(Path("source")).items()]
-    key = f"{name}-{digest([_version_line('gcc'), os.uname().machine, str(source), *words])}"
+    key = f"{name}-{digest([version_line('gcc'), os.uname().machine, str(source), *words])}"
     title = f"build {name}"
 
     def build(fresh: Fresh) -> Generator[Event, None, tuple[dict[str, Any], str]]:
@@ -324,7 +324,8 @@ def copy_source(source: Path, into: Path, parts: Sequence[str] = ()) -> None:
         shutil.copy(source / relative, into / relative)
 
 
-def _contents(source: Path) -> Iterator[str | bytes]:
+def contents(source: Path) -> Iterator[str | bytes]:
+    """Names and bytes of the files that make up ``source``, for a digest."""
     for relative in source_files(source):
         path = source / relative
         yield f"{relative} {os.access(path, os.X_OK)}"
@@ -371,7 +372,8 @@ def _intact(entry: Entry | None) -> Entry | None:
     return entry if right else None
 
 
-def _version_line(command: str) -> str:
+def version_line(command: str) -> str:
+    """What a compiler calls itself. Raises BuildFailed."""
     code, out, err = child.output([command, "--version"])
     if code:
         raise BuildFailed(f"{command} --version failed: {err.strip()}")

@@ -269,6 +269,12 @@ def _check_place(store: Store) -> None:
         )
 
 
+def recipe(spec: KernelSpec) -> str:
+    """What, besides its source, decides about a ``tree:`` kernel that is built here now. Raises MissingTool."""
+    assert spec.path is not None  # a tree's spec has one
+    return _recipe(spec, toolchain.find(spec.path, llvm="llvm" in spec.additions))
+
+
 def _recipe(spec: KernelSpec, tools: Toolchain) -> str:
     """What, besides the source, decides about the kernel."""
     return _recipe_of(spec, {"compiler": tools.version, "make_flags": tools.flags})

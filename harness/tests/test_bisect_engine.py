@@ -17,7 +17,7 @@ from ppiov.bisect import folder as folders
 from ppiov.bisect.engine import Ends, bisect
 from ppiov.bisect.judge import Untestable
 from ppiov.bisect.model import Hole, Why
-from ppiov.bisect.oracle import CMD, GUEST, Job, Oracle, Reading
+from ppiov.bisect.oracle import BENCH, CMD, GUEST, Job, Oracle, Reading
 from ppiov.bisect.request import BisectRequest, Effect
 from ppiov.bisect.steps import codes, judge
 from ppiov.bisect.story import State, Story
@@ -291,6 +291,32 @@ def test_a_good_end_that_is_no_ancestor(request_: BisectRequest, repository: Rep
     with pytest.raises(Ends, match=f"what fixed does better it does since {parted}, where it parted from"):
         other = dataclasses.replace(request.oracle, figure="other")
         run(dataclasses.replace(request, oracle=other), Jobs(insns(dict.fromkeys(CLEAN, 26.0))))
+
+
+def test_what_is_in_the_store_is_of_these_tests_and_this_compiler(
+    request_: BisectRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel tree is measured by this checkout's modules and tests: with others, nothing in the store is of use."""
+    checkout = tmp_path / "ppiov"
+    for name in ("kernel", "selftests"):
+        (checkout / name).mkdir(parents=True)
+        (checkout / name / "file").write_text("one")
+    monkeypatch.setattr("ppiov.suites.find_source", lambda *_: checkout)
+    compiler = ["gcc 12"]
+    monkeypatch.setattr("ppiov.lab.recipe", lambda _: compiler[0])
+    request = dataclasses.replace(request_, oracle=Oracle(BENCH, name="pool"))
+
+    def measured() -> int:
+        jobs = Jobs(insns(CLEAN))
+        assert run(request, jobs).found_one
+        return len(jobs.done)
+
+    whole = measured()
+    assert whole > 4 and measured() == 0
+    (checkout / "selftests/file").write_text("two")
+    assert measured() == whole and measured() == 0
+    compiler[0] = "gcc 13"
+    assert measured() == whole
 
 
 def test_a_log_narrows_the_history(request_: BisectRequest, repository: Repository, tmp_path: Path) -> None:

@@ -65,8 +65,8 @@ def bisect(request: BisectRequest, jobs: Jobs | None = None) -> Generator[Event,
     with ExitStack() as stack:
         if jobs is None:
             jobs = _Lazy(stack, story.request.jobs, request.scheduler or story.request.scheduler)
-        run = _Run(story, journal, store, jobs)
         try:
+            run = _Run(story, journal, store, jobs, measurements.around(story.request))
             yield from run.all_lines()
         except (KeyboardInterrupt, GeneratorExit, Interrupted):
             folders.save(story, State.INTERRUPTED)
@@ -119,10 +119,10 @@ def _history(request: BisectRequest, store: Store) -> Generator[Event, None, His
     if not history.size:
         where = f" changes {' or '.join(paths)}" if paths else " changes a file"
         raise Ends(f"no commit between {request.good} and {request.bad}{where}")
-    return history
     if history.parted:
         begin = history.points[0].name
         yield Note(f"{request.good} is no ancestor of {request.bad}: on from {begin}, their last common commit")
+    return history
 
 
 def _narrowed(request: BisectRequest, history: History) -> tuple[BisectRequest, History]:
@@ -160,6 +160,7 @@ class _Run:
     journal: Journal
     store: Store
     jobs: Jobs
+    around: str = ""  # what decides about every measurement besides its point: see measurements.around()
     times: Counter[tuple[str, ...]] = field(default_factory=Counter)  # how often a session has been asked for
     number: int = 0  # of jobs
 
@@ -266,7 +267,7 @@ class _Run:
         self.times[session] += 1
         self.number += 1
         job = Job(self.number, tuple(map(self._target, points)), self.story.request.oracle, self.story.folder)
-        return dataclasses.replace(job, key=measurements.key_of(job, self.times[session]))
+        return dataclasses.replace(job, key=measurements.key_of(job, self.times[session], self.around))
 
     def _target(self, point: Revision) -> Target:
         story, request = self.story, self.story.request

@@ -12,8 +12,10 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from ppiov import kbuild, lab, suites
 from ppiov.bisect.model import Why
-from ppiov.bisect.oracle import CMD, Guests, Job, Reading, measure
+from ppiov.bisect.oracle import BENCH, CMD, TEST, Guests, Job, Reading, measure
+from ppiov.bisect.request import OWN_PARTS, BisectRequest
 from ppiov.cluster import for_this_process
 from ppiov.events import Event
 from ppiov.store import Store, digest, entry_lock
@@ -23,9 +25,23 @@ _READINGS: TypeAdapter[list[Reading]] = TypeAdapter(list[Reading])
 _LASTING = (Why.BUILD, Why.LOAD, Why.PANIC, Why.SKIP)  # any other hole may be the machine's fault
 
 
-def key_of(job: Job, nth: int) -> str:
+def key_of(job: Job, nth: int, around: str) -> str:
     """What is measured, how, and for the how-manieth time: two measurements of the same must be two."""
-    return digest(["1", *job.oracle.identity(), *(target.identity() for target in job.targets), str(nth)])
+    return digest(["2", around, *job.oracle.identity(), *(target.identity() for target in job.targets), str(nth)])
+
+
+def around(request: BisectRequest) -> str:
+    """What decides about all measurements of a bisection besides the points: what they are built with, and, where the
+    points are kernels, the modules and tests of this checkout. Raises MissingTool."""
+    made_of: list[str | bytes] = []
+    if request.tree is not None:
+        made_of.append(lab.recipe(request.tree_spec("HEAD")))
+    elif request.module is not None:
+        made_of.append(kbuild.version_line("gcc"))
+    if request.module is None and request.oracle.kind in (BENCH, TEST):
+        source = suites.find_source()
+        made_of += [word for name in OWN_PARTS for word in kbuild.contents(source / name)]
+    return digest(made_of)
 
 
 def kept(job: Job, store: Store) -> list[Reading] | None:

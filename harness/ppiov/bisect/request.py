@@ -20,7 +20,7 @@ from ppiov.spec import KernelSpec
 EXACT_METERS: Final = ("insns", "count")  # that give the same figure twice; it is proven each time nevertheless
 METERS: Final = (*EXACT_METERS, "ns", "cycles", "guest-clock")
 _EFFECT = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+)\s*(?P<percent>%)?")
-_OWN_PARTS: Final = ("kernel", "selftests")  # of ppiov's own repository, what benches and tests are made of
+OWN_PARTS: Final = ("kernel", "selftests")  # of ppiov's own repository, what benches and tests are made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class BisectRequest:
         assert self.module is not None  # check() sees to it
         top = histories.top(self.module)
         if self.oracle.kind in (BENCH, TEST):
-            return top, _OWN_PARTS
+            return top, OWN_PARTS
         folder = self.folder()
         return top, (folder,) if folder else ()
 
