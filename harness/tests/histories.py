@@ -54,7 +54,7 @@ class History:
 def draw(kind: str, size: int, seed: int) -> History:
     """A history of ``size`` commits; every kind but "none" gets worse from end to end."""
     dice = random.Random(f"{kind} {size} {seed}")
-    effect = dice.choice(EFFECTS)
+    effect = EFFECTS[(size + seed) % len(EFFECTS)]  # each of them among a few sizes
     places = sorted(dice.sample(range(1, size + 1), min(size, 3)))
     steps: dict[int, int] = {}
     if kind == "two":

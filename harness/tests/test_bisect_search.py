@@ -9,7 +9,7 @@ from itertools import accumulate
 
 import pytest
 from bisecting import EXACT, bisect, culprits, exact, holed, step
-from histories import BROKEN, KINDS, draw, measure
+from histories import BROKEN, EFFECTS, KINDS, draw, measure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ppiov.bisect.decide import Rules, Scale
@@ -125,7 +125,7 @@ def test_a_meter_that_is_not_as_exact_as_it_says_is_noticed() -> None:
 
 # The generator's 40 histories of the eight kinds, five of each.
 
-FORTY = [(kind, size) for kind in KINDS for size in (8, 16, 31, 64, 128)]
+FORTY = [(kind, size) for kind in KINDS for size in (8, 16, 33, 64, 128)]
 
 
 @pytest.mark.parametrize(("kind", "size"), FORTY)
@@ -139,9 +139,18 @@ def test_synthetic_histories(kind: str, size: int, seed: int) -> None:
     assert culprits(found) <= history.regressions and len(found.changes) == 1
     if not history.broken:
         assert cost.builds <= price(size)
+    assert bool(found.holes) == bool(history.broken), "the search meets what it is to go around"
     assert all(found.holes[point].why is BROKEN[kind] for point in found.holes)
     found, _ = bisect(size, lambda p: measure(history, p), Rules(every_change=True))
     assert culprits(found) == history.answers
+
+
+def test_the_forty_have_all_that_they_are_to_have() -> None:
+    drawn = [draw(kind, size, 0) for kind, size in FORTY]
+    assert len(drawn) == 40 and {history.kind for history in drawn} == set(KINDS)
+    assert min(history.size for history in drawn) == 8 and max(history.size for history in drawn) == 128
+    assert {step for history in drawn if history.kind == "one" for step in history.steps.values()} == set(EFFECTS)
+    assert {why for history in drawn for why in history.broken.values()} == {Why.BUILD, Why.LOAD, Why.PANIC}
 
 
 @settings(max_examples=100)
