@@ -594,7 +594,7 @@ def build(
 def report(
     which: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN", help="Folders or names of runs or series; by default the latest."),
+        typer.Argument(metavar="RUN", help="Folders or names of runs, series, bisections; by default the latest."),
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.TEXT,
     output: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="By default standard output.")] = None,

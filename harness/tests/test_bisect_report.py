@@ -17,8 +17,10 @@ from ppiov.bisect.model import Change, Diff, Hole, Relation, Why
 from ppiov.bisect.oracle import GUEST, Oracle, Reading
 from ppiov.bisect.request import BisectRequest
 from ppiov.bisect.story import Line, State, Story, fixes
+from ppiov.errors import BadRequest
 from ppiov.render import Renderer, plain, terminal
-from sample import ENVIRONMENT
+from ppiov.report import many
+from sample import ENVIRONMENT, passing
 
 HOSTILE = '</pre><script>alert(1)</script>\x1b[31m" & ünïcode ' + "long" * 40
 
@@ -109,6 +111,23 @@ def test_it_comes_back_from_the_disk_as_it_was(tmp_path: Path) -> None:
     made = story(tmp_path)
     folders.save(made)
     assert folders.load(tmp_path) == made
+
+
+def test_a_section_among_the_reports_of_runs(tmp_path: Path) -> None:
+    """`ppiov report RUN bisect-latest`: a line on top, and the bisection's own report below."""
+    made = story(tmp_path)
+    folders.save(made)
+    (loaded,) = many.load(tmp_path)
+    assert many.render([loaded], "text") == report.text(made).encode()
+    assert many.render([loaded], "html") == report.page(made).encode()
+    both = many.render([passing(), loaded], "text").decode()
+    assert "FOUND: 444444444444 page_pool: count twice [bisect v1..HEAD]" in " ".join(both.split())
+    assert both.endswith(report.text(made)) and both.isascii()
+    made.state = State.INTERRUPTED
+    assert many.render([passing(), made], "text").startswith(b"INTERRUPTED: "), "what is not complete comes first"
+    for form in ("junit", "ktap", "kcidb", "markdown"):
+        with pytest.raises(BadRequest, match=f"a bisection has no --format {form}, but text and html"):
+            many.render([passing(), loaded], form)
 
 
 def test_candidates_and_an_unfinished_story(tmp_path: Path) -> None:

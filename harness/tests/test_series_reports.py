@@ -204,7 +204,7 @@ def test_several_runs_are_one_report(form: str) -> None:
 def test_a_series_and_its_runs_make_one_text() -> None:
     out = many.render([sample_series.series(), *runs()], "text").decode()
     assert "FAILED: 4 of 6 patches" in out and "FAILED: 5 of" in out
-    with pytest.raises(BadRequest, match="a page shows one series, or several runs"):
+    with pytest.raises(BadRequest, match="a page shows one series or bisection, or several runs"):
         many.render([sample_series.series(), *runs()], "html")
     with pytest.raises(BadRequest, match="--format notes is about the patches of one series"):
         many.render(runs(), "notes")

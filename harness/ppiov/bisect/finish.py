@@ -28,10 +28,9 @@ def finish(story: Story, store: Store) -> Generator[Event, None, tuple[Path, ...
     except PpiovError as error:  # what was found stands without it
         yield Note(f"the machine code cannot be compared: {error}", "warning")
     folders.save(story, State.COMPLETE)
-    made = {"report.txt": report.text(story), "report.html": report.page(story)}
-    for name, content in made.items():
-        write_atomically(story.folder / name, content.encode("utf-8", "replace"))
-    return tuple(story.folder / name for name in made)
+    for form, name in report.FORMS.items():
+        write_atomically(story.folder / name, report.render(story, form))
+    return tuple(story.folder / name for name in report.FORMS.values())
 
 
 def _functions(story: Story, store: Store) -> Generator[Event, None, list[str]]:

@@ -34,7 +34,7 @@ from ppiov.errors import BadRunFolder
 from ppiov.folder import point_at, write_atomically
 
 LATEST: Final = "bisect-latest"
-_FILE: Final = "bisect.json"
+FILE: Final = "bisect.json"
 _STORY: TypeAdapter[Story] = TypeAdapter(Story)
 
 
@@ -66,14 +66,14 @@ def save(story: Story, state: State | None = None, reason: str = "") -> None:
     """Write the story, and the log. Raises DiskFull."""
     story.state, story.reason = state or story.state, reason
     raw = dataclasses.asdict(story)
-    write_atomically(story.folder / _FILE, json.dumps(raw, indent=1, default=str).encode() + b"\n")
+    write_atomically(story.folder / FILE, json.dumps(raw, indent=1, default=str).encode() + b"\n")
     if story.lines and not story.request.packages:
         write_atomically(story.folder / "bisect.log", log(story.lines[0]).encode())
 
 
 def load(path: Path) -> Story:
     """Read the story of a folder, or of the one that holds its file. Raises BadRunFolder."""
-    file = path if path.is_file() else path / _FILE
+    file = path if path.is_file() else path / FILE
     try:
         raw = json.loads(file.read_bytes())
     except OSError as error:

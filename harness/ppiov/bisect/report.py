@@ -16,8 +16,11 @@ from markupsafe import Markup
 from ppiov import summary
 from ppiov.bisect.oracle import Reading, said
 from ppiov.bisect.story import Line, State, Story
+from ppiov.errors import BadRequest
 from ppiov.report.layout import WIDTH, ascii_only, command_lines, title, wrap
 
+FORMS: Final = {"text": "report.txt", "html": "report.html"}
+"""Format -> its file's name in the folder."""
 _MOST_FUNCTIONS: Final = 20
 _MOST_LINES: Final = 60  # of one function's difference, in the text
 # What a figure can't say stands where the figure stands.
@@ -110,6 +113,13 @@ def facts(story: Story) -> Iterator[tuple[str, str]]:
         yield "Meter", caveat
     yield "Began", story.started
     yield "Tools", f"ppiov {story.environment.ppiov}, {story.environment.qemu}"
+
+
+def render(story: Story, form: str) -> bytes:
+    """The report in the format ``form``. Raises BadRequest for one that is about tests."""
+    if form not in FORMS:
+        raise BadRequest(f"a bisection has no --format {form}, but {' and '.join(FORMS)}")
+    return (page if form == "html" else text)(story).encode("utf-8", "replace")
 
 
 def text(story: Story) -> str:

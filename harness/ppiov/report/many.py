@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reports of what a user names: one run or series, or several runs side by side."""
+"""Reports of what a user names: one run, series or bisection, or several runs side by side."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Final
 from junitparser import JUnitXml
 
 from ppiov import report, summary
+from ppiov.bisect import folder as bisections
+from ppiov.bisect import report as bisect_report
+from ppiov.bisect.story import State, Story
 from ppiov.errors import BadRequest, BadRunFolder
 from ppiov.folder import RunFolder
 from ppiov.report import kcidb
@@ -24,7 +27,7 @@ from ppiov.results import Outcome, Run, RunState, TestResult
 from ppiov.series import results as series
 from ppiov.series.results import SeriesRun
 
-Told = Run | SeriesRun
+Told = Run | SeriesRun | Story
 RUNS: Final = "runs.json"  # in the folder of runs on several kernels (ppiov.matrix): their names
 _NAME: Final = 40
 _CELL: Final = 8
@@ -32,9 +35,11 @@ _SIGNS: Final = {Outcome.PASS: "·", Outcome.SKIP: "-", Outcome.XFAIL: "x", Outc
 
 
 def load(path: Path) -> list[Told]:
-    """What a folder holds: a series, a run, or the runs on several kernels. Raises BadRunFolder."""
+    """What a folder holds: a series, a bisection, a run, or the runs on several kernels. Raises BadRunFolder."""
     if (path / series.FILE).is_file():
         return [series.load(path)]
+    if (path / bisections.FILE).is_file():
+        return [bisections.load(path)]
     if not (path / RUNS).is_file():
         return [RunFolder.load(path)]
     try:
@@ -72,20 +77,30 @@ def _series(told: Sequence[Told], option: str) -> SeriesRun:
 
 
 def _one(told: Told, form: str) -> bytes:
+    if isinstance(told, Story):
+        return bisect_report.render(told, form)
     return series_report.render(told, form) if isinstance(told, SeriesRun) else report.render(told, form)
 
 
 def _headline(told: Told) -> str:
+    if isinstance(told, Story):
+        return bisect_report.headline(told)
     return series_words.headline(told) if isinstance(told, SeriesRun) else summary.headline(told)
 
 
 def _name(told: Told) -> str:
+    if isinstance(told, Story):
+        return f"bisect {told.request.good}..{told.request.bad}"
     return series_words.title(told) if isinstance(told, SeriesRun) else told.kernel.release or told.kernel.spec
+
+
+def _complete(told: Told) -> bool:
+    return told.state in (RunState.COMPLETE, State.COMPLETE)
 
 
 def overview(told: Sequence[Told]) -> Iterator[str]:
     """A line for each, what is not complete first; then the runs side by side, file by file."""
-    for one in sorted(told, key=lambda one: one.state is RunState.COMPLETE):
+    for one in sorted(told, key=_complete):
         yield from wrap(f"{_headline(one)} [{_name(one)}]", hang="    ")
     runs = [one for one in told if isinstance(one, Run)]
     across = (WIDTH - _NAME) // _CELL
@@ -107,7 +122,7 @@ def overview(told: Sequence[Told]) -> Iterator[str]:
 def _overview_markdown(told: Sequence[Told]) -> Iterator[str]:
     from ppiov.report.markdown import escaped
 
-    for one in sorted(told, key=lambda one: one.state is RunState.COMPLETE):
+    for one in sorted(told, key=_complete):
         yield f"- {escaped(_headline(one))} ({escaped(_name(one))})"
 
 
@@ -151,10 +166,10 @@ def _kcidb(parts: Sequence[str]) -> str:
 
 
 def _side_by_side(told: Sequence[Told]) -> str:
-    """A page with a matrix of tests by runs. Raises BadRequest for a series among them."""
+    """A page with a matrix of tests by runs. Raises BadRequest for a series or a bisection among them."""
     runs = [one for one in told if isinstance(one, Run)]
     if len(runs) != len(told):
-        raise BadRequest("a page shows one series, or several runs: leave out the one or the others")
+        raise BadRequest("a page shows one series or bisection, or several runs: leave out the one or the others")
     by_name = [{test.name: test for test in run.tests} for run in runs]
     names = list(dict.fromkeys(name for tests in by_name for name in tests))
     files: dict[str, list[tuple[str, list[TestResult | None]]]] = {}
