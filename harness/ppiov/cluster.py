@@ -3,8 +3,8 @@
 
 Without a scheduler's address a LocalCluster is started: a process for each job at a time, which ends with this program.
 A job is a function and its argument, both picklable; the function is an engine, and its events come back as they are
-yielded (progress thinned out). Workers elsewhere need this version of ppiov, and the files that a job names at the same
-paths.
+yielded (progress thinned out). A scheduler and workers elsewhere need this version of ppiov; the workers also the files
+that a job names, at the same paths.
 """
 
 from __future__ import annotations
@@ -95,6 +95,13 @@ class Cluster:
             outcomes: list[tuple[bool, Any]] = [future.result() for future in begun]
         except (KilledWorker, CancelledError) as error:
             raise PpiovError(f"a worker died at its job: {error}") from error
+        except RuntimeError as error:
+            if "deserialization" not in str(error):
+                raise
+            where = f"the dask scheduler at {self._address}"
+            raise BadRequest(
+                f"{where} cannot read the jobs: it needs this version of ppiov, as its workers do"
+            ) from error
         for key in open_stages:
             yield StageEnded(key, ok=False)
         for fine, value in outcomes:

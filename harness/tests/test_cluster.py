@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Engines as jobs of a real LocalCluster: results in order, events as they come, errors, and what is left behind."""
+"""Engines as jobs of a LocalCluster and of a scheduler of one's own: results in order, events as they come, errors, and
+what is left behind."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -11,6 +13,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from dask_cluster import scheduler
 from engines import drain
 from ppiov import child
 from ppiov.cluster import Cluster
@@ -58,6 +61,25 @@ def test_a_cluster_from_its_start_to_an_interruption(tmp_path: Path) -> None:
         time.sleep(0.1)
     os.kill(int(place.read_text()), signal.SIGKILL)
     pytest.fail("what a worker started has outlived it")
+
+
+def test_a_scheduler_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same jobs, in processes that somebody else has started, and that go on when we have left."""
+    pids = set()
+    (tmp_path / "only_here.py").write_text("def engine(_):\n    yield\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    only_here = importlib.import_module("only_here")
+    with scheduler(tmp_path) as address:
+        with Cluster(1, address) as cluster, pytest.raises(BadRequest, match="needs this version of ppiov, as"):
+            drain(cluster.run(only_here.engine, [1]))
+        for _ in range(2):
+            with Cluster(1, address) as cluster:
+                told, results = drain(cluster.run(double, [1, 2, 3]))
+                assert results == [2, 4, 6]
+                pids |= {int(event.text) for event in told if isinstance(event, Note)}
+                with pytest.raises(BadRequest, match="no negative numbers"):
+                    drain(cluster.run(double, [-1]))
+    assert len(pids) == 1 and os.getpid() not in pids
 
 
 def test_a_scheduler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
