@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ppiov import kernels
 from ppiov.bisect import folder as folders
@@ -36,6 +36,8 @@ from ppiov.events import BisectFinished, BisectStep, Event, Note
 from ppiov.spec import KernelSpec
 from ppiov.store import Store
 from ppiov.tree import KernelTree
+
+T = TypeVar("T")
 
 
 class Ends(PpiovError):
@@ -163,6 +165,7 @@ class _Run:
     around: str = ""  # what decides about every measurement besides its point: see measurements.around()
     times: Counter[tuple[str, ...]] = field(default_factory=Counter)  # how often a session has been asked for
     number: int = 0  # of jobs
+    told: set[Note] = field(default_factory=set)
 
     def all_lines(self) -> Generator[Event, None, None]:
         """The line of the request, then those of the merges that are to blame."""
@@ -257,10 +260,27 @@ class _Run:
         """Have jobs done, by number."""
         if not jobs:
             return {}
-        answers = yield from self.jobs.run(measurements.work, jobs)
+        answers = yield from self._each_note_once(self.jobs.run(measurements.work, jobs))
         for job, readings in zip(jobs, answers, strict=True):
             yield from measurements.keep(job, readings, self.store)  # a worker may be elsewhere
         return {job.number: readings for job, readings in zip(jobs, answers, strict=True)}
+
+    def _each_note_once(self, events: Generator[Event, None, T]) -> Generator[Event, None, T]:
+        """What each job has to say about the machine is said once."""
+        try:
+            while True:
+                try:
+                    event = next(events)
+                except StopIteration as stop:
+                    value: T = stop.value
+                    return value
+                if isinstance(event, Note):
+                    if event in self.told:
+                        continue
+                    self.told.add(event)
+                yield event
+        finally:
+            events.close()
 
     def _job(self, points: Sequence[Revision]) -> Job:
         session = tuple(point.id for point in points)
