@@ -143,8 +143,15 @@ def test_it_goes_on_after_an_interruption(request_: BisectRequest, after: int, b
         run(request, first)
     folder = (request.results_dir / "bisect-latest").resolve()
     assert folders.load(folder).state is State.INTERRUPTED
-    second = Jobs(insns(CLEAN))
+    states = []
+
+    def ask(subject: str) -> Reading:
+        states.append(folders.load(folder).state)
+        return insns(CLEAN)(subject)
+
+    second = Jobs(ask)
     story = run(dataclasses.replace(request, resume=folder) if by_name else request, second)
+    assert set(states) == {State.RUNNING}
     assert story.folder == folder and story.verdict[0].endswith(" c6")
     in_flight = first.done[-1:] if after in (1, 2, 3) else []  # of four at a time at the ends, none is kept
     assert len(first.done) + len(second.done) <= len(whole.done) + 2 + len(in_flight)

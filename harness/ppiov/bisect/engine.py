@@ -63,6 +63,7 @@ def bisect(request: BisectRequest, jobs: Jobs | None = None) -> Generator[Event,
     """
     store = Store()
     story, journal = yield from _begin(request, store)
+    folders.save(story, State.RUNNING)  # one that was interrupted no longer is
     yield Note(story.plan())
     with ExitStack() as stack:
         if jobs is None:
