@@ -31,6 +31,7 @@ class Machine:
     """What the guest is like."""
 
     deadlines: Deadlines
+    slower: float
     cpus: int
     memory_mib: int
 
@@ -61,7 +62,7 @@ def make(ready: Ready, machine: Machine, *, store: Store) -> Generator[Event, No
             stray: list[Splat] = []
             boots: list[Boot] = []
             common = Common(
-                *(ready, machine.deadlines, machine.cpus, machine.memory_mib, fresh.path),
+                *(ready, machine.deadlines, machine.slower, machine.cpus, machine.memory_mib, fresh.path),
                 numbers={test.name: number for number, test in enumerate(plan, 1)},
                 boots=boots,
                 results=results,

@@ -41,6 +41,7 @@ class Common:
 
     ready: Ready
     deadlines: Deadlines
+    slower: float  # than a kernel without debug options; the deadlines and the tests' time have it already
     cpus: int
     memory_mib: int
     folder: Path
@@ -116,7 +117,8 @@ class Lane:
         # Filled in when the guest has ended; if we are interrupted before, it is right as it is.
         common.boots.append(Boot(accel, None, self._attempt, "interrupted"))
         with _room(self._share):
-            write_job(self._share, common.ready, self._batch, _EXACT_GUEST if self._exact else 1.0)
+            longer = _EXACT_GUEST if self._exact else 1.0
+            write_job(self._share, common.ready, self._batch, longer, common.slower)
         cpus, memory_mib = max(common.cpus, first.cpus), max(common.memory_mib, first.memory_mib)
         if (self._own_time or self._exact) and first.cpus:  # they take turns on one of ours
             cpus = first.cpus

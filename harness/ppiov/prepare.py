@@ -196,8 +196,13 @@ def write_share(share: Path, tree: KernelTree, entry: str) -> None:
     (share / "boot.env").write_text("".join(lines))
 
 
-def write_job(share: Path, ready: Ready, tests: Sequence[PlannedTest], longer: float = 1.0) -> None:
-    """Make the shared folder of a guest that runs ``tests``, in this order; by its clock they may take ``longer``."""
+def write_job(
+    share: Path, ready: Ready, tests: Sequence[PlannedTest], longer: float = 1.0, slower: float = 1.0
+) -> None:
+    """Make the shared folder of a guest that runs ``tests``, in this order.
+
+    By its clock they may take ``longer``. What they wait for themselves is ``slower``, too; their own time is already.
+    """
     if not tests:
         raise PpiovError("a guest was to be started with nothing to run")
     selftests = ready.source / "selftests"
@@ -213,7 +218,7 @@ def write_job(share: Path, ready: Ready, tests: Sequence[PlannedTest], longer: f
             **ready.test_environment(),
             "PPIOV_TESTS": f"{SHARE}/tests.json",
             "PPIOV_ARTIFACTS_ROOT": f"{SHARE}/artifacts",
-            "PPIOV_SLOWER": f"{longer:g}",
+            "PPIOV_SLOWER": f"{longer * slower:g}",
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             # The zip comes first; what it lacks (pyroute2, say) is read from the host's own packages.
             "PYTHONPATH": os.pathsep.join(["/dev/shm/python.zip", *python_path(selftests), *host_site_packages()]),

@@ -238,6 +238,7 @@ def _work(
     common = Common(
         ready=ready,
         deadlines=deadlines,
+        slower=slower,
         cpus=request.cpus,
         memory_mib=request.memory_mib,
         folder=folder.path,
@@ -259,7 +260,7 @@ def _work(
     for entry in ready.expected.unmet() if ready.expected else ():
         yield Note(f"expected.toml: nothing was met of {entry}", "warning")
     if own is None and story.unexplained():
-        machine = baseline.Machine(deadlines, request.cpus, request.memory_mib)
+        machine = baseline.Machine(deadlines, slower, request.cpus, request.memory_mib)
         try:
             own = yield from baseline.make(ready, machine, store=store)
         except NoGuest as error:

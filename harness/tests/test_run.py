@@ -98,6 +98,18 @@ def test_all_pass(fake: Callable[..., engine.RunRequest]) -> None:
     assert run.tests[0].figures[0].unit == "B" and run.tests[0].doc == f"proves {ONE}"
 
 
+def test_a_slow_kernel_has_more_time_for_all(
+    fake: Callable[..., engine.RunRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests as a whole, and what they wait for in themselves."""
+    monkeypatch.setattr(engine, "slowness", lambda _: 4.0)
+    play(fake())
+    (share,) = (tmp_path / "results").glob("latest/guests/*/job.json")
+    job = json.loads(share.read_text())
+    assert job["environment"]["PPIOV_SLOWER"] == "4"
+    assert {test["timeout_s"] for test in job["tests"]} == {4.0}
+
+
 @pytest.mark.parametrize(
     ("does", "outcome", "reason", "ended"),
     [

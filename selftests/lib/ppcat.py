@@ -24,7 +24,7 @@ from lib.poll import PATIENCE
 Event = dict[str, Any]
 
 # A transfer that stalls must end before the harness gives up on the guest
-TIMEOUT = 120
+TIMEOUT = int(120 * processes.SLOWER)
 
 
 def program() -> Path:
