@@ -92,7 +92,7 @@ static void ppiov_alloc_list_loop(struct ppiov_bench_run *run, u32 n)
 
 static int ppiov_alloc_setup(struct ppiov_bench_run *run)
 {
-	struct ppiov_alloc_world *world = kvzalloc(sizeof(*world), GFP_KERNEL);
+	struct ppiov_alloc_world *world = kvzalloc_obj(*world);
 	u32 i;
 	int err;
 

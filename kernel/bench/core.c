@@ -12,6 +12,7 @@
 #include <linux/netdevice.h>
 #include <linux/slab.h>
 
+#include "../compat/mm.h"
 #include "../compat/page_pool.h"
 #include "bench.h"
 
@@ -346,7 +347,7 @@ static void ppiov_core_warm(struct ppiov_core_world *world)
 static int ppiov_core_make(struct ppiov_bench_run *run, u32 ring_size, u32 room,
 			   bool napi)
 {
-	struct ppiov_core_world *world = kvzalloc(sizeof(*world), GFP_KERNEL);
+	struct ppiov_core_world *world = kvzalloc_obj(*world);
 	struct page_pool_params params = {
 		.pool_size = ring_size,
 		.nid = NUMA_NO_NODE,

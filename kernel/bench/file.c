@@ -10,6 +10,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include "../compat/mm.h"
 #include "bench.h"
 
 #define PPIOV_BENCH_LINE 256 /* bytes that may be written */
@@ -162,7 +163,7 @@ static ssize_t ppiov_bench_write(struct file *file, const char __user *data,
 				 size_t size, loff_t *at)
 {
 	struct seq_file *seq = file->private_data;
-	struct ppiov_bench_run *run = kvzalloc(sizeof(*run), GFP_KERNEL);
+	struct ppiov_bench_run *run = kvzalloc_obj(*run);
 	char *line;
 
 	if (!run)

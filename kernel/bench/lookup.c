@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
+#include "../compat/mm.h"
 #include "bench.h"
 
 #define PPIOV_LOOKUP_POOLS   64
@@ -112,7 +113,7 @@ static void ppiov_lookup_xarray_loop(struct ppiov_bench_run *run, u32 n)
 
 static int ppiov_lookup_setup(struct ppiov_bench_run *run)
 {
-	struct ppiov_lookup_world *world = kvzalloc(sizeof(*world), GFP_KERNEL);
+	struct ppiov_lookup_world *world = kvzalloc_obj(*world);
 	unsigned int i;
 	int err;
 

@@ -10,6 +10,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include "../compat/mm.h"
 #include "bench.h"
 
 static void ppiov_meter_ten_loop(struct ppiov_bench_run *run, u32 n)
@@ -69,7 +70,7 @@ struct ppiov_meter_user {
 
 static int ppiov_meter_user_setup(struct ppiov_bench_run *run)
 {
-	struct ppiov_meter_user *user = kzalloc(sizeof(*user), GFP_KERNEL);
+	struct ppiov_meter_user *user = kzalloc_obj(*user);
 
 	run->priv = user;
 	run->p.process = true;

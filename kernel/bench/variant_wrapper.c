@@ -5,6 +5,7 @@
  */
 #include <linux/slab.h>
 
+#include "../compat/mm.h"
 #include "variant.h"
 
 /* In the words of thread 1. What it wraps the pool never looks at. */
@@ -51,7 +52,7 @@ static __always_inline bool v_other(struct ppiov_v_pool *pool,
 static unsigned long V(make)(struct ppiov_v_pool *pool, struct page *page,
 			     u32 i)
 {
-	struct ppiov_v_wrapped *wrapped = kzalloc(sizeof(*wrapped), GFP_KERNEL);
+	struct ppiov_v_wrapped *wrapped = kzalloc_obj(*wrapped);
 
 	if (!wrapped)
 		return 0;

@@ -4,6 +4,7 @@
 #include <linux/slab.h>
 #include <linux/topology.h>
 
+#include "../compat/mm.h"
 #include "variant.h"
 
 DEFINE_STATIC_KEY_FALSE(ppiov_v_key);
@@ -63,7 +64,7 @@ static int ppiov_v_setup(struct ppiov_bench_run *run)
 {
 	const struct ppiov_v_design *design = ppiov_v_of(run);
 	bool iov = !strcmp(run->p.kind, "iov");
-	struct ppiov_v_world *world = kvzalloc(sizeof(*world), GFP_KERNEL);
+	struct ppiov_v_world *world = kvzalloc_obj(*world);
 	struct ppiov_v_pool *pool;
 	u32 i;
 

@@ -13,6 +13,7 @@
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 
+#include "../compat/mm.h"
 #include "../compat/module.h"
 #include "../include/ppiov/binding.h"
 #include "world.h"
@@ -46,7 +47,7 @@ ppiov_bench_memory_make(struct ppiov_bench_run *run)
 			return ERR_CAST(dmabuf);
 		size = dmabuf->size;
 	}
-	memory = kzalloc(sizeof(*memory), GFP_KERNEL);
+	memory = kzalloc_obj(*memory);
 	if (!memory) {
 		if (dmabuf)
 			dma_buf_put(dmabuf);
@@ -156,7 +157,7 @@ int ppiov_bench_key(struct ppiov_bench_run *run)
  */
 int ppiov_bench_world_make(struct ppiov_bench_run *run, u32 ring_size, u32 room)
 {
-	struct ppiov_bench_world *world = kvzalloc(sizeof(*world), GFP_KERNEL);
+	struct ppiov_bench_world *world = kvzalloc_obj(*world);
 
 	run->priv = world;
 	if (!world)

@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
+#include "../compat/mm.h"
 #include "../compat/module.h"
 #include "../include/uapi/ppiov_ivshmem.h"
 #include "ivshmem.h"
@@ -79,7 +80,7 @@ static struct sg_table *ppiov_ivshmem_map_sgt(struct device *dev,
 	if (!max)
 		return ERR_PTR(-EINVAL);
 
-	sgt = kzalloc(sizeof(*sgt), GFP_KERNEL);
+	sgt = kzalloc_obj(*sgt);
 	if (!sgt)
 		return ERR_PTR(-ENOMEM);
 	err = sg_alloc_table(sgt, DIV_ROUND_UP_ULL(size, max), GFP_KERNEL);
@@ -186,7 +187,7 @@ int ppiov_ivshmem_export(struct ppiov_ivshmem *ivs,
 	if (READ_ONCE(ivs->gone))
 		return -ENODEV;
 
-	buf = kzalloc(sizeof(*buf), GFP_KERNEL);
+	buf = kzalloc_obj(*buf);
 	if (!buf)
 		return -ENOMEM;
 	kref_get(&ivs->ref);

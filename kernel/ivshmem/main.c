@@ -19,6 +19,7 @@
 #include <linux/uaccess.h>
 #include <linux/wait_bit.h>
 
+#include "../compat/mm.h"
 #include "../include/ppiov/zone_device.h"
 #include "../include/uapi/ppiov_ivshmem.h"
 #include "ivshmem.h"
@@ -150,7 +151,7 @@ static int ppiov_ivshmem_probe(struct pci_dev *pdev,
 		return dev_err_probe(&pdev->dev, -ENODEV,
 				     "no shared memory in BAR 2\n");
 
-	ivs = kzalloc(sizeof(*ivs), GFP_KERNEL);
+	ivs = kzalloc_obj(*ivs);
 	if (!ivs)
 		return -ENOMEM;
 	kref_init(&ivs->ref);

@@ -5,6 +5,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "../compat/mm.h"
 #include "../compat/module.h"
 #include "fake.h"
 
@@ -212,7 +213,7 @@ static void ppiov_fake_drop(void *data)
  */
 struct ppiov_fake *ppiov_fake_new(struct kunit *test)
 {
-	struct ppiov_fake *fake = kzalloc(sizeof(*fake), GFP_KERNEL);
+	struct ppiov_fake *fake = kzalloc_obj(*fake);
 	u32 i;
 
 	KUNIT_ASSERT_NOT_NULL(test, fake);

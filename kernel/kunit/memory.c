@@ -12,6 +12,7 @@
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 
+#include "../compat/mm.h"
 #include "../include/ppiov/binding.h"
 #include "../pool/ring_priv.h"
 #include "memory.h"
@@ -99,7 +100,7 @@ struct ppiov_binding *ppiov_test_binding(struct kunit *test)
 	struct ppiov_memory *memory;
 	struct dma_buf *dmabuf = ppiov_memory_export(test);
 
-	memory = kzalloc(sizeof(*memory), GFP_KERNEL);
+	memory = kzalloc_obj(*memory);
 	if (!memory)
 		__fput_sync(dmabuf->file);
 	KUNIT_ASSERT_NOT_NULL(test, memory);

@@ -4,6 +4,7 @@
 #include <linux/slab.h>
 #include <net/net_namespace.h>
 
+#include "../compat/mm.h"
 #include "../pool/tcp.h"
 #include "carrier_test.h"
 
@@ -42,7 +43,7 @@ static int ppiov_tokens_test_init(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0,
 			sock_create_kern(&init_net, AF_INET, SOCK_STREAM,
 					 IPPROTO_TCP, &sock));
-	t = kzalloc(sizeof(*t), GFP_KERNEL);
+	t = kzalloc_obj(*t);
 	if (!t)
 		sock_release(sock);
 	KUNIT_ASSERT_NOT_NULL(test, t);

@@ -22,6 +22,7 @@
 #include <linux/wait_bit.h>
 
 #include "../compat/dma_ops.h"
+#include "../compat/mm.h"
 #include "../compat/rcu.h"
 #include "dma.h"
 
@@ -360,7 +361,7 @@ struct ppnic_parent *ppnic_parent_create(void)
 	u32 id;
 	int err;
 
-	p = kzalloc(sizeof(*p), GFP_KERNEL);
+	p = kzalloc_obj(*p);
 	if (!p)
 		return ERR_PTR(-ENOMEM);
 

@@ -23,6 +23,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "../compat/mm.h"
 #include "../compat/netdev.h"
 #include "ppnic.h"
 
@@ -244,7 +245,7 @@ static int ppnic_hold_one(struct ppnic_port *port,
 	u32 id;
 	int err;
 
-	kept = kmalloc(sizeof(*kept), GFP_KERNEL);
+	kept = kmalloc_obj(*kept);
 	if (!kept)
 		return -ENOMEM;
 

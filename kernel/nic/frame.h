@@ -26,7 +26,7 @@ enum ppnic_csum {
 	PPNIC_CSUM_PSEUDO, /* super-packet: pseudo header only */
 };
 
-/**
+/*
  * struct ppnic_frame - headers in @hdr, payload still in the sender's memory
  *
  * The bytes of the frame are @hdr[0..@hdr_len) and then @data_len bytes of the

@@ -90,6 +90,7 @@ int ppnic_get_ts_info(struct net_device *dev,
  * @skb: the frame; marked if it is
  *
  * Context: TX queue lock held.
+ * Return: true if it is.
  */
 bool ppnic_stamp_wanted(struct ppnic_port *port, struct sk_buff *skb)
 {

@@ -12,6 +12,7 @@
 #include <linux/ptp_clock_kernel.h>
 #include <linux/timekeeping.h>
 
+#include "../compat/mm.h"
 #include "ppnic.h"
 
 /* 20 %, in parts per billion; more is no clock any more. */
@@ -166,7 +167,7 @@ int ppnic_phc_init(struct ppnic_port *port)
 	struct ppnic_phc *phc;
 	int err;
 
-	phc = kzalloc(sizeof(*phc), GFP_KERNEL);
+	phc = kzalloc_obj(*phc);
 	if (!phc)
 		return -ENOMEM;
 	phc->info = ppnic_phc_info;

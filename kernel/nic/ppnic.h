@@ -93,7 +93,7 @@ struct ppnic_shaping;
 
 /* ------------------------------------------------------------------ dma.c */
 
-/**
+/*
  * struct ppnic_parent - the device behind a port: DMA mask, regions, IRQ domain
  *
  * Lifetime: device-model reference counted. The port holds one reference;
@@ -144,7 +144,7 @@ enum ppnic_armed {
 	PPNIC_IRQ_ARMED = 1,    /* an event may raise the interrupt */
 };
 
-/**
+/*
  * struct ppnic_channel - one NAPI and its interrupt
  *
  * Queue pair i of a port shares channel i. Exists as long as the port;
@@ -193,23 +193,16 @@ enum ppnic_l4 {
 	PPNIC_L4_UDP,
 };
 
-/**
- * struct ppnic_headers - what the device's parser found
- * @l3_off: of the IP header; 0 if not IP
- * @l4_off: of the TCP or UDP header; 0 if none (later fragment, other protocol)
- * @hdr_len: bytes up to the TCP payload, or @l4_off + 8 for UDP; 0 if no L4
- * @frame_len: length that L2+L3 claim; padding beyond it is not payload
- * @vlan_tci: of the outermost tag, 0 if none
- */
+/* struct ppnic_headers - what the device's parser found */
 struct ppnic_headers {
 	__be16 l3_proto; /* ETH_P_IP, ETH_P_IPV6 or what L2 says */
-	u16 l3_off;
-	u16 l4_off;
-	u16 hdr_len;
-	u32 frame_len;
+	u16 l3_off;      /* of the IP header; 0 if not IP */
+	u16 l4_off;      /* 0 if none: later fragment, other protocol */
+	u16 hdr_len;     /* up to the TCP payload or UDP's; 0 if no L4 */
+	u32 frame_len;   /* that L2+L3 claim; padding beyond is no payload */
 	u8 ip_proto;
 	u8 nr_vlans;
-	u16 vlan_tci;
+	u16 vlan_tci; /* of the outermost tag, 0 if none */
 	enum ppnic_l4 l4;
 	bool is_frag;
 	union {
@@ -389,7 +382,7 @@ struct ppnic_rxd {
 	u32 len;
 };
 
-/**
+/*
  * struct ppnic_rx_ring - posted buffers of one kind
  *
  * @prod is written by the driver (NAPI), @cons by the device (under
@@ -419,7 +412,7 @@ static inline bool ppnic_ring_exists(const struct ppnic_rx_ring *ring)
 #define PPNIC_CQ_CSUM_PARTIAL BIT(1) /* super-packet; pseudo header sum */
 #define PPNIC_CQ_SPLIT        BIT(2) /* payload is in data buffers */
 
-/**
+/*
  * struct ppnic_cqe - one received frame
  *
  * Buffers are consumed in ring order, so counts are enough to find them.
@@ -460,7 +453,7 @@ struct ppnic_rx_xdp {
 	struct xdp_rxq_info split;
 };
 
-/**
+/*
  * struct ppnic_rx_mem - all that a restart of one RX queue exchanges
  *
  * This is the per_queue_mem of netdev_queue_mgmt_ops: moved by assignment,
@@ -717,7 +710,7 @@ struct ppnic_phy {
 	u32 forced;
 };
 
-/**
+/*
  * struct ppnic_port - one end of a link; netdev_priv()
  *
  * @peer is cleared under RTNL when either end goes away and read under RCU by

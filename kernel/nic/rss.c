@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 
 #include "../compat/ethtool.h"
+#include "../compat/mm.h"
 #include "../compat/netdev.h"
 #include "ppnic.h"
 
@@ -186,7 +187,7 @@ struct ppnic_rss_ctx *ppnic_rss_ctx_get(struct ppnic_port *port, u32 id)
  */
 struct ppnic_rss_ctx *ppnic_rss_ctx_new(struct ppnic_port *port)
 {
-	struct ppnic_rss_ctx *ctx = kzalloc(sizeof(*ctx), GFP_KERNEL);
+	struct ppnic_rss_ctx *ctx = kzalloc_obj(*ctx);
 	u32 i, nr_queues = port->dev->real_num_rx_queues;
 
 	if (!ctx)

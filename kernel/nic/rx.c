@@ -144,6 +144,7 @@ static void ppnic_ring_free(struct ppnic_rx_ring *ring)
  * @index: RX queue, below dev->num_rx_queues
  *
  * Context: process, ops lock held.
+ * Return: true if one is.
  */
 bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index)
 {
@@ -158,6 +159,7 @@ bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index)
  * @first: RX queue; this and those after it are asked
  *
  * Context: process, ops lock held.
+ * Return: true if one is.
  */
 bool ppnic_port_has_provider(struct ppnic_port *port, u32 first)
 {
@@ -502,6 +504,7 @@ static void ppnic_refill(struct ppnic_rxq *rxq)
  * @rxq: the queue
  *
  * Context: NAPI of the queue's channel.
+ * Return: true if it has.
  */
 bool ppnic_rx_pending(struct ppnic_rxq *rxq)
 {

@@ -22,6 +22,7 @@
 #include <net/net_shaper.h>
 
 #include "../compat/irq.h"
+#include "../compat/mm.h"
 #include "shaper.h"
 
 #define PPNIC_SHAPER_NODES 64
@@ -213,6 +214,7 @@ static enum hrtimer_restart ppnic_shaper_timer(struct hrtimer *timer)
  * If it may, it is paid for. Otherwise the engine is kicked when it may.
  *
  * Context: BH off, engine_lock held.
+ * Return: true if it may.
  */
 bool ppnic_shaper_admit(struct ppnic_txq *txq, u32 bytes, u32 frames)
 {
@@ -502,7 +504,7 @@ int ppnic_shaper_init(struct ppnic_port *port)
 	struct ppnic_shaping *sh;
 	u32 i;
 
-	sh = kvzalloc(sizeof(*sh), GFP_KERNEL);
+	sh = kvzalloc_obj(*sh);
 	if (!sh)
 		return -ENOMEM;
 	sh->port = port;

@@ -19,6 +19,7 @@
 #include <linux/slab.h>
 #include <linux/unaligned.h>
 
+#include "../compat/mm.h"
 #include "ppnic.h"
 
 /* A presence byte: compared as a whole. */
@@ -336,7 +337,7 @@ static struct steer_rule *rule_new(struct ppnic_port *port,
 	if (err)
 		return ERR_PTR(err);
 
-	rule = kzalloc(sizeof(*rule), GFP_KERNEL);
+	rule = kzalloc_obj(*rule);
 	if (!rule)
 		return ERR_PTR(-ENOMEM);
 	err = rule_set_flow(rule, &cmd->fs);

@@ -257,6 +257,7 @@ void ppnic_tx_maybe_stop(struct ppnic_txq *txq)
  * @txq: the queue
  *
  * Context: NAPI of the queue's channel.
+ * Return: true if it has.
  */
 bool ppnic_tx_pending(struct ppnic_txq *txq)
 {

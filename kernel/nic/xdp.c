@@ -20,6 +20,7 @@
 #include <linux/if_vlan.h>
 #include <trace/events/xdp.h>
 
+#include "../compat/mm.h"
 #include "../compat/netdev.h"
 #include "ppnic.h"
 
@@ -44,6 +45,7 @@ static_assert(offsetof(struct ppnic_xdp_buff, xdp) == 0);
  * @port: the port
  *
  * Context: process, ops lock held.
+ * Return: true if there is.
  */
 bool ppnic_xdp_is_single(struct ppnic_port *port)
 {
@@ -197,7 +199,7 @@ int ppnic_rx_xdp_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 	struct ppnic_rx_xdp *xdp;
 	int err;
 
-	xdp = kzalloc(sizeof(*xdp), GFP_KERNEL);
+	xdp = kzalloc_obj(*xdp);
 	if (!xdp)
 		return -ENOMEM;
 

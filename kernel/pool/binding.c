@@ -17,6 +17,7 @@
 #include <kunit/visibility.h>
 #include <net/sock.h>
 
+#include "../compat/mm.h"
 #include "../compat/page_pool.h"
 #include "../include/ppiov/pool.h"
 #include "binding_priv.h"
@@ -166,7 +167,7 @@ int ppiov_nic_register(struct net_device *dev, const struct ppiov_nic_ops *ops)
 	if (ppiov_nic_find(dev))
 		return -EEXIST;
 
-	nic = kzalloc(sizeof(*nic), GFP_KERNEL);
+	nic = kzalloc_obj(*nic);
 	if (!nic)
 		return -ENOMEM;
 	nic->dev = dev;
@@ -198,7 +199,7 @@ ppiov_binding_new(struct net_device *dev,
 	int err;
 
 	ASSERT_RTNL();
-	binding = kzalloc(sizeof(*binding), GFP_KERNEL);
+	binding = kzalloc_obj(*binding);
 	if (!binding)
 		return ERR_PTR(-ENOMEM);
 

@@ -19,6 +19,7 @@
  * until then page and iov are told apart by the tag alone, which is right too.
  */
 DEFINE_STATIC_KEY_DEFERRED_FALSE(ppiov_iov_key, PPIOV_IOV_KEY_LINGERS);
+/* For what <ppiov/netmem.h> asks inline. */
 EXPORT_SYMBOL_GPL(ppiov_iov_key);
 
 /* As many references as no user comes near; see ppiov_pool_alloc_frag(). */

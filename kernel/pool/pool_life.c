@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
+#include "../compat/mm.h"
 #include "../include/ppiov/binding.h"
 #include "internal.h"
 #include "pool_priv.h"
@@ -50,7 +51,7 @@ static void ppiov_pool_say_stalled(struct ppiov_pool *pool)
 	if (!every || time_before(jiffies, pool->warned_at + every * HZ))
 		return;
 	pool->warned_at = jiffies;
-	pr_warn("ppiov: stalled pool shutdown: id %u, provider %s, %u inflight, %d pinned, %u s\n",
+	pr_warn("ppiov: stalled pool shutdown: id %u, provider %s, %u in flight, %d pinned, %u s\n",
 		pool->id, pool->ops->name, ppiov_pool_inflight(pool),
 		atomic_read(&pool->pins), ppiov_pool_seconds(pool));
 	ppiov_nl_notify_pool_stalled(pool, ppiov_pool_seconds(pool));
@@ -177,7 +178,7 @@ struct ppiov_pool *ppiov_pool_create(const struct ppiov_pool_params *params)
 	if (err)
 		return ERR_PTR(err);
 
-	pool = kzalloc(sizeof(*pool), GFP_KERNEL);
+	pool = kzalloc_obj(*pool);
 	if (!pool)
 		return ERR_PTR(-ENOMEM);
 

@@ -6,6 +6,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "../compat/mm.h"
 #include "../include/ppiov/pool.h"
 
 /* An entry of the table; freed when its module unregisters it. */
@@ -47,7 +48,7 @@ int __ppiov_provider_register(const struct ppiov_provider_ops *ops)
 	    !ops->alloc == !ops->alloc_bulk)
 		return -EINVAL;
 
-	provider = kzalloc(sizeof(*provider), GFP_KERNEL);
+	provider = kzalloc_obj(*provider);
 	if (!provider)
 		return -ENOMEM;
 	provider->ops = ops;

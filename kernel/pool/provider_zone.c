@@ -34,6 +34,7 @@
 #include <linux/spinlock.h>
 
 #include "../compat/dma.h"
+#include "../compat/mm.h"
 #include "../include/ppiov/pool.h"
 #include "../include/ppiov/zone_device.h"
 #include "internal.h"
@@ -149,7 +150,7 @@ struct ppiov_zone *ppiov_zone_add(struct device *dev, phys_addr_t start,
 	    nr > PPIOV_ZONE_MAX_PAGES)
 		return ERR_PTR(-EINVAL);
 
-	zone = kzalloc(sizeof(*zone), GFP_KERNEL);
+	zone = kzalloc_obj(*zone);
 	if (!zone)
 		return ERR_PTR(-ENOMEM);
 	zone->dev = dev;
@@ -296,7 +297,7 @@ static int ppiov_zone_init(struct ppiov_pool *pool)
 	if (nr > PPIOV_ZONE_MAX_PAGES)
 		return -E2BIG;
 
-	run = kzalloc(sizeof(*run), GFP_KERNEL);
+	run = kzalloc_obj(*run);
 	if (!run)
 		return -ENOMEM;
 	spin_lock_init(&run->lock);

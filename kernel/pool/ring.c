@@ -22,6 +22,7 @@
 #include <linux/vmalloc.h>
 #include <kunit/visibility.h>
 
+#include "../compat/mm.h"
 #include "../include/ppiov/carrier.h"
 #include "ring_priv.h"
 
@@ -256,7 +257,7 @@ struct ppiov_ring_file *ppiov_ring_new(void)
 {
 	struct ppiov_ring_file *ring;
 
-	ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
+	ring = kzalloc_obj(*ring, GFP_KERNEL_ACCOUNT);
 	if (!ring)
 		return NULL;
 	kref_init(&ring->ref);

@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 #include <kunit/visibility.h>
 
+#include "../compat/mm.h"
 #include "ring_priv.h"
 
 /* One importer's mapping; in ppiov_ring_memory.maps. */
@@ -81,7 +82,7 @@ static struct sg_table *ppiov_ring_map(struct dma_buf_attachment *attachment,
 	struct ppiov_ring_map *map;
 	int err;
 
-	map = kzalloc(sizeof(*map), GFP_KERNEL);
+	map = kzalloc_obj(*map);
 	if (!map)
 		return ERR_PTR(-ENOMEM);
 	map->dev = attachment->dev;

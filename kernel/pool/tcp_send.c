@@ -25,6 +25,7 @@
 #include <net/dst.h>
 #include <net/tcp.h>
 
+#include "../compat/mm.h"
 #include "binding_priv.h"
 #include "tcp.h"
 #include "tx_priv.h"
@@ -207,7 +208,7 @@ static int ppiov_send_check(const struct sock *sk, const struct msghdr *msg)
 static struct ppiov_send *ppiov_send_new(struct sock *sk, size_t size,
 					 struct ppiov_binding *binding)
 {
-	struct ppiov_send *send = kzalloc(sizeof(*send), GFP_KERNEL_ACCOUNT);
+	struct ppiov_send *send = kzalloc_obj(*send, GFP_KERNEL_ACCOUNT);
 
 	if (!send)
 		return NULL;

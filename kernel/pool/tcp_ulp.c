@@ -14,6 +14,7 @@
 #include <net/mptcp.h>
 #include <net/tcp.h>
 
+#include "../compat/mm.h"
 #include "../compat/tcp.h"
 #include "internal.h"
 #include "tcp.h"
@@ -248,7 +249,7 @@ static int ppiov_ulp_init(struct sock *sk)
 	proto = ppiov_proto_get(sk);
 	if (IS_ERR(proto))
 		return PTR_ERR(proto);
-	psk = kzalloc(sizeof(*psk), GFP_KERNEL_ACCOUNT);
+	psk = kzalloc_obj(*psk, GFP_KERNEL_ACCOUNT);
 	if (!psk)
 		return -ENOMEM;
 	err = ppiov_tokens_init(psk);
