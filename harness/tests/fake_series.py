@@ -34,9 +34,13 @@ $(O)/net/%.o: net/%.c $(wildcard include/net/*.h)
 """
 CHECKPATCH = r"""
 use strict;
-my $bad = 0;
+my ($bad, $file) = (0, "-");
 while (<STDIN>) {
 	if (/^\+.*PLANTED_ERROR/) { print "-:$.: ERROR:PLANTED: an error was planted\n"; $bad = 1; }
+	$file = $1 if (m{^\+\+\+ b/(.*)});
+	if (/^\+.*LONG_(\w+)/) { print "$file:$.: WARNING:LONG_LINE: line length of 99 exceeds 80 columns\n"; $bad = 1; }
+	if (/^\+.*TYPO_/) { print "$file:$.: WARNING:TYPO_SPELLING: 'tyop' may be misspelled\n"; $bad = 1; }
+	if (/^new file mode/) { print "-:$.: WARNING:FILE_PATH_CHANGES: does MAINTAINERS need updating?\n"; $bad = 1; }
 	if (/^\+.*PLANTED_CHECK/) { print "-:$.: CHECK:PLANTED: a check was planted\n"; $bad = 1; }
 }
 exit $bad;
@@ -52,7 +56,7 @@ for name in sys.argv[1:]:
 TREE = {
     "Makefile": MAKEFILE,
     "Kconfig": "config NET\n",
-    "MAINTAINERS": "NET\nM: Max Maintainer <max@example.org>\n",
+    "MAINTAINERS": "NET\nM:\tMax Maintainer <max@example.org>\nF:\tnet/\nF:\ttools/testing/*\n\nREST\nF:\t*\nF:\t*/\n",
     "scripts/checkpatch.pl": CHECKPATCH,
     "scripts/get_maintainer.pl": 'print "Max Maintainer <max\\@example.org>\\nnetdev\\@example.org\\n";\n',
     "scripts/kernel-doc": KERNEL_DOC,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,6 +143,24 @@ def test_a_planted_defect_is_found_and_nothing_else(
     assert says in of(run, 4, name).line
     assert not run.passed
     assert [(found, patch.number) for found, patch in run.first_bad()] == [(name, 4)]
+
+
+def test_what_checkpatch_asks_and_the_tree_answers(top: Path) -> None:
+    """A long line that a generator has made, and whether MAINTAINERS names a new file; a typo is only a question."""
+    generated = "/* YNL-GEN kernel source */\nint LONG_x;\n"
+    for name, text in (("net/core/nl-gen.c", generated), ("net/core/new.h", "/* TYPO_ */\n")):
+        (top / name).write_text(text)
+        commit(top, f"net: add {name}")
+    (top / "net/core/new.h").write_text("/* TYPO_ */\nint LONG_y;\n")
+    commit(top, "net: a long line")
+    (top / "lost.h").write_text("int z;\n")
+    commit(top, "lost: in nobody's care")
+    _, run = check(top, checks=("checkpatch",), without=())
+    said = [of(run, number, "checkpatch") for number in (1, 2, 3, 4)]
+    assert [one.verdict for one in said] == [Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.FAIL]
+    assert re.fullmatch(r"CHECK: TYPO_SPELLING: net/core/new\.h:\d+: 'tyop' may be misspelled", said[1].details[0])
+    assert said[2].details[0].startswith("WARNING: LONG_LINE: net/core/new.h:")
+    assert said[3].details == ("WARNING: FILE_PATH_CHANGES: does MAINTAINERS need updating?",)
 
 
 def test_a_selftest_that_a_wildcard_takes_is_not_lost(top: Path) -> None:

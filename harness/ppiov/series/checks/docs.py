@@ -43,7 +43,8 @@ def _warnings(tree: Path, side: Path, names: list[str]) -> list[warnings.Warning
         return []
     # a script of the tree, run as a program: it has been Perl, and is Python now
     _, out, err = run([tree / _SCRIPT, "-none", "-Wall", *there], cwd=side, env={"PYTHONDONTWRITEBYTECODE": "1"})
-    return warnings.parse([*out.splitlines(), *err.splitlines()])
+    # 7.3's says everything twice
+    return warnings.parse(dict.fromkeys([*out.splitlines(), *err.splitlines()]))
 
 
 def names(files: Iterable[Touched]) -> dict[str, str]:

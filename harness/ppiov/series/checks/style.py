@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections import Counter
 from collections.abc import Generator, Iterable
@@ -15,9 +16,15 @@ from ppiov.series.place import Place, find_program, run
 from ppiov.series.results import CheckResult
 
 _CHECKPATCH = "scripts/checkpatch.pl"
-_OPTIONS = ("--strict", "--max-line-length=80", "--show-types", "--no-summary", "--terse", "--codespell")
-# file:line: SEVERITY:TYPE: text
-_REPORT = re.compile(r"\S*?:\d+: (?P<severity>ERROR|WARNING|CHECK):(?P<type>[A-Z0-9_]+): (?P<text>.*)")
+_OPTIONS = ("--strict", "--max-line-length=80", "--show-types", "--no-summary", "--terse", "--showfile", "--codespell")
+# file:line: SEVERITY:TYPE: text; of a message, the file is "-"
+_REPORT = re.compile(
+    r"(?P<file>.*?):(?P<line>\d+): (?P<severity>ERROR|WARNING|CHECK):(?P<type>[A-Z0-9_]+): (?P<text>.*)"
+)
+_GENERATED = b"YNL-GEN"  # of a netlink specification: laid out as its generator likes, and not to be edited
+_LAYOUT = ("LONG_LINE", "LONG_LINE_COMMENT", "LONG_LINE_STRING")
+_MAYBE = ("TYPO_SPELLING",)  # "may be misspelled - perhaps": a question, though checkpatch counts it as a warning
+_MAINTAINED = "FILE_PATH_CHANGES"  # "does MAINTAINERS need updating?"
 _INLINE = re.compile(r"^[^/*\"]*\b(static|extern)?\s*(__always_)?inline\b")
 # What Documentation/process/deprecated.rst and netdev's reviewers ask not to be used in new code, and what instead.
 _DEPRECATED = {
@@ -54,17 +61,44 @@ def checkpatch(patch: Patch, place: Place) -> Generator[Event, None, CheckResult
     command = ["perl", _CHECKPATCH, *_OPTIONS, *_spelling(), "-"]
     code, out, err = run(command, cwd=tree, stdin=patch.text.encode("utf-8", "replace"))
     found = [match for line in out.splitlines() if (match := _REPORT.match(line))]
-    said = [f"{m['severity']}: {m['type']}: {m['text']}" for m in found]
+    answered = [match for match in found if _is_answered(match, patch, place)]
+    found = [match for match in found if match not in answered]
+    said = [f"{_severity(m)}: {m['type']}: {_where(m)}{m['text']}" for m in found]
     again = f"git show --format=email {patch.commit[:12]} | perl {_CHECKPATCH} {' '.join(_OPTIONS)} -"
-    if code and not found:  # the script's fault, or the machine's; not the patch's
+    if code and not found and not answered:  # the script's fault, or the machine's; not the patch's
         raise CannotSay(f"checkpatch.pl failed: {(err.strip().splitlines() or ['it says nothing'])[0]}")
-    counts = Counter(match["severity"] for match in found)
+    counts = Counter(map(_severity, found))
     text = ", ".join(
         f"{n} {word.lower()}{'s' if n > 1 else ''}" for word in ("ERROR", "WARNING", "CHECK") if (n := counts[word])
     )
     if counts["ERROR"] or counts["WARNING"]:
         return failed(text, details=said, command=again)
     return warned(text, details=said, command=again) if found else passed("quiet", command=again)
+
+
+def _severity(match: re.Match[str]) -> str:
+    return "CHECK" if match["type"] in _MAYBE else match["severity"]
+
+
+def _where(match: re.Match[str]) -> str:
+    return "" if match["file"] == "-" else f"{match['file']}:{match['line']}: "
+
+
+def _is_answered(match: re.Match[str], patch: Patch, place: Place) -> bool:
+    """Whether the tree itself answers what checkpatch asks, looking at one patch only."""
+    if match["type"] in _LAYOUT:
+        return _GENERATED in (place.scratch.blob(patch.commit, match["file"]) or b"")[:400]
+    if match["type"] != _MAINTAINED:
+        return False
+    text = (place.scratch.blob(patch.commit, "MAINTAINERS") or b"").decode(errors="replace")
+    patterns = [line[2:].strip() for line in text.splitlines() if line.startswith("F:")]
+    patterns = [pattern for pattern in patterns if pattern not in ("*", "*/")]
+    return all(any(_covers(p, t.path) for p in patterns) for t in patch.touched if t.status in "AR")
+
+
+def _covers(pattern: str, path: str) -> bool:
+    """Whether an F: line of MAINTAINERS names the file."""
+    return path.startswith(pattern) if pattern.endswith("/") else fnmatch.fnmatchcase(path, pattern)
 
 
 def _spelling() -> list[str]:
