@@ -133,7 +133,7 @@ def build_modules(
             raise make.failed(f"{_count(warnings)}, the first: {warnings[0]}")
         for path in work.rglob("*.ko"):
             _split(path, fresh.path / path.name)
-        modules = [_describe(path, kernel) for path in sorted(fresh.path.glob("*.ko"))]
+        modules = [describe(path, kernel) for path in sorted(fresh.path.glob("*.ko"))]
         if not modules:
             raise make.failed("it built no module")
         (work / SYMVERS).rename(fresh.path / SYMVERS)
@@ -340,7 +340,7 @@ def _split(built: Path, into: Path) -> None:
     built.rename(into.with_name(into.name + DEBUG_SUFFIX))
 
 
-def _describe(path: Path, kernel: KernelTree) -> Module:
+def describe(path: Path, kernel: KernelTree) -> Module:
     """What a .ko says about itself in .modinfo and .comment."""
     try:
         with path.open("rb") as file:

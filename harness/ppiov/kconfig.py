@@ -15,7 +15,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "fragments"
 BASE = "base"
-# An addition that does not arrive would make silence mean nothing, so these options are checked after the merge.
+# An addition that does not arrive would make silence mean nothing, so these options are checked after the merge: they
+# are to be what the addition's fragment says, or y where it has none.
 ESSENTIAL = {
     "kunit": "CONFIG_KUNIT",
     "kasan": "CONFIG_KASAN",
@@ -25,6 +26,8 @@ ESSENTIAL = {
     "fault": "CONFIG_FAULT_INJECTION",
     "dwarf": "CONFIG_DEBUG_INFO",
     "llvm": "CONFIG_CC_IS_CLANG",
+    "ppiov-m": "CONFIG_PPNIC",
+    "ppiov-y": "CONFIG_PPNIC",
 }
 _LINE = re.compile(r"(CONFIG_\w+)=(\S.*)")
 _DEFINED = re.compile(r"^\s*(?:menu)?config\s+(\w+)", re.MULTILINE)
@@ -55,6 +58,14 @@ def asked(fragments: Sequence[Path]) -> dict[str, tuple[str, str]]:
             if match := _LINE.fullmatch(line.strip()):
                 found[match[1]] = (match[2], path.stem)
     return found
+
+
+def arrived(addition: str, config: Mapping[str, str]) -> bool:
+    """Whether ``config`` has what makes an addition what it is."""
+    option = ESSENTIAL[addition]
+    fragment = FOLDER / f"{addition}.config"
+    wanted, _ = asked([fragment] if fragment.is_file() else []).get(option, ("y", ""))
+    return config.get(option) == wanted
 
 
 def refused(wanted: Mapping[str, tuple[str, str]], config: Mapping[str, str], known: set[str]) -> list[Refused]:

@@ -49,12 +49,13 @@ def check(kernel: KernelTree) -> None:
 def find(kernel: KernelTree, modules_dir: Path, pattern: str = "") -> list[Suite]:
     """The suites to run: those of MODULE, or, with a ``pattern``, all that match it, the kernel's own among them.
 
-    Raises UnfitKernel if MODULE was not built, BadRequest if nothing matches.
+    Raises UnfitKernel if MODULE was not built and is no part of the kernel, BadRequest if nothing matches.
     """
     own = modules_dir / MODULE
-    if not own.is_file():
+    if own.is_file():
+        found = in_module(own)
+    elif not (found := _own_built_in(kernel)):
         raise UnfitKernel(f"{MODULE} was not built for {kernel.spec}: it is, where CONFIG_KUNIT is on")
-    found = in_module(own)
     if not pattern:
         return found
     found += in_kernel(kernel)
@@ -63,6 +64,15 @@ def find(kernel: KernelTree, modules_dir: Path, pattern: str = "") -> list[Suite
         names = ", ".join(sorted({suite.name for suite in found}))
         raise BadRequest(f"no KUnit suite matches --filter {pattern!r}; there are: {names}")
     return list(chosen.values())
+
+
+def _own_built_in(kernel: KernelTree) -> list[Suite]:
+    """Our suites in a kernel that has them built in."""
+    config = read_config(kernel.config) if kernel.config else {}
+    vmlinux = kernel.build / "vmlinux" if kernel.build else None
+    if config.get("CONFIG_PPIOV_KUNIT") != "y" or vmlinux is None or not vmlinux.is_file():
+        return []
+    return [suite for suite in built_in(vmlinux) if suite.name.startswith("ppiov_")]
 
 
 def environment(suites: Iterable[Suite]) -> dict[str, str]:

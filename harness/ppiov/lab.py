@@ -30,7 +30,7 @@ from ppiov.archive import newer
 from ppiov.errors import BadSpec, PpiovError, UnfitKernel
 from ppiov.events import Event, Note, StageBegun, StageEnded
 from ppiov.make import Make
-from ppiov.spec import KernelSpec
+from ppiov.spec import INSIDE, KernelSpec
 from ppiov.store import Entry, Store, digest, entry_lock, file_sha256, mb
 from ppiov.toolchain import Toolchain
 from ppiov.tree import KIND, KernelTree, read_config, tree_of_entry
@@ -241,7 +241,8 @@ def _tree_job(origin: worktree.Origin, version: str, store: Store) -> _Job:
     tools = toolchain.find(origin.source, llvm="llvm" in spec.additions)
     assert spec.path is not None  # worktree.find() has seen it
     name = "+".join([f"{spec.path.name}@{version}", *spec.additions])
-    output = origin.folder / "+".join(["build", *spec.additions])
+    # with our modules in it or without, it is one folder: little more than they is compiled when that changes
+    output = origin.folder / "+".join(["build", *(name for name in spec.additions if name not in INSIDE)])
     return _Job(spec, name, origin.source, version, 0, output, _recipe(spec, tools), tools, store)
 
 
@@ -333,7 +334,7 @@ def _configure(job: _Job) -> Generator[Event, None, Configured]:
         asked = kconfig.asked(wishes)
         config = read_config(job.output / ".config")
         refused = kconfig.refused(asked, config, kconfig.known_options(job.source))
-        lacking = [name for name in job.spec.additions if config.get(kconfig.ESSENTIAL[name]) != "y"]
+        lacking = [name for name in job.spec.additions if not kconfig.arrived(name, config)]
         if lacking:
             what = ", ".join(f"+{name} ({kconfig.ESSENTIAL[name]})" for name in lacking)
             raise UnfitKernel(f"{job.name} refuses {what}: see `ppiov kernel config {job.spec}`")

@@ -10,11 +10,12 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppiov import accel, bench_simple, expected, kbuild, kernel_source, kernels, kunit, upstream
+from ppiov import accel, bench_simple, expected, inside, kbuild, kernel_source, kernels, kunit, upstream
 from ppiov.accel import Accel
 from ppiov.errors import BadRequest, PpiovError
 from ppiov.events import Event, Note
 from ppiov.expected import Expected
+from ppiov.kbuild import BuiltModules
 from ppiov.ktap import Parser
 from ppiov.kunit import Suite
 from ppiov.nested import Reader
@@ -77,6 +78,8 @@ class Ready:
             "PPIOV_PROVIDER": self.provider,
             "PPIOV_METER": self.meter,
         }
+        if inside.how(self.tree) == "y":
+            environment["PPIOV_BUILT_IN"] = "1"
         if self.userland_dir is not None:
             environment["PPIOV_PPCAT"] = str(self.userland_dir / "ppcat")
         if self.test_modules:
@@ -102,7 +105,7 @@ def kunit_suites(spec: KernelSpec, source: Path, pattern: str) -> Generator[Even
     store = Store()
     tree = yield from kernels.get(spec, store=store)
     kunit.check(tree)
-    built = yield from kbuild.build_modules(tree, source / "kernel", store=store)
+    built = yield from _modules(tree, source, store)
     return tuple(kunit.find(tree, built.directory, pattern))
 
 
@@ -124,7 +127,7 @@ def ready(
     store = Store()
     tree = yield from kernels.get(spec, store=store)
     ktap = (yield from _ktap(tree, store)) if suites & HAND_OVER_KTAP else NO_KTAP
-    built = yield from kbuild.build_modules(tree, source / "kernel", store=store)
+    built = yield from _modules(tree, source, store)
     userland = None
     if (source / "selftests" / "ppcat" / "Makefile").is_file():
         userland = yield from kbuild.build_userland(tree, source / "selftests" / "ppcat", store=store)
@@ -165,6 +168,13 @@ def ready(
         meter=meter,
         simple=(yield from bench_simple.build(tree, store=store)) if BENCH in suites else None,
     )
+
+
+def _modules(tree: KernelTree, source: Path, store: Store) -> Generator[Event, None, BuiltModules]:
+    """The modules under test: built for the kernel, or those that it has itself."""
+    if inside.how(tree):
+        return (yield from inside.modules(tree, store=store))
+    return (yield from kbuild.build_modules(tree, source / "kernel", store=store))
 
 
 def _ktap(tree: KernelTree, store: Store) -> Generator[Event, None, Reader]:

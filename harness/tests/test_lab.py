@@ -20,7 +20,7 @@ from ppiov import kernel_source, kernels, lab, toolchain
 from ppiov.archive import Archive
 from ppiov.errors import BadSpec, BuildFailed, DiskFull, MissingTool, PpiovError, UnfitKernel, UnknownName
 from ppiov.events import Event, StageBegun, StageEnded, StageProgress
-from ppiov.kconfig import ESSENTIAL, asked, files, known_options
+from ppiov.kconfig import ESSENTIAL, arrived, asked, files, known_options
 from ppiov.render import words
 from ppiov.spec import ADDITIONS, KernelSpec
 from ppiov.store import Store
@@ -427,6 +427,12 @@ def test_every_addition_has_an_option_that_proves_it() -> None:
     assert set(ESSENTIAL) == set(ADDITIONS)
     for name in ADDITIONS:
         if name not in ("llvm", "dwarf"):  # a compiler, and a choice that brings the option
-            assert asked(files([name]))[ESSENTIAL[name]] == ("y", name)
+            wanted = "m" if name == "ppiov-m" else "y"
+            assert asked(files([name]))[ESSENTIAL[name]] == (wanted, name)
+            assert arrived(name, {ESSENTIAL[name]: wanted})
+            assert not arrived(name, {ESSENTIAL[name]: "m" if wanted == "y" else "y"}) and not arrived(name, {})
+    assert arrived("llvm", {"CONFIG_CC_IS_CLANG": "y"}) and not arrived("llvm", {})
+    with pytest.raises(PpiovError, match="cannot be in one kernel"):
+        KernelSpec.parse("tree:/x+ppiov-m+ppiov-y")
     with pytest.raises(PpiovError):
         KernelSpec.parse("src:7.3+base")
