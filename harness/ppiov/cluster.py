@@ -22,7 +22,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
-from ppiov.errors import BadRequest, PpiovError
+from ppiov.errors import BadRequest, Interrupted, PpiovError
 from ppiov.events import Event, StageBegun, StageEnded, StageProgress
 
 A = TypeVar("A")
@@ -32,15 +32,17 @@ _TICK: Final = 0.2  # seconds between two looks at what has come
 _PROGRESS_SECONDS: Final = 1.0
 _CONNECT_SECONDS: Final = 20
 _CLOSE_SECONDS: Final = 5
+_STOP_SECONDS: Final = 10  # for a job to save what it has; it is told at its next event
 
 
 class Cluster:
-    """A context manager; on leaving it, local jobs that still run are ended and remote ones are given up."""
+    """A context manager; on leaving it, jobs that still run are told to end, and local ones that don't are ended."""
 
     def __init__(self, jobs: int, scheduler: str | None = None) -> None:
         self._jobs, self._address = jobs, scheduler
         self._topic = f"ppiov-{os.getpid()}-{time.monotonic_ns()}"
         self._events: queue.Queue[Event] = queue.Queue()
+        self._runs = 0
 
     def __enter__(self) -> Cluster:
         import dask
@@ -77,20 +79,31 @@ class Cluster:
             with suppress(TimeoutError, OSError):
                 self._local.close(timeout=_CLOSE_SECONDS)
 
-    def run(self, engine: Engine[A, T], arguments: Sequence[A]) -> Generator[Event, None, list[T]]:
-        """Run ``engine`` once with each argument; the results, in order. Raises what an engine raises."""
-        begun = [self._client.submit(_work, engine, one, self._topic, n, pure=False) for n, one in enumerate(arguments)]
+    def run(
+        self, engine: Engine[A, T], arguments: Sequence[A], done: Callable[[int, T], None] | None = None
+    ) -> Generator[Event, None, list[T]]:
+        """Run ``engine`` once with each argument; the results, in order. Raises what an engine raises.
+
+        ``done`` is told each result, with the number of its argument, as soon as it is there.
+        """
+        self._runs += 1
+        words = (self._topic, self._flag)
+        begun = [self._client.submit(_work, engine, one, *words, n, pure=False) for n, one in enumerate(arguments)]
         open_stages: dict[str, StageBegun] = {}
         from distributed import CancelledError, KilledWorker
 
         try:
-            while not all(future.done() for future in begun):
+            told: set[int] = set()
+            while len(told) < len(begun):
                 yield from self._told(_TICK, open_stages)
+                for number, future in enumerate(begun):
+                    if number not in told and future.done():
+                        told.add(number)
+                        if done and future.status == "finished" and (outcome := future.result())[0]:
+                            done(number, outcome[1])
             yield from self._told(0.0, open_stages)
         finally:
-            for future in begun:
-                if not future.done():
-                    future.cancel()
+            self._stop([future for future in begun if not future.done()])
         try:
             outcomes: list[tuple[bool, Any]] = [future.result() for future in begun]
         except (KilledWorker, CancelledError) as error:
@@ -108,6 +121,26 @@ class Cluster:
             if not fine:
                 raise value
         return [value for _, value in outcomes]
+
+    @property
+    def _flag(self) -> str:
+        """What says to the jobs of this run that they are to end."""
+        return f"{self._topic}-{self._runs}"
+
+    def _stop(self, running: Sequence[Any]) -> None:
+        """Tell jobs to end, as a Ctrl-C would, and give them up if they do not."""
+        if not running:
+            return
+        from distributed import Event as Flag
+
+        with suppress(TimeoutError, OSError):
+            Flag(self._flag, client=self._client).set()
+            until = time.monotonic() + _STOP_SECONDS
+            while time.monotonic() < until and not all(future.done() for future in running):
+                time.sleep(_TICK)
+        for future in running:
+            if not future.done():
+                future.cancel()
 
     def _heard(self, message: tuple[float, Any]) -> None:
         self._events.put(pickle.loads(message[1]))
@@ -127,17 +160,24 @@ class Cluster:
             yield event
 
 
-def _work(engine: Engine[A, T], argument: A, topic: str, number: int) -> tuple[bool, Any]:
+def _work(engine: Engine[A, T], argument: A, topic: str, flag: str, number: int) -> tuple[bool, Any]:
     """Runs in a worker: drive an engine and send its events; an error that is the user's to see is a result."""
-    from distributed import get_worker
+    from distributed import Event as Flag
+    from distributed import get_client, get_worker
 
     worker = get_worker()
+    stop = Flag(flag, client=get_client())
     events = engine(argument)
     spoke: dict[str, float] = {}
+    asked = time.monotonic()
     try:
         while True:
             try:
                 event = next(events)
+                if time.monotonic() - asked > _PROGRESS_SECONDS:
+                    asked = time.monotonic()
+                    if stop.is_set():
+                        return False, Interrupted("interrupted")
             except StopIteration as stop:
                 return True, stop.value
             except PpiovError as error:

@@ -18,7 +18,7 @@ from engines import drain
 from ppiov import child
 from ppiov.cluster import Cluster
 from ppiov.errors import BadRequest
-from ppiov.events import Event, Note, StageBegun, StageEnded
+from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
 
 
 def double(number: int) -> Generator[Event, None, int]:
@@ -37,8 +37,9 @@ def sleep(place: Path) -> Generator[Event, None, None]:
         process.wait()
 
 
-def test_a_cluster_from_its_start_to_an_interruption(tmp_path: Path) -> None:
+def test_a_cluster_from_its_start_to_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One cluster for all of it: starting one takes seconds."""
+    monkeypatch.setattr("ppiov.cluster._STOP_SECONDS", 1.0)
     place = tmp_path / "pid"
     with pytest.raises(KeyboardInterrupt), Cluster(2) as cluster:
         told, results = drain(cluster.run(double, list(range(5))))
@@ -80,6 +81,32 @@ def test_a_scheduler_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
                 with pytest.raises(BadRequest, match="no negative numbers"):
                     drain(cluster.run(double, [-1]))
     assert len(pids) == 1 and os.getpid() not in pids
+
+
+def patient(place: Path) -> Generator[Event, None, None]:
+    """Works until it is told to end, and then saves what it has."""
+    try:
+        for number in range(3000):
+            yield StageProgress("work", number)
+            time.sleep(0.1)
+    finally:
+        place.write_text("saved")
+
+
+def test_a_job_that_is_told_to_end_saves_what_it_has(tmp_path: Path) -> None:
+    """And the result of one that was done before is known."""
+    places = [tmp_path / "one", tmp_path / "two"]
+    known: dict[int, int] = {}
+    with pytest.raises(KeyboardInterrupt), Cluster(2) as cluster:
+        drain(cluster.run(double, [4, 5], lambda number, result: known.update({number: result})))
+        assert known == {0: 8, 1: 10}
+        events = cluster.run(patient, places)
+        for _ in range(5):
+            next(events)
+        began = time.monotonic()
+        events.throw(KeyboardInterrupt())
+    assert [place.read_text() for place in places] == ["saved", "saved"]
+    assert time.monotonic() - began < 60, "nobody waits for the five minutes that the job would take"
 
 
 def test_a_scheduler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
