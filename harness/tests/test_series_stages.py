@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import os
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import fake_archive
 import fake_series
@@ -14,10 +17,10 @@ import pytest
 import sample
 from engines import drain
 from ppiov.errors import BadRequest, BuildFailed, Interrupted, UnknownName
-from ppiov.events import Event
+from ppiov.events import Event, Note
 from ppiov.results import Boot, Figure, Outcome, Round, Run, RunState, Splat, TestResult
 from ppiov.run import RunRequest
-from ppiov.series import adapted, benched, relative, scratch, source
+from ppiov.series import adapted, benched, relative, scratch, source, stages
 from ppiov.series.adapted import Adapted
 from ppiov.series.patch import Patch
 from ppiov.series.place import Place
@@ -134,13 +137,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 def stage(place: Place, fake: Fake, **wanted: object) -> dict[int, CheckResult]:
-    stages = Stages(Wanted(suites=("traffic",), **wanted), place, Path("results"), fake.run, build=fake.build)  # type: ignore[arg-type]
+    asked = Stages(Wanted(suites=("traffic",), **wanted), place, Path("results"), fake.run, build=fake.build)  # type: ignore[arg-type]
     found: dict[int, CheckResult] = {}
 
     def add(patch: Patch, result: CheckResult) -> None:
         found[patch.number] = result
 
-    drain(stages.run(place.series.patches, add))
+    drain(asked.run(place.series.patches, add))
     return found
 
 
@@ -164,6 +167,139 @@ def test_the_patch_that_breaks_a_test_is_named_and_the_one_behind_it_is_not_aske
     assert found[2].runs == ("bad", "good")
     assert found[2].details == ("new: one: pass -> fail (failed 4 of 4 times; on the base, 0 of 4: why)",)
     assert len([request for request in fake.asked if request.kernel.rev == base and request.repeat == 1]) == 1
+
+
+def test_what_is_bad_since_an_earlier_patch_is_that_ones_fault(place: Place) -> None:
+    base, one, two, three = commits(place)
+    steady = run_of(test("one", Outcome.FAIL, rounds=[Outcome.FAIL] * 3))
+    worse = run_of(test("one", Outcome.FAIL, splats=(WARN,)), id="worse")
+    rounds = run_of(test("one", Outcome.PASS, rounds=[Outcome.PASS] * 3))
+    found = stage(place, Fake({base: GOOD, one: BAD, two: BAD, three: worse}, {base: rounds, one: steady}), each=True)
+    assert [found[n].verdict for n in (1, 2, 3)] == [Verdict.FAIL, Verdict.WARN, Verdict.FAIL]
+    assert (found[2].line, found[2].relation) == ("as with patch 1: one", Relation.AS_BEFORE)
+    assert found[2].details == ("since patch 1: one: pass -> fail (why)",)
+    assert found[3].line == "new: kernel: WARNING at net/core/page_pool.c: splat"
+    assert found[3].details[0].startswith("since patch 1: one: "), "the first, not the one before"
+
+
+def test_what_was_repaired_and_breaks_again_is_blamed_again(place: Place) -> None:
+    base, one, two, three = commits(place)
+    steady = run_of(test("one", Outcome.FAIL, rounds=[Outcome.FAIL] * 3))
+    rounds = run_of(test("one", Outcome.PASS, rounds=[Outcome.PASS] * 3))
+    fake = Fake({base: GOOD, one: BAD, two: GOOD, three: BAD}, {base: rounds, one: steady, three: steady})
+    found = stage(place, fake, each=True)
+    assert [found[n].verdict for n in (1, 2, 3)] == [Verdict.FAIL, Verdict.PASS, Verdict.FAIL]
+
+
+class Queue:
+    """Jobs done one after the other, from the last to the first; what was asked for is remembered."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.asked: list[list[stages.Unit]] = []
+        self._stop_at = stop_at
+
+    def run(
+        self, engine: Any, arguments: Sequence[Any], done: Callable[[int, Any], None] | None = None
+    ) -> Generator[Event, None, list[Any]]:
+        self.asked.append(list(arguments))
+        results: dict[int, Any] = {}
+        for number in reversed(range(len(arguments))):
+            if number == self._stop_at:
+                raise Interrupted("interrupted")
+            results[number] = yield from engine(arguments[number])
+            if done:
+                done(number, results[number])
+        return [results[number] for number in range(len(arguments))]
+
+
+def test_jobs_are_done_ahead_and_judged_alike(place: Place) -> None:
+    """The verdicts are those of one run after the other; what is wanted twice is run once."""
+    base, one, two, three = commits(place)
+    steady = run_of(test("one", Outcome.FAIL, rounds=[Outcome.FAIL] * 3))
+    rounds = run_of(test("one", Outcome.PASS, rounds=[Outcome.PASS] * 3))
+    ends: dict[str, Run | Exception] = {base: GOOD, one: GOOD, two: BAD, three: BuildFailed("failed to build ppnic")}
+    again = {base: rounds, two: steady}
+    alone = stage(place, Fake(dict(ends), dict(again)), each=True)
+    queue = Queue()
+    wanted = Wanted(suites=("traffic", "boot"), each=True, jobs=2)
+    fake = Fake(dict(ends), dict(again))
+    asked = Stages(wanted, place, Path("results"), fake.run, build=fake.build, jobs=queue)
+    found: dict[tuple[int, str], CheckResult] = {}
+    drain(asked.run(place.series.patches, lambda patch, result: found.update({(patch.number, result.name): result})))
+    assert {n: found[n, "traffic"] for n in (1, 2, 3)} == alone
+    first, *more = queue.asked
+    assert [(unit.name, unit.commit) for unit in first] == [
+        (name, commit) for commit in (base, one, two, three) for name in ("traffic", "boot")
+    ]
+    assert [(unit.commit, unit.tests, unit.rounds) for unit in more[0]] == [(base, ("one",), 3), (two, ("one",), 3)]
+    assert all(request.jobs == 1 for request in fake.asked), "the guests at a time are those of all runs together"
+
+
+@pytest.mark.parametrize(
+    ("meter", "scheduler", "ahead"),
+    [("cycles", None, {"boot"}), ("cycles", "tcp://x", {"boot", "bench"}), ("insns", None, {"boot", "bench"})],
+)
+def test_a_clock_wants_the_machine_for_itself(
+    place: Place, monkeypatch: pytest.MonkeyPatch, meter: str, scheduler: str | None, ahead: set[str]
+) -> None:
+    queue, fake = Queue(), Fake(dict.fromkeys(commits(place), GOOD))
+
+    def bench(*_: object, **__: object) -> Generator[Event, None, Run]:
+        yield from ()
+        return GOOD
+
+    monkeypatch.setattr(benched, "judged", lambda *_: CheckResult("bench", Verdict.PASS, ""))
+    wanted = Wanted(suites=("boot",), bench=(), meter=meter, scheduler=scheduler, jobs=2)
+    asked = Stages(wanted, place, Path("results"), fake.run, bench, fake.build, queue)
+    found: list[str] = []
+    drain(asked.run(place.series.patches[-1:], lambda _, result: found.append(result.name)))
+    assert {unit.name for unit in queue.asked[0]} == ahead
+    assert found == ["boot", "bench"]
+
+
+def test_a_series_that_brings_the_modules_is_run_with_them_as_modules_and_built_in(place: Place) -> None:
+    base, *_, last = commits(place)
+    queue, fake = Queue(), Fake({base: GOOD, last: GOOD})
+    found: list[str] = []
+    wanted = Wanted(suites=("kunit",), inside=True)
+    asked = Stages(wanted, place, Path("results"), fake.run, build=fake.build, jobs=queue)
+    drain(asked.run(place.series.patches[-1:], lambda _, result: found.append(result.name)))
+    assert found == ["kunit", "kunit=y"]
+    kernels = [(unit.commit, unit.spec.additions) for unit in queue.asked[0]]
+    assert kernels == [(base, ("kunit",)), (last, ("kunit", "ppiov-m")), (last, ("kunit", "ppiov-y"))]
+    assert {request.suites for request in fake.asked} == {("kunit",)}
+
+
+def stand_in(request: RunRequest) -> Generator[Event, None, Run]:
+    """A run engine that can be sent to a worker: the kernel's commit decides."""
+    yield Note(f"pid {os.getpid()}")
+    return replace(GOOD, id=request.kernel.rev or "")
+
+
+def no_build(spec: KernelSpec) -> Generator[Event, None, object]:
+    yield from ()
+    return spec
+
+
+@pytest.mark.parametrize("where", ["jobs", "scheduler"])
+def test_on_a_cluster(place: Place, where: str) -> None:
+    """Real workers, of this machine and behind the address of a scheduler."""
+    from distributed import LocalCluster
+
+    with ExitStack() as stack:
+        scheduler = None
+        if where == "scheduler":
+            elsewhere: Any = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0")  # type: ignore[no-untyped-call]
+            scheduler = stack.enter_context(elsewhere).scheduler_address
+        wanted = Wanted(suites=("boot",), each=True, jobs=2 if where == "jobs" else 1, scheduler=scheduler)
+        found: dict[int, CheckResult] = {}
+        asked = Stages(wanted, place, Path("results"), stand_in, build=no_build)
+        told, _ = drain(asked.run(place.series.patches, lambda patch, result: found.update({patch.number: result})))
+    base, *others = commits(place)
+    assert [found[n].runs for n in (1, 2, 3)] == [(commit, base) for commit in others]
+    assert {result.verdict for result in found.values()} == {Verdict.PASS}
+    pids = {event.text for event in told if isinstance(event, Note) and event.text.startswith("pid ")}
+    assert pids and f"pid {os.getpid()}" not in pids
 
 
 def test_what_fails_by_chance_is_flaky(place: Place) -> None:
@@ -219,6 +355,7 @@ def test_a_benchmark_is_judged_by_the_base(
     rows = (SimpleNamespace(name="page_pool01", a=figures[0], b=figures[1], effect=effect),)
     compared = SimpleNamespace(rows=rows, only_a=only_a)
     monkeypatch.setattr(benched, "compared", lambda a, b: compared)
+    monkeypatch.setattr(benched, "figures", lambda _: figures)
     asked: list[tuple[str | None, tuple[str, ...], str]] = []
 
     def bench(kernel: KernelSpec, names: tuple[str, ...], meter: str, **_: object) -> Generator[Event, None, Run]:
@@ -226,9 +363,9 @@ def test_a_benchmark_is_judged_by_the_base(
         asked.append((kernel.rev, names, meter))
         return GOOD
 
-    stages = Stages(Wanted(bench=("page_pool*",)), place, Path("results"), bench=bench, build=Fake({}).build)
+    measured = Stages(Wanted(bench=("page_pool*",)), place, Path("results"), bench=bench, build=Fake({}).build)
     found: list[CheckResult] = []
-    drain(stages.run(place.series.patches, lambda patch, result: found.append(result) if patch.number == 3 else None))
+    drain(measured.run(place.series.patches, lambda patch, result: found.append(result) if patch.number == 3 else None))
     assert asked == [(base, ("page_pool*",), "insns"), (last, ("page_pool*",), "insns")]
     assert [(r.name, r.verdict, r.line, r.runs) for r in found] == [("bench", verdict, line, ("good", "good"))]
 
@@ -259,6 +396,39 @@ def test_modules_of_another_revision_from_a_patch_on(place: Place, tmp_path: Pat
     patch.write_text(patch.read_text().replace("-old", "-older"))
     with pytest.raises(BadRequest, match="does not apply"):
         adapted.sources([Adapted.parse(str(patch))], project, Store())
+
+
+def test_a_benchmark_that_is_slower_since_an_earlier_patch(place: Place) -> None:
+    """Slower than the base, and no slower than the patch before: that one is to blame. Slower still: this one, too."""
+    base, one, two, three = commits(place)
+
+    def measured(value: float) -> Run:
+        figure = Figure("core.direct", value, "insns/op", "insns")
+        name = "bench/test_bench.py::test_benchmark[core.direct]"
+        return replace(
+            GOOD, id=f"{value:g}", tests=(replace(GOOD.tests[0], name=name, suite="bench", figures=(figure,)),)
+        )
+
+    costs = {base: measured(80.0), one: measured(82.0), two: measured(82.0), three: measured(84.0)}
+
+    def bench(kernel: KernelSpec, *_: object, **__: object) -> Generator[Event, None, Run]:
+        yield from ()
+        return costs[kernel.rev or ""]
+
+    asked = Stages(Wanted(bench=(), each=True), place, Path("results"), bench=bench, build=Fake({}).build)
+    found: dict[int, CheckResult] = {}
+    drain(asked.run(place.series.patches, lambda patch, result: found.update({patch.number: result})))
+    assert [found[n].verdict for n in (1, 2, 3)] == [Verdict.FAIL, Verdict.WARN, Verdict.FAIL]
+    assert found[1].line.startswith("slower: core.direct, +2.50 %")
+    assert found[2].line.startswith("as with patch 1: core.direct, +2.50 %")
+    costs[two] = replace(GOOD, id="nothing")
+    asked = Stages(Wanted(bench=(), each=True), place, Path("results"), bench=bench, build=Fake({}).build)
+    drain(asked.run(place.series.patches, lambda patch, result: found.update({patch.number: result})))
+    assert (found[2].verdict, found[2].line) == (Verdict.FAIL, "nothing was measured any more")
+    costs[base] = replace(GOOD, id="nothing")
+    asked = Stages(Wanted(bench=()), place, Path("results"), bench=bench, build=Fake({}).build)
+    drain(asked.run(place.series.patches[-1:], lambda patch, result: found.update({patch.number: result})))
+    assert (found[3].verdict, found[3].line) == (Verdict.SKIP, "untestable: on the base already: nothing was measured")
 
 
 def test_what_cannot_be_wanted_is_refused() -> None:

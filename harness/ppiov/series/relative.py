@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ppiov.results import Outcome, Run, RunState, Splat, TestResult
@@ -19,6 +20,27 @@ def changes(before: Run, after: Run) -> tuple[Change, ...]:
     return (*(change for change in found if change is not None), *_splats(before, after))
 
 
+def since(found: Iterable[Change], before: Run, blamed: Mapping[str, int]) -> tuple[Change, ...]:
+    """The changes, those that are new marked that were bad already in ``before``, the run on the patch before.
+
+    ``blamed``: the names of changes, and the number of the patch that each was new with.
+    """
+    was = {test.name: test for test in before.tests}
+    complaints = _complaints(before)
+
+    def older(change: Change) -> bool:
+        if change.splat is not None:
+            return change.splat.fingerprint in complaints
+        return change.name in was and was[change.name].outcome is change.after
+
+    return tuple(
+        replace(change, since=blamed.get(change.name, 0))
+        if change.relation is Relation.NEW and older(change)
+        else change
+        for change in found
+    )
+
+
 def confirmed(first: Iterable[Change], before: Run, after: Run) -> tuple[Change, ...]:
     """The changes, those that were new weighed again by runs of the same tests in several rounds."""
     was = {test.name: test for test in before.tests}
@@ -26,7 +48,7 @@ def confirmed(first: Iterable[Change], before: Run, after: Run) -> tuple[Change,
     weighed = []
     for change in first:
         one, other = was.get(change.name), now.get(change.name)
-        if change.relation is not Relation.NEW or change.splat is not None or other is None:
+        if change.relation is not Relation.NEW or change.since or change.splat is not None or other is None:
             weighed.append(change)
             continue
         bad, good = _bad_rounds(other), _bad_rounds(one) if one else (0, 0)
@@ -43,7 +65,8 @@ def judged(name: str, before: Run, after: Run, found: Sequence[Change]) -> Check
     """The verdict of a stage on a patch."""
     runs = (after.id, before.id)
     counts = Counter(change.relation for change in found)
-    bad = [change for change in found if change.relation is Relation.NEW and change.after is not Outcome.SKIP]
+    every = [change for change in found if change.relation is Relation.NEW and change.after is not Outcome.SKIP]
+    bad = [change for change in every if not change.since]
     details = tuple(told(change) for change in found)
     common: dict[str, Any] = {"command": after.command, "runs": runs, "changes": tuple(found), "details": details}
     if bad:
@@ -52,6 +75,10 @@ def judged(name: str, before: Run, after: Run, found: Sequence[Change]) -> Check
         return CheckResult(name, Verdict.FAIL, line, Relation.NEW, **common)
     if after.state is not RunState.COMPLETE:
         return CheckResult(name, Verdict.NOT_RUN, f"the run was {after.state.value}: {after.reason}", **common)
+    if every:
+        more = f" and {len(every) - 1} more" if len(every) > 1 else ""
+        line = f"as with patch {every[0].since}: {every[0].name}{more}"
+        return CheckResult(name, Verdict.WARN, line, Relation.AS_BEFORE, **common)
     passed = sum(1 for test in after.tests if test.outcome is Outcome.PASS)
     parts = [f"{passed} of {len(after.tests)} tests passed"]
     parts += [f"{counts[relation]} {relation.value}" for relation in Relation if relation and counts[relation]]
@@ -68,7 +95,8 @@ def judged(name: str, before: Run, after: Run, found: Sequence[Change]) -> Check
 def told(change: Change) -> str:
     """ "new: traffic/test_bind.py::test_bind[ipv4]: pass -> fail (the second bind succeeded)"."""
     sides = " -> ".join(side.value if side else "not there" for side in (change.before, change.after))
-    return f"{change.relation.value}: {change.name}: {sides}" + (f" ({change.note})" if change.note else "")
+    word = f"since patch {change.since}" if change.since else change.relation.value
+    return f"{word}: {change.name}: {sides}" + (f" ({change.note})" if change.note else "")
 
 
 def _test(name: str, was: TestResult | None, now: TestResult | None) -> Change | None:

@@ -51,6 +51,7 @@ class Change:
     after: Outcome | None
     relation: Relation
     note: str = ""  # the counts of a flaky one, the reason of a failure
+    since: int = 0  # the earlier patch that it is new since; 0: since this one
     splat: Splat | None = None
 
 
@@ -62,6 +63,7 @@ class Measured:
     after: Figure
     relation: Relation  # NEW: slower; FIXED: faster
     note: str = ""  # the difference, with how sure it is
+    since: int = 0  # the earlier patch that it is slower since; 0: since this one
 
 
 @dataclass(frozen=True, slots=True)
