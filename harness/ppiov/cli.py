@@ -94,6 +94,12 @@ ResultsOption = Annotated[Path, typer.Option(metavar="DIR", help="Where the run 
 SourceOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The checkout with kernel/ and selftests/; by default this one.")
 ]
+JobsOption = Annotated[
+    int, typer.Option("-j", "--jobs", min=1, max=64, metavar="N", help="Guests at a time, of all kernels together.")
+]
+SchedulerOption = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="A dask.distributed scheduler to give the jobs to.")
+]
 DEFAULT_KERNEL = "deb:6.12"
 DEFAULT_RESULTS = Path("results")
 
@@ -244,7 +250,8 @@ def run(
     tests: Annotated[
         list[str] | None, typer.Option("--test", metavar="NAME", help="Only this one; repeatable.")
     ] = None,
-    jobs: Annotated[int, typer.Option("-j", min=1, max=64, metavar="N", help="Guests at a time.")] = 1,
+    jobs: JobsOption = 1,
+    scheduler: SchedulerOption = None,
     accel: AccelOption = Accel.AUTO,
     backend: Annotated[
         Backend, typer.Option(help="What feeds the receive queues, in the traffic suite.")
@@ -296,7 +303,7 @@ def run(
             source=source,
         )
         more = [dataclasses.replace(first, kernel=KernelSpec.parse(spec)) for spec in (kernels or [])[1:]]
-        raise typer.Exit(drive(matrix.run([first, *more]), choose(sys.stdout)))
+        raise typer.Exit(drive(matrix.run([first, *more], scheduler), choose(sys.stdout)))
 
 
 @app.command()
@@ -327,6 +334,7 @@ def series(
         list[str] | None,
         typer.Option("--run", metavar="SUITE", help="Run it in a VM: boot, kunit, traffic, selftests; repeatable."),
     ] = None,
+    expression: Annotated[str, typer.Option("-k", metavar="EXPR", help="Of the suites, only tests that match.")] = "",
     bench: Annotated[
         list[str] | None,
         typer.Option("--bench", metavar="NAME", help="Measure it against the base, a benchmark or a glob; repeatable."),
@@ -343,7 +351,8 @@ def series(
         typer.Option("--module", metavar="[N=]REV|PATCH", help="ppnic as it fits, from patch N on; repeatable."),
     ] = None,
     confirm: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds in which a new failure is run again.")] = 3,
-    jobs: Annotated[int, typer.Option("-j", min=1, max=64, metavar="N", help="Guests at a time.")] = 1,
+    jobs: JobsOption = 1,
+    scheduler: SchedulerOption = None,
     accel: AccelOption = Accel.AUTO,
     anew: Annotated[bool, typer.Option("--anew", help="Don't take verdicts that were kept.")] = False,
     b4: Annotated[
@@ -365,6 +374,7 @@ def series(
             return
         wanted = Wanted(
             suites=tuple(suites or ()),
+            expression=expression,
             bench=None if bench is None else tuple(name for name in bench if name != "*"),
             meter=meter,
             each=each,
@@ -372,8 +382,10 @@ def series(
             modules=tuple(modules or ()),
             confirm=confirm,
             jobs=jobs,
+            scheduler=scheduler,
             accel=accel.value,
             source=source,
+            inside=own,
         )
         request = engine.SeriesRequest(
             what=what or "",
@@ -441,9 +453,7 @@ def bisect(
     timeout: Annotated[float, typer.Option(min=1, metavar="S", help="For one run of the script.")] = 600,
     accel: AccelOption = Accel.AUTO,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, max=64, metavar="N", help="Commits at a time.")] = 1,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A dask.distributed scheduler to give the jobs to.")
-    ] = None,
+    scheduler: SchedulerOption = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with the bisection in this folder.")] = None,
     replay: Annotated[Path | None, typer.Option(metavar="FILE", help="Begin with what a git bisect log says.")] = None,
     step: Annotated[
