@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from ppiov.errors import BadRequest, Interrupted, PpiovError
-from ppiov.events import Event, StageBegun, StageEnded, StageProgress
+from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress, TestBegun, TestEnded
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -190,6 +190,30 @@ def _work(engine: Engine[A, T], argument: A, topic: str, flag: str, number: int)
             if isinstance(event, StageBegun | StageProgress | StageEnded):  # two jobs may both build the modules
                 event = dataclasses.replace(event, key=f"{number}/{event.key}")
             worker.log_event(topic, pickle.dumps(event))
+    finally:
+        events.close()
+
+
+def labelled(events: Generator[Event, None, T], label: str) -> Generator[Event, None, T]:
+    """The events of a job, each with what it is about: those of several jobs come mixed."""
+    try:
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as stop:
+                value: T = stop.value
+                return value
+            match event:
+                case TestBegun():
+                    event = dataclasses.replace(event, name=f"{label}: {event.name}")
+                case TestEnded():
+                    result = dataclasses.replace(event.result, name=f"{label}: {event.result.name}")
+                    event = dataclasses.replace(event, result=result)
+                case Note():
+                    event = dataclasses.replace(event, text=f"{label}: {event.text}")
+                case StageBegun():
+                    event = dataclasses.replace(event, title=f"{label}: {event.title}")
+            yield event
     finally:
         events.close()
 

@@ -20,10 +20,10 @@ from typing import Any, Protocol
 
 from ppiov import run as engine
 from ppiov import suites
-from ppiov.cluster import Cluster
+from ppiov.cluster import Cluster, labelled
 from ppiov.drive import exit_code
 from ppiov.errors import BadRequest, ExitCode, Interrupted, PpiovError
-from ppiov.events import Event, Note, StageBegun, TestBegun, TestEnded
+from ppiov.events import Event, Note
 from ppiov.folder import RunFolder, write_atomically
 from ppiov.report import FILES, many
 from ppiov.results import Run, RunState
@@ -101,38 +101,14 @@ def _at_a_time(
 
 def attempt(request: RunRequest) -> Generator[Event, None, Run | PpiovError]:
     """What a worker does: a run whose events say which kernel they are about. One that cannot be is its result."""
-    events = engine.run(request)
     kernel = str(request.kernel)
     try:
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as stop:
-                made: Run = stop.value
-                return made
-            except Interrupted:
-                raise
-            except PpiovError as error:
-                yield Note(f"{kernel}: {error}", "warning")
-                return error
-            yield _labelled(event, kernel)
-    finally:
-        events.close()
-
-
-def _labelled(event: Event, kernel: str) -> Event:
-    """An event with its kernel's name, where several kernels' events come mixed."""
-    match event:
-        case TestBegun():
-            return dataclasses.replace(event, name=f"{kernel}: {event.name}")
-        case TestEnded():
-            result = dataclasses.replace(event.result, name=f"{kernel}: {event.result.name}")
-            return dataclasses.replace(event, result=result)
-        case Note():
-            return dataclasses.replace(event, text=f"{kernel}: {event.text}")
-        case StageBegun():
-            return dataclasses.replace(event, title=f"{kernel}: {event.title}")
-    return event
+        return (yield from labelled(engine.run(request), kernel))
+    except Interrupted:
+        raise
+    except PpiovError as error:
+        yield Note(f"{kernel}: {error}", "warning")
+        return error
 
 
 def _ended(done: Sequence[Run], codes: Sequence[ExitCode], results: Path) -> Generator[Event, None, ExitCode]:

@@ -298,8 +298,11 @@ def test_on_a_cluster(place: Place, where: str) -> None:
     base, *others = commits(place)
     assert [found[n].runs for n in (1, 2, 3)] == [(commit, base) for commit in others]
     assert {result.verdict for result in found.values()} == {Verdict.PASS}
-    pids = {event.text for event in told if isinstance(event, Note) and event.text.startswith("pid ")}
-    assert pids and f"pid {os.getpid()}" not in pids
+    said = dict(event.text.split(": pid ") for event in told if isinstance(event, Note) and ": pid " in event.text)
+    assert set(said) == {"boot on the base", *(f"boot on patch {n}" for n in (1, 2, 3))}, (
+        "each line says what it is about"
+    )
+    assert str(os.getpid()) not in said.values()
 
 
 def test_what_fails_by_chance_is_flaky(place: Place) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from ppiov import kernels, suites
 from ppiov import run as runs
-from ppiov.cluster import Cluster
+from ppiov.cluster import Cluster, labelled
 from ppiov.errors import BadRequest, BuildFailed, Interrupted, UnfitKernel
 from ppiov.events import Event, Note
 from ppiov.results import Run, RunState
@@ -100,6 +100,7 @@ class Unit:
     source: Path  # of the modules and the tests
     tests: tuple[str, ...] = ()  # single ones; (): all of the suite
     rounds: int = 1
+    about: str = field(default="", compare=False)  # "traffic on patch 3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,14 @@ class Runner:
             return CheckResult(name, Verdict.SKIP, line)
         except UnfitKernel as error:
             return CheckResult(name, Verdict.SKIP, f"untestable: {error}")
+
+    def job(self, unit: Unit) -> Generator[Event, None, Run | CheckResult]:
+        """The same for a worker, whose events come among those of others."""
+        return (yield from labelled(self(unit), unit.about))
+
+    def again(self, unit: Unit) -> Generator[Event, None, Run]:
+        """What :meth:`job` does, where the kernel and the modules have been seen to build."""
+        return (yield from labelled(self.run(unit), unit.about))
 
     def run(self, unit: Unit) -> Generator[Event, None, Run]:
         wanted = self.wanted
@@ -214,7 +223,7 @@ class Stages:
             self.known[todo[number]] = result
 
         yield Note(f"{len(todo)} runs, {self.wanted.scheduler or f'{self.wanted.jobs} at a time'}")
-        yield from jobs.run(self._runner(), todo, done)
+        yield from jobs.run(self._runner().job, todo, done)
 
     def _runner(self) -> Runner:
         jobs = self.wanted.jobs if self.jobs is None else 1
@@ -231,7 +240,8 @@ class Stages:
         spec = KernelSpec("tree", "", additions, self.place.scratch.source, commit)
         if patch is None:  # without our modules in it, the base is the same for both
             name = name.removesuffix(_BUILT_IN)
-        return Unit(name, commit, spec, source, tests, rounds)
+        about = f"{name} on {f'patch {patch.number}' if patch else 'the base'}"
+        return Unit(name, commit, spec, source, tests, rounds, about)
 
     def _stage(
         self, name: str, patch: Patch, last: dict[str, Run], blamed: dict[str, int]
@@ -283,7 +293,7 @@ class Stages:
         """The runs of units whose kernels and modules have been seen to build."""
         runner = self._runner()
         if self.jobs is not None:
-            return (yield from self.jobs.run(runner.run, units))
+            return (yield from self.jobs.run(runner.again, units))
         made = []
         for unit in units:
             made.append((yield from runner.run(unit)))
