@@ -9,6 +9,7 @@ flags; absolute paths are mapped away, so that the same key means the same bytes
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import re
 import shutil
@@ -96,7 +97,7 @@ def build_modules(
     # A kernel built without debug information (most lab kernels) asks for none in modules; it changes no instruction.
     debug = "" if "CONFIG_DEBUG_INFO" in _config(kernel) else " -g"
     symvers = file_sha256(kernel.symvers) if kernel.symvers else ""
-    made_of: list[str | bytes] = [kernel.release, kernel.config_sha256, kernel.image_sha256, symvers]
+    made_of: list[str | bytes] = [kernel.release, kernel.config_sha256, _built_against(kernel), symvers]
     made_of += [version_line(gcc.command), *flags, *(sparse.about if sparse else ())]
     flags += sparse.words if sparse else ()
     made_of += [DEBUG_SUFFIX, debug, SYMVERS]  # what else the entry has
@@ -322,6 +323,24 @@ def copy_source(source: Path, into: Path, parts: Sequence[str] = ()) -> None:
     for relative in () if parts else source_files(source):
         (into / relative).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source / relative, into / relative)
+
+
+def _built_against(kernel: KernelTree) -> str:
+    """What of the kernel gets into a module, besides its configuration and what it exports.
+
+    Of a kernel built here it is what stands in its build folder: most patches change no header, and the modules of the
+    kernel before them fit. Of others, and where types come from vmlinux (BTF), it is the kernel.
+    """
+    if kernel.source is None or kernel.build is None or _config(kernel).get("CONFIG_DEBUG_INFO_BTF_MODULES") == "y":
+        return kernel.image_sha256
+    return _build_folder(kernel.build, kernel.image_sha256)
+
+
+@functools.cache
+def _build_folder(folder: Path, _image: str) -> str:
+    """The digest of a kernel's build folder without the kernel and what it exports; of each kernel once."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in ("vmlinux", SYMVERS))
+    return digest([word for path in files for word in (str(path.relative_to(folder)), path.read_bytes())])
 
 
 def contents(source: Path) -> Iterator[str | bytes]:

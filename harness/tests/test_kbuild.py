@@ -107,6 +107,25 @@ def test_what_a_module_is_made_of_makes_a_new_one(kernel: KernelTree, source: Pa
     assert len({first.directory, second.directory, third.directory}) == 3
 
 
+def test_a_kernel_built_here_with_the_same_headers_takes_the_same_modules(
+    kernel: KernelTree, source: Path, store: Store, tmp_path: Path
+) -> None:
+    """A patch that changes no header makes another kernel, and no other modules; a package's kernel is its own."""
+    assert kernel.build is not None
+    (kernel.build / "include").mkdir()
+    (kernel.build / "include/a.h").write_text("int a;\n")
+    (kernel.build / "vmlinux").write_text("one")
+    here = dataclasses.replace(kernel, source=tmp_path)
+    first = build(here, source, store)
+    (kernel.build / "vmlinux").write_text("two")
+    assert build(dataclasses.replace(here, image_sha256="9"), source, store).directory == first.directory
+    (kernel.build / "include/a.h").write_text("long a;\n")
+    assert build(dataclasses.replace(here, image_sha256="10"), source, store).directory != first.directory
+    packaged = dataclasses.replace(here, source=None)
+    other = dataclasses.replace(packaged, image_sha256="11")
+    assert build(packaged, source, store).directory != build(other, source, store).directory
+
+
 def test_a_module_that_uses_anothers_headers_and_symbols(
     kernel: KernelTree, source: Path, store: Store, tmp_path: Path
 ) -> None:
