@@ -12,6 +12,7 @@ import pytest
 from engines import drain
 from kernel_trees import with_parser
 from ppiov import suites
+from ppiov.errors import BuildFailed
 from ppiov.series import inward, scratch, source
 from ppiov.series.inward import Author
 from ppiov.store import Store
@@ -54,6 +55,31 @@ def test_no_question_about_the_kernel_is_left(features: set[str]) -> None:
         for program in re.findall(r"(\w+)\.o\b", files[makefile]):
             module = program in ("ppiov", "ppnic", "ppiov_ivshmem", "ppiov_kunit")
             assert module or f"{folder}/{program}.c" in files, f"{makefile}: {program}.o"
+
+
+@pytest.mark.kernel_source
+def test_what_is_made_of_the_specification_is_as_the_tree_makes_it(tmp_path: Path) -> None:
+    """Under the licence that the generator asks for; so ynl-regen.sh finds nothing to change."""
+    fake_archive.need("gcc")
+    tree = unifdef()
+    if not any((tree / name).is_file() for name in inward._GENERATORS):
+        pytest.skip("that kernel has no generator")
+    before = inward.resolved(suites.find_source() / "kernel", ALL, ALL, tree)
+    after = inward.generated(before, tree)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {
+        "/Documentation/netlink/specs/ppiov.yaml",
+        *("pool/nl_gen.c", "pool/nl_gen.h", "include/uapi/ppiov_netlink.h"),
+    }
+    for name in changed:
+        assert inward._LICENCE in after[name].splitlines()[0]
+    for name in ("pool/nl_gen.c", "include/uapi/ppiov_netlink.h"):
+        gone = set(before[name].splitlines()[1:]) - set(after[name].splitlines()[1:])
+        assert not gone, "nothing but the licence is another"
+    spec = "/Documentation/netlink/specs/ppiov.yaml"
+    with pytest.raises(BuildFailed, match="does not make"):
+        inward.generated({**before, spec: "name: [\n"}, tree)
+    assert inward.generated(before, tmp_path) == before
 
 
 def test_each_patch_brings_its_symbol_and_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

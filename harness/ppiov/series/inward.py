@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -28,6 +29,9 @@ from ppiov.series.scratch import Scratch, run_git
 
 _PLACE = PurePosixPath("drivers/net/ppiov")
 _SPECS = "Documentation/netlink/specs"
+_LICENCE = "((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause)"  # the one that a specification in the tree has
+_GENERATORS = ("tools/net/ynl/pyynl/ynl_gen_c.py", "tools/net/ynl/ynl-gen-c.py")
+_YNL = re.compile(r"/\* YNL-GEN (?P<mode>kernel|uapi) (?P<kind>header|source) \*/")
 _PROBE = re.compile(r"\$\(call probe,(\w+),")
 _EXTMOD = re.compile(r"\$\(if \$\(KBUILD_EXTMOD\),(?:m|\$\(if [^()]*\$?\(?\w*\)?,m\)),(\$\(CONFIG_\w+\))\)")
 _WHERE_THERE = re.compile(r"\$\(if \$\(filter -DHAVE_(\w+),\$\(PPIOV_FEATURES\)\),(\S+)\)")
@@ -84,7 +88,7 @@ def make(project: Path, scratch: Scratch, base: str, builder: Builder) -> Genera
     yield StageEnded("self", note=f"{len(features)} of {len(asked)}")
     for name in sorted(asked - features):
         yield Note(f"this tree has no {name}")
-    files = resolved(project / "kernel", features, asked, scratch.source)
+    files = generated(resolved(project / "kernel", features, asked, scratch.source), scratch.source)
     author = _author(project)
     at, commits = base, []
     for folders, symbol, subject, why in _PATCHES:
@@ -135,6 +139,40 @@ def resolved(kernel: Path, features: set[str], asked: set[str], tree: Path) -> d
             name = str(path.relative_to(kernel)).replace("compat/", "ppcore/").replace("netlink/", f"/{_SPECS}/")
             files[name.replace("Kbuild", "Makefile")] = _renamed(text, features, can_send)
     return files
+
+
+def generated(files: Mapping[str, str], tree: Path) -> dict[str, str]:
+    """The files, what is made of the netlink specification made anew by the tree's own generator. Raises BuildFailed.
+
+    It takes a specification under one licence only, puts that into what it makes, and says there how to call it.
+    """
+    generator = next((tree / name for name in _GENERATORS if (tree / name).is_file()), None)
+    spec = next((name for name in files if name.startswith(f"/{_SPECS}/")), None)
+    if generator is None or spec is None:
+        return dict(files)
+    made = {
+        **files,
+        spec: re.sub(r"\A# SPDX-License-Identifier: .*", f"# SPDX-License-Identifier: {_LICENCE}", files[spec]),
+    }
+    with TemporaryDirectory(prefix="ppiov-self-") as folder:
+        stage = Path(folder)
+        (stage / "MAINTAINERS").touch()  # by which the generator knows the top of a tree
+        (stage / spec[1:]).parent.mkdir(parents=True)
+        (stage / spec[1:]).write_text(made[spec])
+        for schema in (tree / _SPECS).parent.glob("*.yaml"):
+            shutil.copy(schema, stage / _SPECS / "..")
+        for name, text in files.items():
+            if (match := _YNL.search(text[:400])) is None:
+                continue
+            place = stage / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            words = ("--spec", stage / spec[1:], "--mode", match["mode"], f"--{match['kind']}", "-o", place)
+            code, out, err = child.output([sys.executable, generator, *words], env={"PYTHONDONTWRITEBYTECODE": "1"})
+            if code or not place.is_file():
+                why = ((err or out).strip().splitlines() or ["it says nothing"])[-1]
+                raise BuildFailed(f"the tree's generator does not make {name} of the netlink specification: {why}")
+            made[name] = place.read_text()
+    return made
 
 
 def _answered(unifdef: Path, text: str, flags: Mapping[str, bool]) -> str:
