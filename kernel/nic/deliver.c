@@ -83,7 +83,7 @@ static bool ppnic_need(const struct ppnic_rxq *rxq, const struct ppnic_frame *f,
 	/* Made before the queue became one of XDP's, which are told no
 	 * super-packets: ppnic_fix_features().
 	 */
-	if (f->gso_size && mem->xdp)
+	if (f->gso_size && (mem->xdp || mem->xsk))
 		return false;
 
 	/* Only TCP is split; what is not goes to host buffers as a whole,

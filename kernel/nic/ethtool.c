@@ -153,7 +153,8 @@ static int ppnic_set_channels(struct net_device *dev,
 		return -EINVAL;
 	/* The core has looked at these before and told the user which it is. */
 	if (ppnic_rss_in_use(port, rx) || ppnic_steer_in_use(port, rx) ||
-	    ppnic_port_has_provider(port, rx))
+	    ppnic_port_has_provider(port, rx) ||
+	    ppnic_xsk_in_use(port, min(rx, tx)))
 		return -EBUSY;
 	if (rx == dev->real_num_rx_queues && tx == dev->real_num_tx_queues)
 		return 0;

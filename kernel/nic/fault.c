@@ -292,6 +292,9 @@ static int ppnic_hold_some(struct ppnic_port *port, u32 queue, u32 nr)
 		return -ENETDOWN;
 	src = ppnic_ring_exists(&rxq->mem.data) ? &rxq->mem.data.src :
 						  &rxq->mem.host.src;
+	/* Its buffers are to be back when the ring is stopped. */
+	if (src->exclusive)
+		return -EBUSY;
 
 	/* Allocation belongs to the NAPI; take its place. */
 	ppnic_channel_disable(ch);

@@ -353,6 +353,8 @@ static int ppnic_poll(struct napi_struct *napi, int budget)
 		rxq = &ch->port->rxqs[ch->index];
 		done = ppnic_rx_poll(rxq, budget);
 	}
+	if (txq)
+		tx_more |= ppnic_xsk_xmit(txq);
 
 	if (tx_more || done == budget)
 		return budget;
@@ -370,6 +372,9 @@ static int ppnic_change_mtu(struct net_device *dev, int mtu)
 	err = ppnic_xdp_check_mtu(netdev_priv(dev), mtu);
 	if (err)
 		return err;
+	err = ppnic_xsk_check_mtu(netdev_priv(dev), mtu);
+	if (err)
+		return err;
 	/* Buffers are pages, and frames span them: nothing to allocate. */
 	WRITE_ONCE(dev->mtu, mtu);
 	return 0;
@@ -380,8 +385,10 @@ static netdev_features_t ppnic_fix_features(struct net_device *dev,
 {
 	struct ppnic_port *port = netdev_priv(dev);
 
-	/* A program is to see frames as they were on the wire. */
-	if (rcu_access_pointer(port->xdp_prog))
+	/* A program is to see frames as they were on the wire, and a socket's
+	 * buffer has room for no more.
+	 */
+	if (rcu_access_pointer(port->xdp_prog) || ppnic_xsk_in_use(port, 0))
 		features &= ~NETIF_F_GRO_HW;
 	return features;
 }
@@ -584,4 +591,5 @@ const struct net_device_ops ppnic_netdev_ops = {
 	.ndo_hwtstamp_set = ppnic_hwtstamp_set,
 	.ndo_bpf = ppnic_bpf,
 	.ndo_xdp_xmit = ppnic_xdp_xmit,
+	.ndo_xsk_wakeup = ppnic_xsk_wakeup,
 };

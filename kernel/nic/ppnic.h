@@ -4,11 +4,11 @@
  * hardware.
  *
  * Two ports form a link, like veth. The split between driver and device is
- * kept on purpose: the driver half (rx.c, tx.c, xdp.c, netdev.c, queue_mgmt.c,
- * ethtool.c) only writes descriptors, rings doorbells and reads completions;
- * the device half (engine.c, wire.c, deliver.c, segment.c, parse.c, rss.c,
- * steer.c) only sees descriptors and reaches memory through the table of mapped
- * regions in dma.c.
+ * kept on purpose: the driver half (rx.c, tx.c, xdp.c, xsk.c, netdev.c,
+ * queue_mgmt.c, ethtool.c) only writes descriptors, rings doorbells and reads
+ * completions; the device half (engine.c, wire.c, deliver.c, segment.c,
+ * parse.c, rss.c, steer.c) only sees descriptors and reaches memory through the
+ * table of mapped regions in dma.c.
  *
  *   port A                                      port B
  *   ndo_start_xmit                              napi poll
@@ -90,6 +90,7 @@ struct ppnic_rxq;
 struct ppnic_source_ops;
 struct ppnic_phc;
 struct ppnic_shaping;
+struct xsk_buff_pool;
 
 /* ------------------------------------------------------------------ dma.c */
 
@@ -154,12 +155,15 @@ struct ppnic_channel {
 	struct napi_struct napi;
 	struct ppnic_port *port;
 	u16 index;
-	bool enabled;       /* NAPI may run (ops lock) */
-	int virq;           /* 0 while the port is down */
-	int cpu;            /* effective affinity, by irq_chip */
-	bool masked;        /* by irq_chip */
-	atomic_t armed;     /* enum ppnic_armed */
-	atomic_t rx_frames; /* events since the last interrupt */
+	bool enabled; /* NAPI may run (ops lock) */
+	/* Of an AF_XDP socket, or NULL; [1], and with NAPI disabled */
+	struct xsk_buff_pool *xsk;
+	struct xdp_rxq_info xsk_info; /* registered while there is one */
+	int virq;                     /* 0 while the port is down */
+	int cpu;                      /* effective affinity, by irq_chip */
+	bool masked;                  /* by irq_chip */
+	atomic_t armed;               /* enum ppnic_armed */
+	atomic_t rx_frames;           /* events since the last interrupt */
 	atomic_t tx_frames;
 	struct ppnic_moderation rx_mod;
 	struct ppnic_moderation tx_mod;
@@ -332,6 +336,7 @@ bool ppnic_fault_next_rx(const struct ppnic_rxq *rxq, struct ppnic_fault *f);
 union ppnic_buf {
 	netmem_ref core;
 	ppiov_netmem_t ppiov;
+	struct xdp_buff *xsk;
 };
 
 /**
@@ -339,9 +344,12 @@ union ppnic_buf {
  * @ops: NULL: the ring is absent
  * @core: a page_pool
  * @ppiov: a pool of ppiov.ko
+ * @xsk: the pool of an AF_XDP socket
  * @unreadable: the stack can't read the buffers
  * @scarce: may have fewer buffers than the ring takes, for a time or for ever
  * @carried: payload leaves in a carrier, which GRO can't join to another
+ * @exclusive: has no lock: a ring has buffers of it from its start, filled by
+ *	NAPI, to its stop
  *
  * A handle: constant while the ring exists, and may be copied by who has a
  * buffer of it.
@@ -351,10 +359,12 @@ struct ppnic_source {
 	union {
 		struct page_pool *core;
 		struct ppiov_pool *ppiov;
+		struct xsk_buff_pool *xsk;
 	};
 	bool unreadable;
 	bool scarce;
 	bool carried;
+	bool exclusive;
 };
 
 int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
@@ -440,6 +450,17 @@ struct ppnic_cqe {
 	enum ppnic_l4 l4;
 };
 
+/* What a program is given; the kfuncs for metadata get it back. In a buffer of
+ * an AF_XDP socket's, what follows @xdp is the driver's part.
+ */
+struct ppnic_xdp_buff {
+	struct xdp_buff xdp;
+	const struct ppnic_cqe *cqe;
+};
+
+/* They cast. */
+static_assert(offsetof(struct ppnic_xdp_buff, xdp) == 0);
+
 /**
  * struct ppnic_rx_xdp - how XDP knows the buffers of a queue
  * @whole: of frames in host buffers alone
@@ -459,12 +480,14 @@ struct ppnic_rx_xdp {
  * This is the per_queue_mem of netdev_queue_mgmt_ops: moved by assignment,
  * owned by whoever holds it (the queue while started, the core in between).
  * @data may be fed by a memory provider, the core's or one of ppiov's; @host
- * never is. Without header split the data ring is absent (mask 0, no source).
+ * never is, but may be by an AF_XDP socket. Then, and without header split, the
+ * data ring is absent (mask 0, no source).
  */
 struct ppnic_rx_mem {
 	struct ppnic_rx_ring host;
 	struct ppnic_rx_ring data;
-	struct ppnic_rx_xdp *xdp; /* NULL: no program can run on these */
+	struct ppnic_rx_xdp *xdp;  /* NULL: no program can run on these ... */
+	struct xsk_buff_pool *xsk; /* ... unless @host is fed by this */
 	struct ppnic_cqe *cq;
 	u32 cq_mask;
 	u32 cq_prod; /* device */
@@ -511,6 +534,7 @@ struct ppnic_rx_stats {
 	u64_stats_t xdp_redirect;
 	u64_stats_t xdp_aborted; /* ... or what made no sense */
 	u64_stats_t xdp_failed;  /* frame dropped: that could not be done */
+	u64_stats_t xsk_frames;  /* in buffers of an AF_XDP socket */
 };
 
 /* Written by the device under ppnic_rxq.lock. */
@@ -604,10 +628,12 @@ enum ppnic_tx_map {
 	PPNIC_TX_PAGE,
 	PPNIC_TX_BOUND, /* device memory: whoever bound it to the port */
 	PPNIC_TX_POOL,  /* a receive buffer: its page_pool */
+	PPNIC_TX_XSK,   /* a frame of an AF_XDP socket: its pool */
 };
 
 /* The driver's shadow of a TX descriptor. The first of a frame has its owner:
- * either of these two, and the other is NULL.
+ * either of these two, and the other is NULL; or a socket, which is told that
+ * its frames are done and needs no more, and both are.
  */
 struct ppnic_tx_buf {
 	struct sk_buff *skb;
@@ -637,6 +663,7 @@ struct ppnic_tx_stats {
 	u64_stats_t gso_wire_bytes;
 	u64_stats_t xdp_frames; /* of packets: sent or forwarded by XDP */
 	u64_stats_t xdp_full;   /* frames of XDP refused: no room */
+	u64_stats_t xsk_frames; /* of packets: AF_XDP without copies */
 };
 
 /* Written in NAPI by the reaper, from the write-back. */
@@ -800,6 +827,7 @@ void ppnic_tx_stop(struct ppnic_txq *txq, struct ppnic_tx_mem *mem);
 bool ppnic_tx_reap(struct ppnic_txq *txq, int budget);
 bool ppnic_tx_pending(struct ppnic_txq *txq);
 void ppnic_tx_queue_init(struct ppnic_port *port, u16 index);
+void ppnic_tx_restart(struct ppnic_txq *txq);
 
 /* What a poll has begun to send by XDP, and is to end. */
 struct ppnic_xdp_out {
@@ -819,10 +847,23 @@ struct sk_buff *ppnic_xdp_rx(struct ppnic_rxq *rxq, struct bpf_prog *prog,
 			     struct ppnic_xdp_out *out);
 
 /* xdp_tx.c: frames that XDP sends */
-int ppnic_xdp_tx(struct ppnic_port *port, struct xdp_frame *xdpf);
+int ppnic_xdp_tx(struct ppnic_port *port, struct xdp_frame *xdpf, bool own);
 void ppnic_xdp_flush(struct ppnic_port *port, const struct ppnic_xdp_out *out);
 int ppnic_xdp_xmit(struct net_device *dev, int n, struct xdp_frame **frames,
 		   u32 flags);
+
+/* xsk.c: AF_XDP without copies */
+int ppnic_xsk_check_mtu(struct ppnic_port *port, u32 mtu);
+bool ppnic_xsk_in_use(struct ppnic_port *port, u32 first);
+int ppnic_xsk_setup(struct ppnic_port *port, u32 queue,
+		    struct xsk_buff_pool *pool);
+int ppnic_xsk_wakeup(struct net_device *dev, u32 queue, u32 flags);
+bool ppnic_xsk_ask(struct xsk_buff_pool *pool, bool dry);
+struct sk_buff *ppnic_xsk_rx(struct ppnic_rxq *rxq, struct bpf_prog *prog,
+			     const struct ppnic_cqe *cqe,
+			     struct ppnic_xdp_out *out);
+bool ppnic_xsk_xmit(struct ppnic_txq *txq);
+void ppnic_xsk_sent(struct ppnic_txq *txq, u32 n);
 
 /* engine.c */
 void ppnic_engine_kick(struct ppnic_txq *txq);

@@ -47,6 +47,12 @@ static int ppnic_bind_locked(struct net_device *dev, u32 queue,
 			       "no provider while an XDP program is attached");
 		return -EBUSY;
 	}
+	if (port->channels[queue].xsk) {
+		NL_SET_ERR_MSG_FMT(extack,
+				   "RX queue %u has the buffers of an AF_XDP socket",
+				   queue);
+		return -EBUSY;
+	}
 	if (compat_rxq_has_provider(dev, queue)) {
 		NL_SET_ERR_MSG_FMT(extack,
 				   "RX queue %u has a memory provider of the core",

@@ -3,14 +3,16 @@
  * The driver half of receive: pools, posted buffers, completions to skbs.
  *
  * A queue has one ring of host buffers, and with header split a second one of
- * data buffers. Host buffers are always pages of a pool that the kernel may
- * read; data buffers come from whatever feeds the queue (rx_source.c), so
- * nothing here ever asks for their address in kernel memory. A frame that the
- * device could not split stands wholly in host buffers.
+ * data buffers. Host buffers are memory that the kernel may read: pages of a
+ * pool, or what an AF_XDP socket lends. Data buffers come from whatever feeds
+ * the queue (rx_source.c), so nothing here ever asks for their address in
+ * kernel memory. A frame that the device could not split stands wholly in host
+ * buffers.
  */
 #include <linux/etherdevice.h>
 #include <linux/skbuff.h>
 #include <net/gro.h>
+#include <net/xdp_sock_drv.h>
 
 #include "../compat/netdev.h"
 #include "../compat/page_pool.h"
@@ -73,6 +75,9 @@ static bool ppnic_first_fill(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 	bool full;
 	gfp_t gfp;
 
+	/* There may be a ring that consumes from its pool. */
+	if (mem->host.src.exclusive)
+		return true;
 	if (!ppnic_fill_host(rxq, mem, GFP_KERNEL))
 		return false;
 	if (!ppnic_ring_exists(&mem->data))
@@ -123,15 +128,21 @@ err_desc:
 	return err;
 }
 
+/* The device is off this ring: from @clean on, all is ours. */
+static void ppnic_ring_empty(struct ppnic_rx_ring *ring)
+{
+	while (ring->clean != ring->prod)
+		ppnic_source_put(&ring->src,
+				 ring->buf[ring->clean++ & ring->mask], false);
+	ring->cons = ring->prod;
+}
+
 static void ppnic_ring_free(struct ppnic_rx_ring *ring)
 {
 	if (!ppnic_ring_exists(ring))
 		return;
 
-	/* The device is off this ring: from @clean on, all is ours. */
-	while (ring->clean != ring->prod)
-		ppnic_source_put(&ring->src,
-				 ring->buf[ring->clean++ & ring->mask], false);
+	ppnic_ring_empty(ring);
 	ppnic_source_destroy(&ring->src);
 	kvfree(ring->buf);
 	kvfree(ring->desc);
@@ -180,7 +191,8 @@ bool ppnic_port_has_provider(struct ppnic_port *port, u32 first)
  *
  * A provider may have less to give than a ring holds (a small dma-buf, or one
  * whose buffers the socket still has): that is no error, the refill timer
- * tries again. Host pages are another matter.
+ * tries again. Host pages are another matter. An AF_XDP socket's ring is filled
+ * when it has been started.
  *
  * Context: process, ops lock held (page_pool reads the queue's provider).
  * Return: 0, -EINVAL for a provider without split, -EBUSY for two providers or
@@ -192,6 +204,7 @@ int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 	int err;
 
 	memset(mem, 0, sizeof(*mem));
+	mem->xsk = rxq->port->channels[rxq->index].xsk;
 
 	/* The core of 6.12 does not look at header split when it binds. */
 	if (!cfg->split && ppnic_rxq_has_provider(rxq->port, rxq->index)) {
@@ -218,7 +231,8 @@ int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 	if (err)
 		goto err_cq;
 
-	if (cfg->split) {
+	/* A socket gets whole frames. */
+	if (cfg->split && !mem->xsk) {
 		bool bound = compat_rxq_has_provider(rxq->port->dev,
 						     rxq->index);
 
@@ -229,7 +243,7 @@ int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 			goto err_host;
 	}
 
-	if (cfg->xdp) {
+	if (cfg->xdp && !mem->xsk) {
 		err = ppnic_rx_xdp_alloc(rxq, mem);
 		if (err)
 			goto err_data;
@@ -332,6 +346,11 @@ void ppnic_rx_stop(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 	memset(&rxq->mem, 0, sizeof(rxq->mem));
 	rxq->started = false;
 	spin_unlock_bh(&rxq->lock);
+
+	if (mem->host.src.exclusive) {
+		ppnic_ring_empty(&mem->host);
+		mem->cq_cons = mem->cq_prod;
+	}
 
 	timer_delete_sync(&rxq->refill_timer);
 	timer_delete_sync(&rxq->pause_timer);
@@ -471,21 +490,31 @@ static void ppnic_count(struct ppnic_rxq *rxq, const struct ppnic_cqe *cqe,
 	u64_stats_update_end(&s->sync);
 }
 
+/* Returns false if a pool ran dry, and nobody will tell when that is over. */
+static bool ppnic_fill(struct ppnic_rxq *rxq)
+{
+	struct ppnic_rx_mem *mem = &rxq->mem;
+	bool full;
+
+	full = ppnic_fill_host(rxq, mem, GFP_ATOMIC | __GFP_NOWARN);
+	full &= ppnic_fill_data(rxq, mem, GFP_ATOMIC | __GFP_NOWARN);
+	if (unlikely(!full))
+		ppnic_count_lost(rxq, &rxq->stats.alloc_fail, 1);
+
+	if (mem->xsk && ppnic_xsk_ask(mem->xsk, !full)) {
+		ppnic_fill_host(rxq, mem, GFP_ATOMIC | __GFP_NOWARN);
+		return true;
+	}
+	return full;
+}
+
 static void ppnic_refill(struct ppnic_rxq *rxq)
 {
 	u32 before = rxq->mem.host.prod + rxq->mem.data.prod;
-	bool full;
 
-	full = ppnic_fill_host(rxq, &rxq->mem, GFP_ATOMIC | __GFP_NOWARN);
-	full &= ppnic_fill_data(rxq, &rxq->mem, GFP_ATOMIC | __GFP_NOWARN);
-	if (unlikely(!full)) {
-		u64_stats_update_begin(&rxq->stats.sync);
-		u64_stats_inc(&rxq->stats.alloc_fail);
-		u64_stats_update_end(&rxq->stats.sync);
-
-		/* Nobody tells a driver when user space returns its tokens. */
+	/* Nobody tells a driver when user space returns its tokens. */
+	if (unlikely(!ppnic_fill(rxq)))
 		mod_timer(&rxq->refill_timer, jiffies + 1);
-	}
 
 	if (rxq->mem.host.prod + rxq->mem.data.prod == before)
 		return;
@@ -553,15 +582,22 @@ static void ppnic_rx_one(struct ppnic_rxq *rxq, struct ppnic_merge *merge,
 	ppnic_rx_up(rxq, cqe, hdr, 1, cqe->data_len);
 }
 
-/* XDP is the stack's first layer: it has received the frame, come what may. */
+/* @prog may be NULL where the buffers are an AF_XDP socket's. */
 static void ppnic_rx_one_xdp(struct ppnic_rxq *rxq, struct bpf_prog *prog,
 			     const struct ppnic_cqe *cqe,
 			     struct ppnic_xdp_out *out)
 {
 	struct ppnic_channel *ch = &rxq->port->channels[rxq->index];
-	struct sk_buff *skb = ppnic_xdp_rx(rxq, prog, cqe, out);
+	struct sk_buff *skb;
 
-	ppnic_count(rxq, cqe, 1);
+	if (rxq->mem.xsk)
+		skb = ppnic_xsk_rx(rxq, prog, cqe, out);
+	else
+		skb = ppnic_xdp_rx(rxq, prog, cqe, out);
+
+	/* XDP is the stack's first layer: it has received the frame. */
+	if (skb || prog)
+		ppnic_count(rxq, cqe, 1);
 	if (!skb)
 		return;
 	ppnic_set_metadata(rxq, skb, cqe);
@@ -581,19 +617,20 @@ int ppnic_rx_poll(struct ppnic_rxq *rxq, int budget)
 	struct ppnic_rx_mem *mem = &rxq->mem;
 	struct ppnic_merge merge = {};
 	struct ppnic_xdp_out out = {};
-	struct bpf_prog *prog;
+	struct bpf_prog *prog = NULL;
 	int done = 0;
 
 	if (!mem->cq || !budget)
 		return 0;
 
 	/* NAPI is an RCU reader; a program that goes is freed after it. */
-	prog = mem->xdp ? rcu_dereference_bh(rxq->port->xdp_prog) : NULL;
+	if (mem->xdp || mem->xsk)
+		prog = rcu_dereference_bh(rxq->port->xdp_prog);
 
 	while (done < budget && ppnic_rx_pending(rxq)) {
 		struct ppnic_cqe cqe = mem->cq[mem->cq_cons & mem->cq_mask];
 
-		if (prog)
+		if (prog || mem->xsk)
 			ppnic_rx_one_xdp(rxq, prog, &cqe, &out);
 		else
 			ppnic_rx_one(rxq, &merge, &cqe);

@@ -6,11 +6,14 @@
  *          queue gives. Buffers become frags of the skb, which gives them back.
  *   ppiov  a pool of ppiov.ko, fed by the provider of the queue's binding.
  *          Buffers leave in the carrier, whose descriptor gives them back.
+ *   xsk    the pool of an AF_XDP socket, fed by user space. Buffers leave to
+ *          that socket, and in no skb (xsk.c).
  *
- * Host rings are always core's, since the stack frees a head to no other pool.
- * What a ring has is decided when it is made; nobody else asks.
+ * Host rings are core's, since the stack frees a head to no other pool, or
+ * xsk's. What a ring has is decided when it is made; nobody else asks.
  */
 #include <linux/skbuff.h>
+#include <net/xdp_sock_drv.h>
 
 #include "../compat/page_pool.h"
 #include "../include/ppiov/binding.h"
@@ -23,8 +26,8 @@
  * @alloc: one buffer and its DMA address; false if there is none. The pool's
  *	consumer only: its NAPI, or whoever owns a ring that was not started.
  * @put: one buffer that nobody uses; @napi: called by the consumer
- * @attach: see ppnic_source_attach()
- * @start: @napi is the consumer from now on
+ * @attach: see ppnic_source_attach(); NULL: in no skb
+ * @start: @napi is the consumer from now on; NULL, as the next two: no matter
  * @stop: there is no consumer any more
  * @destroy: the owner has no buffers left; others may, and keep the pool
  * @gfp: to fill a ring in process context. Without direct reclaim: with BH off
@@ -252,12 +255,50 @@ static int ppnic_ppiov_create(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring)
 
 static_assert(PPIOV_CARRIER_MAX_PAGES <= PPIOV_CARRIER_MAX_IOVS);
 
+/* -------------------------------------------------------------------- xsk */
+
+static bool ppnic_xsk_alloc(const struct ppnic_source *src, gfp_t gfp,
+			    union ppnic_buf *buf, dma_addr_t *dma)
+{
+	buf->xsk = xsk_buff_alloc(src->xsk);
+	if (!buf->xsk)
+		return false;
+	*dma = xsk_buff_xdp_get_dma(buf->xsk);
+	return true;
+}
+
+static void ppnic_xsk_put(const struct ppnic_source *src, union ppnic_buf buf,
+			  bool napi)
+{
+	xsk_buff_free(buf.xsk);
+}
+
+static const struct ppnic_source_ops ppnic_xsk_ops = {
+	.alloc = ppnic_xsk_alloc,
+	.put = ppnic_xsk_put,
+	.gfp = GFP_ATOMIC | __GFP_NOWARN,
+};
+
+/* A buffer's address is that of its frame: the pool knows the room before. */
+static void ppnic_xsk_create(struct ppnic_rx_ring *ring,
+			     struct xsk_buff_pool *pool)
+{
+	ring->headroom = 0;
+	ring->room = xsk_pool_get_rx_frame_size(pool);
+	ring->max_bufs = 1;
+	ring->src.xsk = pool;
+	ring->src.scarce = true;
+	ring->src.exclusive = true;
+	ring->src.ops = &ppnic_xsk_ops;
+}
+
 /* ------------------------------------------------------------ for the ring */
 
 /**
- * ppnic_source_host() - make a host ring's pool
+ * ppnic_source_host() - make a host ring's pool, or take the AF_XDP socket's
  * @rxq: the queue
- * @ring: without a source; @mask, @headroom and @room are set
+ * @ring: without a source; @mask is set, @headroom and @room as they should be
+ *	for a pool of pages
  * @dir: DMA_BIDIRECTIONAL if buffers may be sent as well
  *
  * Context: process, ops lock held.
@@ -266,6 +307,12 @@ static_assert(PPIOV_CARRIER_MAX_PAGES <= PPIOV_CARRIER_MAX_IOVS);
 int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 		      enum dma_data_direction dir)
 {
+	struct xsk_buff_pool *xsk = rxq->port->channels[rxq->index].xsk;
+
+	if (xsk) {
+		ppnic_xsk_create(ring, xsk);
+		return 0;
+	}
 	/* One more than frags: the head. */
 	ring->max_bufs = MAX_SKB_FRAGS + 1;
 	return ppnic_core_create(rxq, ring, PAGE_SIZE, dir, 0);
@@ -319,7 +366,8 @@ int ppnic_source_data(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
  */
 void ppnic_source_destroy(const struct ppnic_source *src)
 {
-	src->ops->destroy(src);
+	if (src->ops->destroy)
+		src->ops->destroy(src);
 }
 
 /**
@@ -332,7 +380,8 @@ void ppnic_source_destroy(const struct ppnic_source *src)
 void ppnic_source_start(const struct ppnic_source *src,
 			struct napi_struct *napi)
 {
-	src->ops->start(src, napi);
+	if (src->ops->start)
+		src->ops->start(src, napi);
 }
 
 /**
@@ -343,7 +392,8 @@ void ppnic_source_start(const struct ppnic_source *src,
  */
 void ppnic_source_stop(const struct ppnic_source *src)
 {
-	src->ops->stop(src);
+	if (src->ops->stop)
+		src->ops->stop(src);
 }
 
 /**

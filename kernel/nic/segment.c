@@ -87,6 +87,9 @@ int ppnic_frame_load(struct ppnic_frame *f, struct ppnic_txq *txq,
 		f->sg[i].len = d->len;
 		total += d->len;
 	}
+	/* User space may describe anything (AF_XDP). */
+	if (total < ETH_HLEN)
+		return -EINVAL;
 
 	want = min_t(u32, total, PPNIC_HDR_MAX);
 	for (i = 0; got < want; i++) {

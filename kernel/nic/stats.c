@@ -271,6 +271,7 @@ static const struct counter all_rx[] = {
 	RX(stats, xdp_redirect),
 	RX(stats, xdp_aborted),
 	RX(stats, xdp_failed),
+	RX(stats, xsk_frames),
 	RX(hw, overruns),
 	RX(hw, down),
 	RX(hw, csum_bad),
@@ -283,25 +284,16 @@ static const struct counter all_rx[] = {
 };
 
 static const struct counter all_tx[] = {
-	TX(stats, packets),
-	TX(stats, bytes),
-	TX(stats, map_errors),
-	TX(stats, busy),
-	TX(stats, stop),
-	TX(stats, needs_csum),
-	TX(stats, csum_none),
-	TX(stats, gso_packets),
-	TX(stats, gso_bytes),
-	TX(stats, gso_wire_packets),
-	TX(stats, gso_wire_bytes),
-	TX(stats, xdp_frames),
-	TX(stats, xdp_full),
-	TX(done_stats, wake),
-	TX(done_stats, dropped),
-	TX(hw, dma_errors),
-	TX(hw, malformed),
-	TX(hw, no_link),
-	TX(hw, stalls),
+	TX(stats, packets),        TX(stats, bytes),
+	TX(stats, map_errors),     TX(stats, busy),
+	TX(stats, stop),           TX(stats, needs_csum),
+	TX(stats, csum_none),      TX(stats, gso_packets),
+	TX(stats, gso_bytes),      TX(stats, gso_wire_packets),
+	TX(stats, gso_wire_bytes), TX(stats, xdp_frames),
+	TX(stats, xdp_full),       TX(stats, xsk_frames),
+	TX(done_stats, wake),      TX(done_stats, dropped),
+	TX(hw, dma_errors),        TX(hw, malformed),
+	TX(hw, no_link),           TX(hw, stalls),
 };
 
 /* A new counter must not be forgotten here; sync takes no room on 64 bits. */

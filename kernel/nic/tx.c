@@ -37,6 +37,7 @@ void ppnic_tx_unmap(struct ppnic_txq *txq, u32 slot)
 		break;
 	case PPNIC_TX_BOUND:
 	case PPNIC_TX_POOL:
+	case PPNIC_TX_XSK:
 		break;
 	}
 }
@@ -271,6 +272,7 @@ bool ppnic_tx_pending(struct ppnic_txq *txq)
 struct ppnic_reaped {
 	u32 frames;
 	u32 dropped; /* of them */
+	u32 xsk;     /* of them: of AF_XDP sockets */
 	u32 pkts;    /* these two: as BQL knows them, without XDP's */
 	u32 bytes;
 };
@@ -294,6 +296,10 @@ static void ppnic_tx_finish(struct ppnic_txq *txq, u32 clean, int budget,
 	if (buf->xdpf) {
 		xdp_return_frame(buf->xdpf);
 		buf->xdpf = NULL;
+		return;
+	}
+	if (!buf->skb) {
+		reaped->xsk++;
 		return;
 	}
 
@@ -358,6 +364,7 @@ bool ppnic_tx_reap(struct ppnic_txq *txq, int budget)
 	WRITE_ONCE(txq->clean, clean);
 	if (!r.frames)
 		return false;
+	ppnic_xsk_sent(txq, r.xsk);
 
 	u64_stats_update_begin(&txq->done_stats.sync);
 	u64_stats_add(&txq->done_stats.dropped, r.dropped);
@@ -470,6 +477,7 @@ void ppnic_tx_stop(struct ppnic_txq *txq, struct ppnic_tx_mem *mem)
 		clean += txd->ndesc;
 	}
 	txq->clean = clean;
+	ppnic_xsk_sent(txq, r.xsk);
 
 	u64_stats_update_begin(&txq->done_stats.sync);
 	u64_stats_add(&txq->done_stats.dropped, r.dropped);
@@ -477,6 +485,28 @@ void ppnic_tx_stop(struct ppnic_txq *txq, struct ppnic_tx_mem *mem)
 
 	*mem = txq->mem;
 	memset(&txq->mem, 0, sizeof(txq->mem));
+}
+
+/**
+ * ppnic_tx_restart() - begin with an empty ring
+ * @txq: started queue
+ *
+ * What was not sent yet is dropped, as ppnic_tx_stop() does it.
+ *
+ * Context: process, ops lock held, the channel's NAPI disabled. Nobody sends
+ * meanwhile: all who do have the TX queue lock.
+ */
+void ppnic_tx_restart(struct ppnic_txq *txq)
+{
+	struct netdev_queue *nq = netdev_get_tx_queue(txq->port->dev,
+						      txq->index);
+	struct ppnic_tx_mem mem;
+
+	__netif_tx_lock_bh(nq);
+	ppnic_tx_stop(txq, &mem);
+	ppnic_tx_start(txq, &mem);
+	netif_tx_wake_queue(nq);
+	__netif_tx_unlock_bh(nq);
 }
 
 /**

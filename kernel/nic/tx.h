@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A TX ring's inside, for those who put frames into it: tx.c and xdp_tx.c. */
+/* A TX ring's inside, for who puts frames into it: tx.c, xdp_tx.c, xsk.c. */
 #ifndef PPNIC_TX_H
 #define PPNIC_TX_H
 

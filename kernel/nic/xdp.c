@@ -24,15 +24,6 @@
 #include "../compat/netdev.h"
 #include "ppnic.h"
 
-/* What a program is given; the kfuncs for metadata get it back. */
-struct ppnic_xdp_buff {
-	struct xdp_buff xdp;
-	const struct ppnic_cqe *cqe;
-};
-
-/* They cast. */
-static_assert(offsetof(struct ppnic_xdp_buff, xdp) == 0);
-
 /* A frame in one buffer, with two VLAN tags. */
 #define PPNIC_XDP_SINGLE_MTU                                                  \
 	((u32)(SKB_WITH_OVERHEAD(PAGE_SIZE) - PPNIC_XDP_HEADROOM - ETH_HLEN - \
@@ -162,6 +153,10 @@ int ppnic_bpf(struct net_device *dev, struct netdev_bpf *bpf)
 	case XDP_SETUP_PROG:
 		return ppnic_xdp_setup(netdev_priv(dev), bpf->prog,
 				       bpf->extack);
+	case XDP_SETUP_XSK_POOL:
+		/* The core sets no @extack here. */
+		return ppnic_xsk_setup(netdev_priv(dev), bpf->xsk.queue_id,
+				       bpf->xsk.pool);
 	default:
 		return -EINVAL;
 	}
@@ -379,7 +374,7 @@ struct sk_buff *ppnic_xdp_rx(struct ppnic_rxq *rxq, struct bpf_prog *prog,
 		return NULL;
 	case XDP_TX:
 		xdpf = xdp_convert_buff_to_frame(&ctx.xdp);
-		if (unlikely(!xdpf || ppnic_xdp_tx(rxq->port, xdpf)))
+		if (unlikely(!xdpf || ppnic_xdp_tx(rxq->port, xdpf, true)))
 			break;
 		ppnic_xdp_count(rxq, &rxq->stats.xdp_tx);
 		out->tx = true;

@@ -139,15 +139,16 @@ err_unmap:
 /**
  * ppnic_xdp_tx() - send back a frame that came in here
  * @port: the port
- * @xdpf: made of a receive buffer of it, fit for XDP; its owner is the device
- *	if all is well, otherwise the caller still
+ * @xdpf: the frame; its owner is the device if all is well, otherwise still
+ *	the caller
+ * @own: it is a receive buffer of the port, fit for XDP, and not a copy
  *
  * The doorbell is rung by ppnic_xdp_flush().
  *
  * Context: NAPI.
  * Return: 0, -ENETDOWN, -ENOSPC, -ENOMEM.
  */
-int ppnic_xdp_tx(struct ppnic_port *port, struct xdp_frame *xdpf)
+int ppnic_xdp_tx(struct ppnic_port *port, struct xdp_frame *xdpf, bool own)
 {
 	struct ppnic_txq *txq = ppnic_xdp_txq(port);
 	struct netdev_queue *nq = ppnic_xdp_nq(txq);
@@ -155,7 +156,7 @@ int ppnic_xdp_tx(struct ppnic_port *port, struct xdp_frame *xdpf)
 
 	__netif_tx_lock(nq, smp_processor_id());
 	if (likely(ppnic_xdp_ready(txq)))
-		err = ppnic_xdp_queue(txq, xdpf, true);
+		err = ppnic_xdp_queue(txq, xdpf, own);
 	__netif_tx_unlock(nq);
 	return err;
 }

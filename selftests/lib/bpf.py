@@ -26,15 +26,18 @@ from lib.netlink import Netlink
 XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_TX, XDP_REDIRECT = range(5)
 
 # include/uapi/linux/bpf.h
-_PROG_LOAD = 5
+_MAP_CREATE, _MAP_UPDATE, _PROG_LOAD = 0, 2, 5
+_MAP_TYPE_XSKMAP = 17
 _PROG_TYPE_XDP = 6
 _ATTACH_XDP = 37
 _HAS_FRAGS, _DEV_BOUND = 1 << 5, 1 << 6
-_PSEUDO_KFUNC_CALL = 2
+_PSEUDO_MAP_FD, _PSEUDO_KFUNC_CALL = 1, 2
 _FLAG_DRIVER = 1 << 2  # XDP_FLAGS_DRV_MODE of if_link.h
-ADJUST_HEAD, ADJUST_TAIL, REDIRECT, STORE_BYTES = 44, 65, 23, 190
+ADJUST_HEAD, ADJUST_TAIL, REDIRECT, REDIRECT_MAP, STORE_BYTES = 44, 65, 23, 51, 190
+_RX_QUEUE_INDEX = 16  # in struct xdp_md
 
 _MOV, _MOV_REG, _ADD, _CALL, _EXIT, _JUMP_EQUAL, _STORE_WORD = 0xB7, 0xBF, 0x07, 0x85, 0x95, 0x15, 0x62
+_LOAD_WORD, _LOAD_IMMEDIATE = 0x61, 0x18
 _NUMBER = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 _FUNCTION_KIND = 12  # of BTF
 _BTF_HEADER = struct.Struct("=HBBIIIII")
@@ -125,6 +128,21 @@ def redirect(ifindex: int) -> list[bytes]:
     ]
 
 
+def to_socket(sockets: int, otherwise: int) -> list[bytes]:
+    """All of a program: to the AF_XDP socket of the frame's queue, or a verdict where there is none.
+
+    :param sockets: of socket_map()
+    """
+    return [
+        _instruction(_LOAD_WORD, 2, 1, offset=_RX_QUEUE_INDEX),
+        _instruction(_LOAD_IMMEDIATE, 1, _PSEUDO_MAP_FD, value=sockets),
+        _instruction(0),
+        _instruction(_MOV, 3, value=otherwise),
+        _instruction(_CALL, value=REDIRECT_MAP),
+        _instruction(_EXIT),
+    ]
+
+
 def metadata_hash(at: int) -> list[bytes]:
     """bpf_xdp_metadata_rx_hash(): the hash and its type into the frame, two words; then what follows."""
     return [
@@ -140,6 +158,30 @@ def metadata_hash(at: int) -> list[bytes]:
         ]),
         *_store_stack(at, 8),
     ]  # fmt: skip
+
+
+# ---------------------------------------------------------------------- maps
+
+
+def _call(command: int, attributes: bytes) -> int:
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    result = _libc.syscall(_NUMBER, command, buffer, len(attributes))
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return int(result)
+
+
+def socket_map(queues: int) -> int:
+    """An empty map from queues to AF_XDP sockets, by its file descriptor; os.close() it."""
+    return _call(_MAP_CREATE, struct.pack("=IIIII", _MAP_TYPE_XSKMAP, 4, 4, queues, 0))
+
+
+def set_socket(sockets: int, queue: int, sock: int) -> None:
+    """The socket of a queue, by its file descriptor, until it is closed."""
+    key, value = (ctypes.create_string_buffer(struct.pack("=I", number), 4) for number in (queue, sock))
+    addresses = (ctypes.addressof(key), ctypes.addressof(value))
+    _call(_MAP_UPDATE, struct.pack("=IxxxxQQQ", sockets, *addresses, 0))
 
 
 # ------------------------------------------------------------- load and attach

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from lib.frames import SOURCE
 from lib.link import Link, Port
-from lib.poll import NeverHappenedError, ticks
+from lib.poll import PATIENCE, NeverHappenedError, ticks
 
 ETH_P_ALL = 3
 SOL_PACKET = 263
@@ -198,6 +198,31 @@ def _read(sock: socket.socket, queue: int) -> Iterable[Received]:
                 if status & TP_STATUS_VLAN_VALID:  # the stack has taken the tag off, not the NIC
                     frame = frame[:12] + struct.pack("!HH", tpid, tci) + frame[12:]
         yield Received(frame, Vnet.parse(data), queue)
+
+
+class Back:
+    """What comes out of tx0 again."""
+
+    def __init__(self, link: Link, defer: Callable[..., None]) -> None:
+        self._sock = link.tx.ns.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        defer(self._sock.close)
+        self._sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        self._sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _BUFFER)
+        self._sock.bind((link.tx.name, ETH_P_ALL))
+        self._sock.settimeout(PATIENCE)
+
+    def receive(self, count: int) -> list[bytes]:
+        return [self._sock.recv(1 << 16) for _ in range(count)]
+
+    def nothing(self) -> bool:
+        self._sock.setblocking(False)
+        try:
+            self._sock.recv(1)
+        except BlockingIOError:
+            return True
+        finally:
+            self._sock.settimeout(PATIENCE)
+        return False
 
 
 MakeWire = Callable[..., Wire]

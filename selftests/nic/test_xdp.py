@@ -20,12 +20,12 @@ from lib.fixtures import Bind, Defer, MakeLink
 from lib.frames import FLOW4, FLOW6, Flow, plain, tcp, udp
 from lib.link import Link
 from lib.netlink import refusal
-from lib.poll import PATIENCE, until
+from lib.poll import until
 from lib.ppiov import Ppiov
 from lib.stream import Stream
 from lib.toeplitz import KEY, hash_of, set_key
 from lib.traffic import payload
-from lib.wire import ETH_P_ALL, MakeWire, Wire
+from lib.wire import Back, MakeWire, Wire
 
 pytestmark = pytest.mark.needs_config("BPF_SYSCALL")
 
@@ -44,31 +44,6 @@ FRAMES = [plain(payload(size - 14, seed=size)) for size in SIZES]
 def verdicts(wire: Wire) -> dict[str, int]:
     stats = wire.link.rx.ethtool.stats()
     return {name: stats[f"rx3_xdp_{name}"] for name in COUNTERS}
-
-
-class Back:
-    """What comes out of tx0 again."""
-
-    def __init__(self, link: Link, defer: Defer) -> None:
-        self._sock = link.tx.ns.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        defer(self._sock.close)
-        self._sock.setsockopt(263, 23, 1)  # SOL_PACKET, PACKET_IGNORE_OUTGOING
-        self._sock.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
-        self._sock.bind((link.tx.name, ETH_P_ALL))
-        self._sock.settimeout(PATIENCE)
-
-    def receive(self, count: int) -> list[bytes]:
-        return [self._sock.recv(1 << 16) for _ in range(count)]
-
-    def nothing(self) -> bool:
-        self._sock.setblocking(False)
-        try:
-            self._sock.recv(1)
-        except BlockingIOError:
-            return True
-        finally:
-            self._sock.settimeout(PATIENCE)
-        return False
 
 
 @pytest.fixture
