@@ -39,6 +39,36 @@
 #define COMPAT_RXH_IP6_FL 0
 #endif
 
+/*
+ * Indirection tables whose size goes with the number of queues: the core has to
+ * resize what it keeps of each context.
+ */
+#ifdef HAVE_RXFH_CTXS_RESIZE
+#define COMPAT_RXFH_RESIZES true
+#else
+#define COMPAT_RXFH_RESIZES false
+#endif
+
+/* May the table of the default context, and those of all others, be resized? */
+static inline bool compat_rxfh_can_resize(struct net_device *dev,
+					  const u32 *indir, u32 size, u32 to)
+{
+#ifdef HAVE_RXFH_CTXS_RESIZE
+	return size == to ||
+	       (ethtool_rxfh_indir_can_resize(dev, indir, size, to) &&
+		!ethtool_rxfh_ctxs_can_resize(dev, to));
+#else
+	return size == to;
+#endif
+}
+
+static inline void compat_rxfh_ctxs_resize(struct net_device *dev, u32 to)
+{
+#ifdef HAVE_RXFH_CTXS_RESIZE
+	ethtool_rxfh_ctxs_resize(dev, to);
+#endif
+}
+
 /* hds-thresh: frames longer than this are split, if any. */
 #ifdef HAVE_HDS_THRESH
 #define COMPAT_RING_USE_HDS_THRS ETHTOOL_RING_USE_HDS_THRS

@@ -156,13 +156,20 @@ static int ppnic_set_channels(struct net_device *dev,
 	    ppnic_port_has_provider(port, rx) ||
 	    ppnic_xsk_in_use(port, min(rx, tx)))
 		return -EBUSY;
+	err = ppnic_rss_check_size(port, rx);
+	if (err) {
+		netdev_warn(dev,
+			    "an RSS table that was set can't be that of %u queues\n",
+			    rx);
+		return err;
+	}
 	if (rx == dev->real_num_rx_queues && tx == dev->real_num_tx_queues)
 		return 0;
 
 	/*
-	 * The table shrinks before the queues go and grows after they came,
-	 * or comes back if they stayed. Should the second step lack memory,
-	 * then the table is narrower than it could be, which is valid.
+	 * The tables shrink before the queues go and grow after they came, or
+	 * come back if they stayed. Should the second step lack memory, then
+	 * they are narrower than they could be, which is valid.
 	 */
 	if (rx < dev->real_num_rx_queues) {
 		err = ppnic_rss_spread(port, rx);
@@ -404,6 +411,7 @@ const struct ethtool_ops ppnic_ethtool_ops = {
 	.rxfh_per_ctx_fields = true,
 	.rxfh_per_ctx_key = true,
 	.rxfh_max_num_contexts = PPNIC_RSS_CONTEXTS,
+	.rxfh_indir_space = PPNIC_RSS_MAX_INDIR,
 	.get_drvinfo = ppnic_get_drvinfo,
 	COMPAT_ETHTOOL_RTNL_OPS(ppnic_set_ringparam, ppnic_set_channels),
 	.get_link_ksettings = ppnic_get_link_ksettings,

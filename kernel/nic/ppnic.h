@@ -63,7 +63,9 @@ static_assert(PPNIC_MAX_QUEUES <= BITS_PER_LONG);
 #define PPNIC_MAX_HDS       PPNIC_MAX_MTU
 #define PPNIC_HDR_MAX       256 /* the parser and TSO look no further */
 #define PPNIC_MAX_SG        (MAX_SKB_FRAGS + 1)
-#define PPNIC_RSS_INDIR     128
+#define PPNIC_RSS_MIN_INDIR 128 /* entries of a table, a power of two */
+#define PPNIC_RSS_PER_QUEUE 8   /* ... and of it for each queue, at least */
+#define PPNIC_RSS_MAX_INDIR (PPNIC_RSS_PER_QUEUE * PPNIC_MAX_QUEUES)
 #define PPNIC_RSS_KEY       52
 #define PPNIC_RSS_CONTEXTS  16 /* context 0 is the default one */
 #define PPNIC_STEER_RULES   1024
@@ -239,7 +241,8 @@ enum ppnic_rss_flow {
 struct ppnic_rss_ctx {
 	struct rcu_head rcu;
 	u8 key[PPNIC_RSS_KEY];
-	u16 indir[PPNIC_RSS_INDIR];
+	u32 size; /* of the table: the same in all contexts of a port */
+	u32 indir[PPNIC_RSS_MAX_INDIR];
 	u32 fields[PPNIC_RSS_FLOWS]; /* RXH_* */
 	u8 input_xfrm;               /* 0 or RXH_XFRM_SYM_XOR */
 };
@@ -250,6 +253,7 @@ struct ppnic_rss {
 
 int ppnic_rss_init(struct ppnic_port *port);
 void ppnic_rss_free(struct ppnic_port *port);
+int ppnic_rss_check_size(struct ppnic_port *port, u32 nr_queues);
 int ppnic_rss_spread(struct ppnic_port *port, u32 nr_queues);
 bool ppnic_rss_in_use(struct ppnic_port *port, u32 first_gone);
 u16 ppnic_rss_lookup(struct ppnic_port *port, u32 id,

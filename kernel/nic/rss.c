@@ -158,7 +158,7 @@ u16 ppnic_rss_lookup(struct ppnic_port *port, u32 id,
 	else
 		*type = fields ? PKT_HASH_TYPE_L3 : PKT_HASH_TYPE_NONE;
 
-	return rss->indir[*hash % PPNIC_RSS_INDIR];
+	return rss->indir[*hash % rss->size];
 }
 
 /**
@@ -177,6 +177,23 @@ struct ppnic_rss_ctx *ppnic_rss_ctx_get(struct ppnic_port *port, u32 id)
 					 compat_netdev_ops_locked(port->dev));
 }
 
+/* Entries of a port's tables for a number of RX queues. */
+static u32 rss_size(const struct ppnic_port *port, u32 nr_queues)
+{
+	if (!COMPAT_RXFH_RESIZES)
+		nr_queues = port->dev->num_rx_queues;
+	return max_t(u32, PPNIC_RSS_MIN_INDIR,
+		     PPNIC_RSS_PER_QUEUE * roundup_pow_of_two(nr_queues));
+}
+
+static void rss_default_table(struct ppnic_rss_ctx *ctx, u32 nr_queues)
+{
+	u32 i;
+
+	for (i = 0; i < ctx->size; i++)
+		ctx->indir[i] = ethtool_rxfh_indir_default(i, nr_queues);
+}
+
 /**
  * ppnic_rss_ctx_new - a context with the defaults
  * @port: port
@@ -187,15 +204,17 @@ struct ppnic_rss_ctx *ppnic_rss_ctx_get(struct ppnic_port *port, u32 id)
  */
 struct ppnic_rss_ctx *ppnic_rss_ctx_new(struct ppnic_port *port)
 {
-	struct ppnic_rss_ctx *ctx = kzalloc_obj(*ctx);
+	const struct ppnic_rss_ctx *other = ppnic_rss_ctx_get(port, 0);
 	u32 i, nr_queues = port->dev->real_num_rx_queues;
+	struct ppnic_rss_ctx *ctx;
 
+	ctx = kzalloc_obj(*ctx);
 	if (!ctx)
 		return NULL;
 
 	netdev_rss_key_fill(ctx->key, sizeof(ctx->key));
-	for (i = 0; i < PPNIC_RSS_INDIR; i++)
-		ctx->indir[i] = ethtool_rxfh_indir_default(i, nr_queues);
+	ctx->size = other ? other->size : rss_size(port, nr_queues);
+	rss_default_table(ctx, nr_queues);
 	for (i = 0; i < PPNIC_RSS_FLOWS; i++)
 		ctx->fields[i] = PPNIC_RSS_IP | PPNIC_RSS_L4;
 	return ctx;
@@ -236,7 +255,7 @@ static bool rss_reaches(const struct ppnic_rss_ctx *ctx, u32 first_gone)
 {
 	u32 i;
 
-	for (i = 0; i < PPNIC_RSS_INDIR; i++)
+	for (i = 0; i < ctx->size; i++)
 		if (ctx->indir[i] >= first_gone)
 			return true;
 	return false;
@@ -267,12 +286,51 @@ bool ppnic_rss_in_use(struct ppnic_port *port, u32 first_gone)
 }
 
 /**
- * ppnic_rss_spread - fit the default table to a number of queues
+ * ppnic_rss_check_size - can tables be of the size for a number of queues?
  * @port: port
  * @nr_queues: RX queues that will be in use
  *
- * A table that the user set stays. To be called before queues go and after
- * they came.
+ * One that the user set can be no smaller than what was set, and must repeat
+ * itself to be cut.
+ *
+ * Context: ops lock, may sleep.
+ * Return: 0 or -EINVAL.
+ */
+int ppnic_rss_check_size(struct ppnic_port *port, u32 nr_queues)
+{
+	struct ppnic_rss_ctx *ctx = ppnic_rss_ctx_get(port, 0);
+
+	return compat_rxfh_can_resize(port->dev, ctx->indir, ctx->size,
+				      rss_size(port, nr_queues)) ?
+		       0 :
+		       -EINVAL;
+}
+
+/* A copy of a context with a table of another size, which repeats the old one
+ * or is its beginning.
+ */
+static struct ppnic_rss_ctx *rss_ctx_resized(struct ppnic_port *port, u32 id,
+					     u32 size)
+{
+	struct ppnic_rss_ctx *ctx = ppnic_rss_ctx_dup(port, id);
+	u32 i;
+
+	if (!ctx)
+		return NULL;
+	for (i = ctx->size; i < size; i++)
+		ctx->indir[i] = ctx->indir[i - ctx->size];
+	ctx->size = size;
+	return ctx;
+}
+
+/**
+ * ppnic_rss_spread - fit the tables to a number of queues
+ * @port: port
+ * @nr_queues: RX queues that will be in use; ppnic_rss_check_size() has said
+ *	yes to them
+ *
+ * The default table is made anew unless the user has set it; all have the size
+ * for so many queues. To be called before queues go and after they came.
  *
  * Context: ops lock, may sleep.
  * Return: 0, -EBUSY if a table would lose queues, -ENOMEM. Nothing changes
@@ -280,21 +338,35 @@ bool ppnic_rss_in_use(struct ppnic_port *port, u32 first_gone)
  */
 int ppnic_rss_spread(struct ppnic_port *port, u32 nr_queues)
 {
-	struct ppnic_rss_ctx *ctx;
-	u32 i;
+	u32 size = rss_size(port, nr_queues), old, i;
+	struct ppnic_rss_ctx *new[PPNIC_RSS_CONTEXTS] = {};
 
 	if (ppnic_rss_in_use(port, nr_queues))
 		return -EBUSY;
-	if (netif_is_rxfh_configured(port->dev))
-		return 0;
 
-	ctx = ppnic_rss_ctx_dup(port, 0);
-	if (!ctx)
-		return -ENOMEM;
-	for (i = 0; i < PPNIC_RSS_INDIR; i++)
-		ctx->indir[i] = ethtool_rxfh_indir_default(i, nr_queues);
-	ppnic_rss_ctx_set(port, 0, ctx);
+	old = ppnic_rss_ctx_get(port, 0)->size;
+	for (i = 0; i < PPNIC_RSS_CONTEXTS; i++) {
+		if (!ppnic_rss_ctx_get(port, i) || (i && size == old))
+			continue;
+		new[i] = rss_ctx_resized(port, i, size);
+		if (!new[i])
+			goto err_free;
+	}
+	if (!netif_is_rxfh_configured(port->dev))
+		rss_default_table(new[0], nr_queues);
+
+	for (i = 0; i < PPNIC_RSS_CONTEXTS; i++)
+		if (new[i])
+			ppnic_rss_ctx_set(port, i, new[i]);
+	/* The core's copies: it looks whether ours have their size. */
+	if (size != old)
+		compat_rxfh_ctxs_resize(port->dev, size);
 	return 0;
+
+err_free:
+	while (i--)
+		kfree(new[i]);
+	return -ENOMEM;
 }
 
 /**

@@ -36,7 +36,7 @@ u32 ppnic_get_rxfh_key_size(struct net_device *dev)
  */
 u32 ppnic_get_rxfh_indir_size(struct net_device *dev)
 {
-	return PPNIC_RSS_INDIR;
+	return ppnic_rss_ctx_get(netdev_priv(dev), 0)->size;
 }
 
 /**
@@ -60,7 +60,7 @@ int ppnic_get_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh)
 	rxfh->hfunc = ETH_RSS_HASH_TOP;
 	rxfh->input_xfrm = ctx->input_xfrm;
 	if (rxfh->indir)
-		for (i = 0; i < PPNIC_RSS_INDIR; i++)
+		for (i = 0; i < ctx->size; i++)
 			rxfh->indir[i] = ctx->indir[i];
 	if (rxfh->key)
 		memcpy(rxfh->key, ctx->key, PPNIC_RSS_KEY);
@@ -104,7 +104,7 @@ static int rss_apply(struct net_device *dev, struct ppnic_rss_ctx *ctx,
 	}
 
 	if (rxfh->indir) {
-		for (i = 0; i < PPNIC_RSS_INDIR; i++) {
+		for (i = 0; i < ctx->size; i++) {
 			if (rxfh->indir[i] >= dev->real_num_rx_queues) {
 				NL_SET_ERR_MSG_FMT(extack,
 						   "entry %u: RX queue %u is not in use",
@@ -196,7 +196,7 @@ int ppnic_create_rxfh_context(struct net_device *dev,
 	if (err)
 		goto err_free;
 
-	for (i = 0; i < PPNIC_RSS_INDIR; i++)
+	for (i = 0; i < rss->size; i++)
 		indir[i] = rss->indir[i];
 	memcpy(ethtool_rxfh_context_key(ctx), rss->key, PPNIC_RSS_KEY);
 	ctx->hfunc = ETH_RSS_HASH_TOP;

@@ -14,6 +14,7 @@ import errno
 import random
 import re
 import socket
+from pathlib import Path
 
 import pytest
 from lib.frames import FLOW4, FLOW6, Flow, tcp, udp
@@ -208,6 +209,82 @@ def test_refusals(nic: Link) -> None:
 
 def os_error(number: int) -> str:
     return {errno.EOPNOTSUPP: "not supported"}[number]
+
+
+RESIZES = "ethtool_rxfh_ctxs_resize"  # what the kernel must have, for it keeps a copy of each context's table
+
+
+@pytest.fixture
+def wide(make_wire: MakeWire) -> Wire:
+    """A wire whose flows RSS spreads over up to 64 queues."""
+    wire = make_wire(queue=None, bare=True, queues=64)
+    wire.link.rx.ethtool.set_rings(RX=64)  # a page for each of 64 times 512 buffers takes its time
+    set_key(wire.link, KEY)
+    return wire
+
+
+def set_queues(link: Link, count: int) -> None:
+    link.rx.ethtool.run("-L", "combined", count)
+
+
+def resizes() -> bool:
+    return re.search(rf" {RESIZES}$", Path("/proc/kallsyms").read_text(), re.MULTILINE) is not None
+
+
+def test_table_grows(wide: Wire) -> None:
+    """The table has eight entries for each queue in use, 128 at least, or where the kernel can't have it grow, for each
+    that the port can have. Flows follow it."""
+    sent = flows(8, seed=7)
+    for count, size in ((64, 512), (4, 128), (16, 128), (17, 256), (1, 128), (33, 512)):
+        set_queues(wide.link, count)
+        wanted = [i % count for i in range(size if resizes() else 512)]
+        assert table(wide.link) == wanted, f"{count} queues"
+        assert where(wide, sent) == [wanted[hash_of(KEY, f) % len(wanted)] for f in sent], f"{count} queues"
+
+
+def test_set_tables_resize(wide: Wire) -> None:
+    """A table that was set is repeated when it grows, and cut to what was set when it shrinks, in each context."""
+    rx = wide.link.rx.ethtool
+    set_queues(wide.link, 4)
+    size = 128 if resizes() else 512
+    rx.run("-X", "weight", 0, 1, 0, 3)
+    (number,) = re.findall(r"context is (\d+)", rx.run("-X", "context", "new", "start", "2", "equal", "2"))
+    rx.run("-N", "flow-type", "tcp4", "src-port", FLOW4.sport, "context", number)
+    first, second = table(wide.link), table(wide.link, "context", number)
+    assert (len(first), second) == (size, [2 + i % 2 for i in range(size)])
+
+    into = [Flow(dport=port) for port in range(3000, 3008)]
+    beside = flows(8, seed=8)
+    (hexadecimal,) = re.findall(r"^((?:[0-9a-f]{2}:)+[0-9a-f]{2})$", rx.run("-x", "context", number), re.MULTILINE)
+    key = bytes.fromhex(hexadecimal.replace(":", ""))
+    for count, times in ((64, 512 // size), (4, 1)):
+        set_queues(wide.link, count)
+        assert table(wide.link) == first * times
+        assert table(wide.link, "context", number) == second * times
+        assert where(wide, beside) == [first[hash_of(KEY, f) % size] for f in beside]
+        assert where(wide, into) == [second[hash_of(key, f) % size] for f in into]
+
+
+@pytest.mark.parametrize("words", [("equal", 3), ("equal", 4)], ids=["uneven", "set-so-large"])
+@pytest.mark.parametrize("context", [False, True], ids=["default", "context"])
+def test_set_tables_refuse(wide: Wire, words: tuple[str, int], context: bool) -> None:
+    """A table that can't be cut, or was set at that size, keeps the number of queues; nothing changes then."""
+    if not resizes():
+        set_queues(wide.link, 4)
+        assert len(table(wide.link)) == 512
+        return
+    rx = wide.link.rx.ethtool
+    which: tuple[str, ...] = ()
+    if context:
+        (number,) = re.findall(r"context is (\d+)", rx.run("-X", "context", "new"))
+        which = ("context", number)
+    rx.run("-X", *which, *words)
+    before = table(wide.link), table(wide.link, *which)
+    with pytest.raises(AssertionError, match="Invalid"):
+        set_queues(wide.link, 8)
+    assert (table(wide.link), table(wide.link, *which)) == before
+    assert len(before[1]) == 512
+    assert re.findall(r"Combined:\s+(\d+)", rx.run("-l"))[-1] == "64"
 
 
 @pytest.mark.parametrize("flow", [FLOW4, FLOW6], ids=["ipv4", "ipv6"])
