@@ -50,6 +50,7 @@ class Port:
     name: str
     v4: str
     v6: str
+    lladdr: str = ""  # which it is given where udev would choose another one, and the neighbours be forgotten
     ifindex: int = 0
     parent: str = ""  # name of the parent device, which does the DMA
     ethtool: Ethtool = field(init=False)
@@ -59,6 +60,10 @@ class Port:
 
     def address(self, family: int) -> str:
         return self.v4 if family == socket.AF_INET else self.v6
+
+    def own_address(self) -> list[tuple[str, str]]:
+        """The attribute with its link layer address, if it has to have a certain one."""
+        return [] if self.ns.name or not self.lladdr else [("IFLA_ADDRESS", self.lladdr)]
 
     def set(self, **attributes: Any) -> None:
         """Change link attributes: state="down", mtu=9000, ..."""
@@ -79,8 +84,8 @@ class Link:
     """
 
     def __init__(self, tx: Namespace, rx: Namespace, queues: int = 4, mtu: int = 1500, bare: bool = False) -> None:
-        self.tx = Port(tx, "tx0", "192.0.2.1", "2001:db8::1")
-        self.rx = Port(rx, "rx0", "192.0.2.2", "2001:db8::2")
+        self.tx = Port(tx, "tx0", "192.0.2.1", "2001:db8::1", "02:00:00:00:00:01")
+        self.rx = Port(rx, "rx0", "192.0.2.2", "2001:db8::2", "02:00:00:00:00:02")
         self.queues = queues
         self.mtu = mtu
         self.bare = bare
@@ -117,13 +122,14 @@ class Link:
             ("IFLA_TXQLEN", 10_000),
         ]
         with self.tx.ns.path.open() as tx_ns:
-            peer = [("IFLA_IFNAME", self.tx.name), ("IFLA_NET_NS_FD", tx_ns.fileno()), *queues]
+            peer = [("IFLA_IFNAME", self.tx.name), ("IFLA_NET_NS_FD", tx_ns.fileno()), *queues, *self.tx.own_address()]
             info = [
                 ("IFLA_INFO_KIND", KIND),
                 ("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", {"attrs": peer})]}),
             ]
             msg = ifinfmsg()
-            msg["attrs"] = [("IFLA_IFNAME", self.rx.name), *queues, ("IFLA_LINKINFO", {"attrs": info})]
+            own = [("IFLA_IFNAME", self.rx.name), *queues, *self.rx.own_address()]
+            msg["attrs"] = [*own, ("IFLA_LINKINFO", {"attrs": info})]
             with Netlink(self.rx.ns, NETLINK_ROUTE) as route:
                 route.talk(msg, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
         for port in (self.rx, self.tx):
