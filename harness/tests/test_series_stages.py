@@ -194,9 +194,8 @@ def test_what_was_repaired_and_breaks_again_is_blamed_again(place: Place) -> Non
 class Queue:
     """Jobs done one after the other, from the last to the first; what was asked for is remembered."""
 
-    def __init__(self, stop_at: int | None = None) -> None:
+    def __init__(self) -> None:
         self.asked: list[list[stages.Unit]] = []
-        self._stop_at = stop_at
 
     def run(
         self, engine: Any, arguments: Sequence[Any], done: Callable[[int, Any], None] | None = None
@@ -204,8 +203,6 @@ class Queue:
         self.asked.append(list(arguments))
         results: dict[int, Any] = {}
         for number in reversed(range(len(arguments))):
-            if number == self._stop_at:
-                raise Interrupted("interrupted")
             results[number] = yield from engine(arguments[number])
             if done:
                 done(number, results[number])
@@ -233,6 +230,26 @@ def test_jobs_are_done_ahead_and_judged_alike(place: Place) -> None:
     ]
     assert [(unit.commit, unit.tests, unit.rounds) for unit in more[0]] == [(base, ("one",), 3), (two, ("one",), 3)]
     assert all(request.jobs == 1 for request in fake.asked), "the guests at a time are those of all runs together"
+
+
+def test_what_was_done_before_an_interruption_is_judged(place: Place) -> None:
+    """What would have to be run again is not, and what had not been run has no verdict."""
+    base, one, two, three = commits(place)
+    fake = Fake({base: GOOD, one: BAD, two: GOOD, three: BAD})
+
+    class Stopped(Queue):
+        def run(self, engine: Any, arguments: Sequence[Any], done: Any = None) -> Generator[Event, None, list[Any]]:
+            yield from super().run(engine, [*arguments][:3], done)
+            raise KeyboardInterrupt
+
+    asked = Stages(Wanted(suites=("traffic",), each=True), place, Path("results"), fake.run, build=fake.build)
+    asked.jobs = Stopped()
+    found: dict[int, CheckResult] = {}
+    with pytest.raises(KeyboardInterrupt):
+        drain(asked.run(place.series.patches, lambda patch, result: found.update({patch.number: result})))
+    assert {n: result.verdict for n, result in found.items()} == {1: Verdict.NOT_RUN, 2: Verdict.PASS}
+    assert found[1].line == "interrupted before one, which is new, was run again"
+    assert len(fake.asked) == 3
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,7 @@ class Stages:
     known: dict[Unit, Run | CheckResult] = field(default_factory=dict)
     _sources: dict[Adapted, Path] = field(default_factory=dict)
     _project: Path = Path()
+    _ending: bool = False  # an interruption: what is known is judged, and nothing more is run
 
     def run(self, patches: Sequence[Patch], add: Callable[[Patch, CheckResult], None]) -> Generator[Event, None, None]:
         """Run what is wanted on the patches; each verdict goes to ``add`` as soon as it is known."""
@@ -196,15 +197,29 @@ class Stages:
             if self.jobs is None and (self.wanted.scheduler is not None or self.wanted.jobs > 1):
                 self.jobs = stack.enter_context(Cluster(self.wanted.jobs, self.wanted.scheduler))
             if self.jobs is not None:
-                yield from self._ahead(self._units(chosen), self.jobs)
-            last: dict[str, Run] = {}  # of each stage: what ran on the patch before
-            blamed: dict[str, dict[str, int]] = {name: {} for name in self.wanted.names()}
-            for patch in chosen:
-                for name in self.wanted.names():
-                    result = yield from self._stage(name, patch, last, blamed[name])
-                    level = "warning" if result.verdict is Verdict.FAIL else "info"
-                    yield Note(f"patch {patch.number}: {result.verdict.value} {name}: {result.line}", level)
-                    add(patch, result)
+                try:
+                    yield from self._ahead(self._units(chosen), self.jobs)
+                except (KeyboardInterrupt, GeneratorExit, Interrupted):
+                    self._ending = True
+                    for _ in self._judge(chosen, add):
+                        pass  # nobody listens any more
+                    raise
+            yield from self._judge(chosen, add)
+
+    def _judge(
+        self, patches: Sequence[Patch], add: Callable[[Patch, CheckResult], None]
+    ) -> Generator[Event, None, None]:
+        """Every stage on every patch; once the end has begun, those that want nothing more to be run."""
+        last: dict[str, Run] = {}  # of each stage: what ran on the patch before
+        blamed: dict[str, dict[str, int]] = {name: {} for name in self.wanted.names()}
+        for patch in patches:
+            for name in self.wanted.names():
+                if self._ending and not {self._unit(name, None), self._unit(name, patch)} <= self.known.keys():
+                    continue
+                result = yield from self._stage(name, patch, last, blamed[name])
+                level = "warning" if result.verdict is Verdict.FAIL else "info"
+                yield Note(f"patch {patch.number}: {result.verdict.value} {name}: {result.line}", level)
+                add(patch, result)
 
     def _units(self, patches: Sequence[Patch]) -> Iterator[Unit]:
         """Everything that is run once: on the base, and on the patches."""
@@ -275,6 +290,9 @@ class Stages:
             if c.relation is Relation.NEW and c.splat is None and c.after is not None and not c.since
         ]
         if again and self.wanted.confirm > 1 and after.state is RunState.COMPLETE:
+            if self._ending:
+                line = f"interrupted before {again[0]}, which is new, was run again"
+                return CheckResult(name, Verdict.NOT_RUN, line, runs=(after.id, base.id))
             yield Note(f"{len(again)} new, run again on both sides in {self.wanted.confirm} rounds")
             tests, rounds = tuple(again[:_MOST]), self.wanted.confirm
             units = [self._unit(name, None, tests, rounds), self._unit(name, patch, tests, rounds)]
