@@ -32,17 +32,33 @@ class Held:
     """A connection whose receiver holds tokens."""
 
     socket: socket.socket
-    tokens: list[int]  # ascending and without a gap
+    tokens: list[int]  # ascending; those of one packet have no gap
+
+    @property
+    def row(self) -> list[int]:
+        """The longest row of them without a gap."""
+        rows: list[list[int]] = []
+        for token in self.tokens:
+            if rows and token == rows[-1][-1] + 1:
+                rows[-1].append(token)
+            else:
+                rows.append([token])
+        return max(rows, key=len)
 
     @property
     def first(self) -> int:
-        return self.tokens[0]
+        return self.row[0]
 
     def free_rest(self, freed: int) -> None:
         """Return all tokens; what was not freed before is freed now, and only that."""
-        rest = devmem.dontneed(self.socket, [(self.first, len(self.tokens))])
+        rest = self._free_all()
         assert freed + rest == len(self.tokens), f"{freed} + {rest} were freed, {len(self.tokens)} were held"
-        assert devmem.dontneed(self.socket, [(self.first, len(self.tokens))]) == 0, "freed twice"
+        assert self._free_all() == 0, "freed twice"
+
+    def _free_all(self) -> int:
+        most = devmem.MAX_DONTNEED_TOKENS
+        chunks = (self.tokens[at : at + most] for at in range(0, len(self.tokens), most))
+        return sum(devmem.dontneed(self.socket, [(token, 1) for token in chunk]) for chunk in chunks)
 
 
 @pytest.fixture
@@ -60,7 +76,7 @@ def held(link: Link, binding: Binding, defer: Defer) -> Held:
     got = devmem.receive_all(receiver, len(data))
     tokens = sorted(t for r in got for t in r.tokens)
     assert len(tokens) >= 20, f"only {len(tokens)} tokens came with {len(data)} bytes"
-    assert tokens == list(range(tokens[0], tokens[0] + len(tokens))), "this test needs tokens without a gap"
+    assert len(set(tokens)) == len(tokens)
     return Held(receiver, tokens)
 
 
@@ -92,8 +108,10 @@ def test_duplicate_tokens(held: Held) -> None:
 
 def test_overlapping_ranges(held: Held) -> None:
     """Ranges that overlap free what they cover together."""
-    assert devmem.dontneed(held.socket, [(held.first, 12), (held.first + 4, 12), (held.first, 16)]) == 16
-    held.free_rest(16)
+    n = len(held.row)
+    assert n >= 4, f"the longest row is of {n} tokens"
+    assert devmem.dontneed(held.socket, [(held.first, n - 1), (held.first + 1, n - 1), (held.first, n)]) == n
+    held.free_rest(n)
 
 
 def test_empty_range(held: Held) -> None:
