@@ -16,6 +16,7 @@ import pytest
 
 from lib import module, processes
 from lib.dmabuf import Dmabuf
+from lib.poll import until
 
 MODULE = "ppiov_ivshmem"
 DEVICE = Path("/dev/ppiov-ivshmem0")
@@ -47,6 +48,21 @@ def unload() -> None:
     """
     if not module.built_in():
         processes.run(["rmmod", MODULE])
+
+
+def unload_unused() -> None:
+    """Unload the driver as soon as nobody has its memory any more.
+
+    A page_pool whose last buffers came back after it was given up looks for them once a second, and lets go of its
+    dma-buf only then.
+
+    :raises lib.poll.NeverHappenedError: if somebody keeps it
+    """
+    if module.built_in():
+        return
+    users = Path("/sys/module", MODULE, "refcnt")
+    until(f"nobody uses {MODULE}", lambda: int(users.read_text()) == 0)
+    unload()
 
 
 def info() -> tuple[int, int]:

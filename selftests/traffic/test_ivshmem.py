@@ -33,7 +33,7 @@ def device() -> Iterator[None]:
     """The driver, with all of the memory to be exported."""
     ivshmem.load()
     yield
-    ivshmem.unload()
+    ivshmem.unload_unused()
 
 
 @IPV4_AND_IPV6
