@@ -85,6 +85,12 @@ def leak_questions() -> list[str]:
     return pending + _ask()
 
 
+def outlook() -> list[str]:
+    """What :func:`leak_questions` would say now, if nothing more went."""
+    kick_softirqs()
+    return [*_state.pending, *_news().values()]
+
+
 def _ask() -> list[str]:
     found = _news()
     for _ in ticks(GRACE, every=0.1):
