@@ -32,22 +32,19 @@ class Held:
     """A connection whose receiver holds tokens."""
 
     socket: socket.socket
-    tokens: list[int]  # ascending; those of one packet have no gap
-
-    @property
-    def row(self) -> list[int]:
-        """The longest row of them without a gap."""
-        rows: list[list[int]] = []
-        for token in self.tokens:
-            if rows and token == rows[-1][-1] + 1:
-                rows[-1].append(token)
-            else:
-                rows.append([token])
-        return max(rows, key=len)
+    tokens: list[int]  # ascending; there may be numbers between them that are nobody's
 
     @property
     def first(self) -> int:
-        return self.row[0]
+        return self.tokens[0]
+
+    def span(self, number: int) -> int:
+        """From the first token on, how many numbers have so many tokens."""
+        return self.tokens[number - 1] - self.first + 1
+
+    def within(self, *ranges: tuple[int, int]) -> int:
+        """How many of them the ranges have, together."""
+        return sum(any(start <= token < start + count for start, count in ranges) for token in self.tokens)
 
     def free_rest(self, freed: int) -> None:
         """Return all tokens; what was not freed before is freed now, and only that."""
@@ -94,8 +91,8 @@ def test_unknown_tokens(held: Held) -> None:
 
 def test_unknown_among_known(held: Held) -> None:
     """Unknown tokens among known ones don't keep these from being freed."""
-    last = held.tokens[-1]
-    assert devmem.dontneed(held.socket, [(UNKNOWN, 4), (held.first, 2), (last, 50)]) == 3
+    known = (held.first, held.span(2)), (held.tokens[-1], 50)
+    assert devmem.dontneed(held.socket, [(UNKNOWN, 4), *known]) == held.within(*known) == 3
     held.free_rest(3)
 
 
@@ -108,10 +105,10 @@ def test_duplicate_tokens(held: Held) -> None:
 
 def test_overlapping_ranges(held: Held) -> None:
     """Ranges that overlap free what they cover together."""
-    n = len(held.row)
-    assert n >= 4, f"the longest row is of {n} tokens"
-    assert devmem.dontneed(held.socket, [(held.first, n - 1), (held.first + 1, n - 1), (held.first, n)]) == n
-    held.free_rest(n)
+    n = held.span(4)
+    ranges = [(held.first, n - 1), (held.first + 1, n - 1), (held.first, n)]
+    assert devmem.dontneed(held.socket, ranges) == held.within(*ranges) == 4
+    held.free_rest(4)
 
 
 def test_empty_range(held: Held) -> None:
@@ -139,17 +136,17 @@ def test_too_many_ranges(held: Held) -> None:
 
 def test_too_many_tokens(held: Held) -> None:
     """One call looks at 1024 tokens and no more; the others are still there for the next."""
-    unknown = devmem.MAX_DONTNEED_FRAGS - 4
-    freed = devmem.dontneed(held.socket, [(UNKNOWN, unknown), (held.first, len(held.tokens))])
+    unknown = devmem.MAX_DONTNEED_FRAGS - held.span(4)
+    freed = devmem.dontneed(held.socket, [(UNKNOWN, unknown), (held.first, held.span(len(held.tokens)))])
     assert freed == 4, f"of {devmem.MAX_DONTNEED_FRAGS} tokens looked at, the last 4 were held; freed were {freed}"
     held.free_rest(4)
 
 
 def test_endless_range(held: Held) -> None:
     """A range of four thousand million tokens ends after 1024, whether there is one of that number or not."""
-    start = held.tokens[0]
+    start = held.first
     freed = devmem.dontneed(held.socket, [(start, 2**32 - start)])
-    assert freed == sum(token < start + devmem.MAX_DONTNEED_FRAGS for token in held.tokens)
+    assert freed == held.within((start, devmem.MAX_DONTNEED_FRAGS))
     held.free_rest(freed)
 
 
@@ -169,7 +166,7 @@ def test_other_sockets(link: Link, held: Held, defer: Defer) -> None:
             devmem.dontneed(udp, [(held.first, 1)])
         assert refused.value.errno == backend.current().calls.no_dontneed
     _, other = connect(link, socket.AF_INET, defer, PORT + 1)
-    assert devmem.dontneed(other, [(held.first, len(held.tokens))]) == 0
+    assert devmem.dontneed(other, [(held.first, held.span(len(held.tokens)))]) == 0
     held.free_rest(0)
 
 
