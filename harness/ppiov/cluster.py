@@ -17,13 +17,14 @@ import pickle
 import queue
 import signal
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from ppiov.errors import BadRequest, Interrupted, PpiovError
 from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress, TestBegun, TestEnded
+from ppiov.relay import relay
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -196,26 +197,21 @@ def _work(engine: Engine[A, T], argument: A, topic: str, flag: str, number: int)
 
 def labelled(events: Generator[Event, None, T], label: str) -> Generator[Event, None, T]:
     """The events of a job, each with what it is about: those of several jobs come mixed."""
-    try:
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as stop:
-                value: T = stop.value
-                return value
-            match event:
-                case TestBegun():
-                    event = dataclasses.replace(event, name=f"{label}: {event.name}")
-                case TestEnded():
-                    result = dataclasses.replace(event.result, name=f"{label}: {event.result.name}")
-                    event = dataclasses.replace(event, result=result)
-                case Note():
-                    event = dataclasses.replace(event, text=f"{label}: {event.text}")
-                case StageBegun():
-                    event = dataclasses.replace(event, title=f"{label}: {event.title}")
-            yield event
-    finally:
-        events.close()
+
+    def look(event: Event) -> Iterator[Event]:
+        match event:
+            case TestBegun():
+                event = dataclasses.replace(event, name=f"{label}: {event.name}")
+            case TestEnded():
+                result = dataclasses.replace(event.result, name=f"{label}: {event.result.name}")
+                event = dataclasses.replace(event, result=result)
+            case Note():
+                event = dataclasses.replace(event, text=f"{label}: {event.text}")
+            case StageBegun():
+                event = dataclasses.replace(event, title=f"{label}: {event.title}")
+        yield event
+
+    return relay(events, look)
 
 
 _at_exit: dict[str, Any] = {}

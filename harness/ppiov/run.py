@@ -31,6 +31,7 @@ from ppiov.kernels import KernelTree, read_config
 from ppiov.kunit import Suite
 from ppiov.lane import Common, Lane
 from ppiov.prepare import Ready
+from ppiov.relay import relay
 from ppiov.repeat import merged
 from ppiov.results import Boot, Kernel, Run, RunState, Splat, TestResult, Vm
 from ppiov.spec import KernelSpec
@@ -393,19 +394,14 @@ def _save(folder: RunFolder, story: _Story, state: RunState, reason: str = "") -
 
 
 def _logged(events: Generator[Event, None, T], log: IO[str]) -> Generator[Event, None, T]:
-    """Pass the events on, each also as a line of JSON. However this ends, ``events`` is closed."""
-    try:
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as stop:
-                value: T = stop.value
-                return value
-            log.write(json.dumps({"at": _now(), "event": type(event).__name__, **dataclasses.asdict(event)}) + "\n")
-            log.flush()
-            yield event
-    finally:
-        events.close()  # now, not when somebody collects it: guests end here
+    """Pass the events on, each also as a line of JSON."""
+
+    def look(event: Event) -> Iterator[Event]:
+        log.write(json.dumps({"at": _now(), "event": type(event).__name__, **dataclasses.asdict(event)}) + "\n")
+        log.flush()
+        yield event
+
+    return relay(events, look)
 
 
 def _now() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import shlex
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ppiov.bench import tables
 from ppiov.bench.measured import name_of
 from ppiov.errors import BadRequest, ExitCode, UnknownName
 from ppiov.events import Event, RunFinished
+from ppiov.relay import relay
 from ppiov.results import Run
 from ppiov.run import RunRequest
 from ppiov.spec import KernelSpec
@@ -82,19 +83,13 @@ def run(request: BenchRequest) -> Generator[Event, None, Run]:
         meter=request.meter,
         words=request.command(),
     )
-    events = engine.run(inner)
-    try:
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as stop:
-                made: Run = stop.value
-                return made
-            if isinstance(event, RunFinished):
-                yield from tables.of(event.run)
-            yield event
-    finally:
-        events.close()
+    return (yield from relay(engine.run(inner), _with_tables))
+
+
+def _with_tables(event: Event) -> Iterator[Event]:
+    if isinstance(event, RunFinished):
+        yield from tables.of(event.run)
+    yield event
 
 
 def exit_code(made: Run) -> ExitCode:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from ppiov import kernels
 from ppiov.bisect import folder as folders
@@ -33,11 +33,10 @@ from ppiov.bisect.story import Line, State, Story
 from ppiov.cluster import Cluster
 from ppiov.errors import Interrupted, PpiovError
 from ppiov.events import BisectFinished, BisectStep, Event, Note
+from ppiov.relay import relay
 from ppiov.spec import KernelSpec
 from ppiov.store import Store
 from ppiov.tree import KernelTree
-
-T = TypeVar("T")
 
 
 class Ends(PpiovError):
@@ -261,27 +260,18 @@ class _Run:
         """Have jobs done, by number."""
         if not jobs:
             return {}
-        answers = yield from self._each_note_once(self.jobs.run(measurements.work, jobs))
+        answers = yield from relay(self.jobs.run(measurements.work, jobs), self._each_note_once)
         for job, readings in zip(jobs, answers, strict=True):
             yield from measurements.keep(job, readings, self.store)  # a worker may be elsewhere
         return {job.number: readings for job, readings in zip(jobs, answers, strict=True)}
 
-    def _each_note_once(self, events: Generator[Event, None, T]) -> Generator[Event, None, T]:
+    def _each_note_once(self, event: Event) -> Iterator[Event]:
         """What each job has to say about the machine is said once."""
-        try:
-            while True:
-                try:
-                    event = next(events)
-                except StopIteration as stop:
-                    value: T = stop.value
-                    return value
-                if isinstance(event, Note):
-                    if event in self.told:
-                        continue
-                    self.told.add(event)
-                yield event
-        finally:
-            events.close()
+        if isinstance(event, Note):
+            if event in self.told:
+                return
+            self.told.add(event)
+        yield event
 
     def _job(self, points: Sequence[Revision]) -> Job:
         session = tuple(point.id for point in points)

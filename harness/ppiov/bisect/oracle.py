@@ -21,10 +21,10 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from ppiov import accel, bench, child, kbuild, kernels
 from ppiov import run as runs
@@ -34,14 +34,14 @@ from ppiov.bisect.history import Revision
 from ppiov.bisect.model import Hole, Why
 from ppiov.deb import get_image
 from ppiov.errors import BadRequest, BuildFailed, NoGuest, UnfitKernel, UnknownName
-from ppiov.events import Event, StageBegun, StageEnded
+from ppiov.events import Event, RunFinished, StageBegun, StageEnded, TestBegun, TestEnded
+from ppiov.relay import relay
 from ppiov.results import Outcome, Run, RunState, TestResult
 from ppiov.spec import KernelSpec
 from ppiov.store import Store, digest
 from ppiov.tree import KernelTree
 from ppiov.vm import qemu_version
 
-T = TypeVar("T")
 BENCH, TEST, CMD, GUEST = "bench", "test", "cmd", "guest"
 _FIGURE = re.compile(r"^figure (?P<name>\S+) (?P<value>\S+) (?P<unit>\S+) (?P<meter>\S+)$", re.MULTILINE)
 _NOT_LOADED = re.compile(r"\binsmod\b")
@@ -289,7 +289,7 @@ def _test(job: Job, target: Target, source: Path) -> Generator[Event, None, Read
     request = runs.RunRequest(
         kernel, tests=(job.oracle.name,), accel=job.oracle.accel, results_dir=job.folder / "runs", source=source
     )
-    return of_tests((yield from _own_events(runs.run(request))))
+    return of_tests((yield from relay(runs.run(request), _own_events)))
 
 
 def _bench(job: Job, target: Target, source: Path) -> Generator[Event, None, Reading]:
@@ -302,22 +302,13 @@ def _bench(job: Job, target: Target, source: Path) -> Generator[Event, None, Rea
         results_dir=job.folder / "runs",
         source=source,
     )
-    return of_bench(oracle, (yield from _own_events(bench.run(request))))
+    return of_bench(oracle, (yield from relay(bench.run(request), _own_events)))
 
 
-def _own_events(events: Generator[Event, None, T]) -> Generator[Event, None, T]:
+def _own_events(event: Event) -> Iterator[Event]:
     """Of a run's events, those of its stages: its verdict is not the bisection's."""
-    try:
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as stop:
-                value: T = stop.value
-                return value
-            if type(event).__name__ not in ("RunFinished", "TestBegun", "TestEnded"):
-                yield event
-    finally:
-        events.close()
+    if not isinstance(event, RunFinished | TestBegun | TestEnded):
+        yield event
 
 
 def of_tests(run: Run) -> Reading:
