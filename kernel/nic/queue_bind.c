@@ -70,9 +70,10 @@ static int ppnic_bind_locked(struct net_device *dev, u32 queue,
 	err = ppnic_queue_restart(rxq);
 	if (err) {
 		rxq->binding = NULL;
-		NL_SET_ERR_MSG_FMT(extack,
-				   "RX queue %u could not be restarted with the provider's buffers",
-				   queue);
+		if (!extack->_msg) /* the provider knows best */
+			NL_SET_ERR_MSG_FMT(extack,
+					   "RX queue %u could not be restarted with the provider's buffers",
+					   queue);
 	}
 	return err;
 }

@@ -285,7 +285,9 @@ int ppiov_binding_bind_queue(struct ppiov_binding *binding, u32 queue,
 	const struct ppiov_nic_ops *ops = ppiov_nic_ops(binding->dev);
 	int err;
 
+	binding->extack = extack;
 	err = ops->bind(binding->dev, queue, binding, extack);
+	binding->extack = NULL;
 	if (err) {
 		NL_SET_ERR_MSG_WEAK(extack,
 				    "the queue can't be restarted with these buffers");

@@ -13,6 +13,7 @@
 #include <linux/device.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
+#include <linux/netlink.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
@@ -409,6 +410,35 @@ const struct ppiov_pool_params *ppiov_pool_params(const struct ppiov_pool *pool)
 	return &pool->p;
 }
 EXPORT_SYMBOL_GPL(ppiov_pool_params);
+
+/**
+ * ppiov_pool_refuse() - in a provider's init: why it will not
+ * @pool: being made
+ * @err: negative errno
+ * @fmt: a sentence for whoever asked for the binding; at most 79 bytes are told
+ *
+ * Told only if netlink asks for the pool: a queue that is bound while its port
+ * is down has it made later. The words are copied, as the provider's module may
+ * be gone when they are sent.
+ *
+ * Context: process, as init; RTNL held if netlink asks.
+ * Return: @err.
+ */
+int ppiov_pool_refuse(const struct ppiov_pool *pool, int err, const char *fmt,
+		      ...)
+{
+	const struct ppiov_binding *binding = pool->p.binding;
+	struct va_format vaf = { .fmt = fmt };
+	va_list args;
+
+	va_start(args, fmt);
+	vaf.va = &args;
+	if (binding)
+		NL_SET_ERR_MSG_FMT(binding->extack, "%pV", &vaf);
+	va_end(args);
+	return err;
+}
+EXPORT_SYMBOL_GPL(ppiov_pool_refuse);
 
 /**
  * ppiov_pool_priv() - what a provider keeps with a pool

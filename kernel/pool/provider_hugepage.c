@@ -111,9 +111,12 @@ static int ppiov_huge_init(struct ppiov_pool *pool)
 	int err;
 
 	if (p->order)
-		return -EOPNOTSUPP;
+		return ppiov_pool_refuse(pool, -EOPNOTSUPP,
+					 "hugepage: a buffer is one page");
 	if (nr > PPIOV_HUGE_MAX)
-		return -E2BIG;
+		return ppiov_pool_refuse(pool, -E2BIG,
+					 "hugepage: at most %u chunks of 2 MiB",
+					 PPIOV_HUGE_MAX);
 
 	huge = kzalloc(struct_size(huge, chunks, nr), GFP_KERNEL);
 	if (!huge)

@@ -101,14 +101,16 @@ static int ppiov_ring_pool_init(struct ppiov_pool *pool)
 	/* Lives as long as the dma-buf, which is the binding's. */
 	ring = ppiov_ring_of(binding->dmabuf);
 	if (!ring)
-		return -EINVAL;
+		return ppiov_pool_refuse(pool, -EINVAL,
+					 "ring: the dma-buf is not of a ring");
 
 	b = &ring->buffers;
 	mutex_lock(&b->lock);
 	if (!b->pools)
 		err = ppiov_ring_buffers_alloc(b, binding);
 	else if (b->binding != binding)
-		err = -EBUSY; /* user space still has buffers of the last one */
+		err = ppiov_pool_refuse(pool, -EBUSY,
+					"ring: buffers of its last binding are out");
 	if (!err) {
 		b->pools++;
 		ppiov_pool_set_priv(pool, ring);

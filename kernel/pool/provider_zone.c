@@ -293,9 +293,12 @@ static int ppiov_zone_init(struct ppiov_pool *pool)
 
 	/* They are no compound pages, so mm takes them one at a time only. */
 	if (p->order)
-		return -EOPNOTSUPP;
+		return ppiov_pool_refuse(pool, -EOPNOTSUPP,
+					 "zone_device: a buffer is one page");
 	if (nr > PPIOV_ZONE_MAX_PAGES)
-		return -E2BIG;
+		return ppiov_pool_refuse(pool, -E2BIG,
+					 "zone_device: at most %lu pages",
+					 PPIOV_ZONE_MAX_PAGES);
 
 	run = kzalloc_obj(*run);
 	if (!run)
@@ -313,8 +316,12 @@ static int ppiov_zone_init(struct ppiov_pool *pool)
 		run->free[i] = i;
 
 	err = ppiov_zone_take(run);
-	if (err)
+	if (err) {
+		ppiov_pool_refuse(pool, err, "zone_device: %s",
+				  err == -ENODEV ? "no device gives memory" :
+						   "too little in a row");
 		goto err_free;
+	}
 	err = ppiov_zone_map(pool, run);
 	if (err)
 		goto err_give_back;

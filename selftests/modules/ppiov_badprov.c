@@ -3,6 +3,7 @@
  * Memory providers that do one thing wrong each, for tests of the pool:
  *
  *   bad-init   has no memory to begin with
+ *   bad-wordy  has none either, and tells a long story about it
  *   bad-null   never gives a buffer
  *   bad-twice  takes each buffer back twice
  *
@@ -15,6 +16,13 @@
 static int bad_init(struct ppiov_pool *pool)
 {
 	return -ENOSPC;
+}
+
+/* The words are longer than netlink takes. */
+static int bad_wordy_init(struct ppiov_pool *pool)
+{
+	return ppiov_pool_refuse(pool, -ENOSPC, "%s, of %d: %0100d", "a reason",
+				 2, 3);
 }
 
 static int good_init(struct ppiov_pool *pool)
@@ -73,6 +81,15 @@ static const struct ppiov_provider_ops bad_init_ops = {
 	.destroy = good_destroy,
 };
 
+static const struct ppiov_provider_ops bad_wordy_ops = {
+	.name = "bad-wordy",
+	.owner = THIS_MODULE,
+	.init = bad_wordy_init,
+	.alloc = bad_alloc,
+	.release = good_release,
+	.destroy = good_destroy,
+};
+
 static const struct ppiov_provider_ops bad_null_ops = {
 	.name = "bad-null",
 	.owner = THIS_MODULE,
@@ -98,9 +115,12 @@ static int __init badprov_init(void)
 	err = ppiov_provider_register(&bad_init_ops);
 	if (err)
 		return err;
-	err = ppiov_provider_register(&bad_null_ops);
+	err = ppiov_provider_register(&bad_wordy_ops);
 	if (err)
 		goto err_init;
+	err = ppiov_provider_register(&bad_null_ops);
+	if (err)
+		goto err_wordy;
 	err = ppiov_provider_register(&bad_twice_ops);
 	if (err)
 		goto err_null;
@@ -108,6 +128,8 @@ static int __init badprov_init(void)
 
 err_null:
 	ppiov_provider_unregister(&bad_null_ops);
+err_wordy:
+	ppiov_provider_unregister(&bad_wordy_ops);
 err_init:
 	ppiov_provider_unregister(&bad_init_ops);
 	return err;
@@ -118,6 +140,7 @@ static void __exit badprov_exit(void)
 {
 	ppiov_provider_unregister(&bad_twice_ops);
 	ppiov_provider_unregister(&bad_null_ops);
+	ppiov_provider_unregister(&bad_wordy_ops);
 	ppiov_provider_unregister(&bad_init_ops);
 }
 module_exit(badprov_exit);

@@ -131,10 +131,10 @@ def _unloaded(name: str) -> bool:
 @pytest.mark.usefixtures("example")
 def test_example_refuses(link: Link, ppiov: Ppiov) -> None:
     """What its init says is what the bind says: buffers of several pages, more than one block can have."""
-    for number, wrong in ((errno.EOPNOTSUPP, {"order": 1}), (errno.E2BIG, {"size": 8 << 20})):
-        with pytest.raises(RefusedError) as refused:
-            ppiov.bind(link.rx.ifindex, [2], "example", **wrong)
-        assert refused.value.errno == number and refused.value.extack
+    with refusal(errno.EOPNOTSUPP, "one page each"):
+        ppiov.bind(link.rx.ifindex, [2], "example", order=1)
+    with refusal(errno.E2BIG, "more than a block"):
+        ppiov.bind(link.rx.ifindex, [2], "example", size=8 << 20)
     assert not ppiov.bindings()
 
 
@@ -157,6 +157,11 @@ def test_init_fails(link: Link, ppiov: Ppiov, defer: Defer) -> None:
         assert refused.value.errno == errno.ENOSPC
         assert "RX queue 2 could not be restarted with the provider's buffers" in refused.value.extack
         assert not ppiov.bindings() and not ppiov.pools(link.rx.ifindex)
+    with pytest.raises(RefusedError) as refused:
+        ppiov.bind(link.rx.ifindex, [2], "bad-wordy")
+    assert refused.value.errno == errno.ENOSPC
+    assert refused.value.extack == f"a reason, of 2: {'0' * 63}", "as much of its words as netlink takes"
+    assert not ppiov.bindings() and not ppiov.pools(link.rx.ifindex)
     carry(link, defer)
 
 

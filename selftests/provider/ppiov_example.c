@@ -38,9 +38,9 @@ static int example_init(struct ppiov_pool *pool)
 	u32 i, nr;
 
 	if (p->order) /* the words of a buffer lie over its own struct page */
-		return -EOPNOTSUPP;
+		return ppiov_pool_refuse(pool, -EOPNOTSUPP, "one page each");
 	if (size > (u64)PAGE_SIZE << MAX_PAGE_ORDER)
-		return -E2BIG;
+		return ppiov_pool_refuse(pool, -E2BIG, "more than a block");
 	nr = 1U << get_order(size);
 	ex = kzalloc(struct_size(ex, free, nr), GFP_KERNEL);
 	if (!ex)

@@ -111,7 +111,7 @@ def test_ppcat(make_link: MakeLink, start: Start, defer: Defer, provider: str, o
     link = make_link(mtu=9000)
     steer(link, socket.AF_INET, [2])
     if order and provider == "hugepage":
-        with refusal(errno.EOPNOTSUPP, "could not be restarted with the provider's buffers"):
+        with refusal(errno.EOPNOTSUPP, "hugepage: a buffer is one page"):
             bind(link, defer, provider, order=order)
         return
     if order:

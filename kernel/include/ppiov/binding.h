@@ -53,6 +53,8 @@ struct sock;
  * @dir: what @sgt is mapped for
  * @tx: what is sent from; NULL: it is for receiving. Set before the binding is
  *	in force (binding.c's own lock), freed with it.
+ * @extack: of the request that is binding queues, for a provider's words; else
+ *	NULL (RTNL)
  * @priv: a provider's, for what its pools share. It comes with the first pool
  *	and is gone with the last: NULL when the binding is freed.
  * @free: frees it
@@ -74,6 +76,7 @@ struct ppiov_binding {
 	struct sg_table *sgt;
 	enum dma_data_direction dir;
 	struct ppiov_tx *tx;
+	struct netlink_ext_ack *extack;
 	void *priv;
 	struct work_struct free;
 };

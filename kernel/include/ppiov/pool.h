@@ -56,7 +56,8 @@ struct ppiov_pool;
  * @flags: PPIOV_F_*
  * @init: take what the pool will need. Process context, may sleep.
  *	ppiov_pool_priv() and ppiov_pool_set_priv() are the provider's. 0 or
- *	-errno; on error nothing else is called.
+ *	-errno, for which ppiov_pool_refuse() has words; on error nothing else
+ *	is called.
  * @alloc: one buffer, or PPIOV_NETMEM_NONE. The provider has called
  *	ppiov_netmem_init_page(), ppiov_netmem_init_mapped() or
  *	ppiov_netmem_init_iov() on it once. BH off, one caller at a time: the
@@ -262,6 +263,9 @@ void ppiov_pool_get_stats(const struct ppiov_pool *pool,
 struct ppiov_pool *ppiov_pool_next(u32 *id);
 
 /* ------------------------------------------------------ for providers only */
+
+__printf(3, 4) int ppiov_pool_refuse(const struct ppiov_pool *pool, int err,
+				     const char *fmt, ...);
 
 void *ppiov_pool_priv(const struct ppiov_pool *pool);
 void ppiov_pool_set_priv(struct ppiov_pool *pool, void *priv);
