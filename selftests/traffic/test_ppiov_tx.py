@@ -161,6 +161,20 @@ def test_the_module_tells(link: Link, defer: Defer) -> None:
         _refused(link, defer, dev.tx_lacks)
 
 
+@or_refused
+def test_who_listens_is_told(link: Link, defer: Defer) -> None:
+    """A binding for sending is told of as such when it comes, and when it goes by request or with its socket."""
+    with ppiov.Events(link.tx.ns) as events:
+        for end in ("unbind", "close"):
+            source = _source(link, defer)
+            info = source.info()
+            assert info.tx and info.ifindex == link.tx.ifindex
+            assert events.next() == ppiov.Event(ppiov.CMD_BIND_NTF, info, None)
+            getattr(source.binding, end)()
+            assert events.next() == ppiov.Event(ppiov.CMD_UNBIND_NTF, info, None)
+        assert events.none()
+
+
 @IPV4_AND_IPV6
 @or_refused
 def test_bytes_arrive(link: Link, defer: Defer, family: int) -> None:
