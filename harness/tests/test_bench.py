@@ -24,7 +24,7 @@ from ppiov.errors import BadRequest, BadRunFolder, ExitCode, MetersDiffer, Unkno
 from ppiov.events import Note, Table
 from ppiov.render import words
 from ppiov.render.terminal import TerminalRenderer
-from ppiov.report import bench_pictures, html, text
+from ppiov.report import bench_pictures, history_pictures, html, many, text
 from ppiov.results import Figure, Outcome, Run, TestResult
 from ppiov.spec import KernelSpec
 from ppiov.suites import PlannedTest
@@ -405,3 +405,48 @@ def test_a_terminal_shows_the_table() -> None:
         for event in compare.told(found):
             renderer.show(event)
     assert "slower" in out.getvalue() and "76.00" in out.getvalue()
+
+
+# ------------------------------------------------------------------------ over several runs
+
+
+def history(*values: dict[str, float], meter: str = "insns") -> list[Run]:
+    return [measured(value, meter, run_id=f"run{n}") for n, value in enumerate(values, 1)]
+
+
+def test_cost_against_history() -> None:
+    """What moved is drawn, what moved most first; what moved by less than it scatters is only counted."""
+    (picture,) = history_pictures.draw(
+        history(
+            {"pool.page.direct": 50, "core.direct": 75, "pool.dmabuf.direct": 53},
+            {"pool.page.direct": 51, "core.direct": 75.04, "pool.dmabuf.direct": 53},
+            {"pool.page.direct": 60, "core.direct": 75, "pool.dmabuf.direct": 53},
+        )
+    )
+    assert "pool.page.direct +20 %" in picture.svg
+    assert "core.direct" not in picture.svg and "pool.dmabuf" not in picture.svg
+    assert picture.caption.startswith(
+        "insns, each benchmark in percent of the first run that has it; 1 that moved most"
+    )
+    assert "2 more moved less or not; insns see no cache misses" in picture.caption
+
+
+def test_a_flat_history_is_drawn_flat() -> None:
+    """Nothing that moved is not nothing that was measured."""
+    (picture,) = history_pictures.draw(history(*[dict.fromkeys("abcd", 50.0)] * 2))
+    assert "nothing moved, 1 more as flat" in picture.caption
+    assert "a +0 %" in picture.svg
+
+
+def test_meters_do_not_meet_in_a_history() -> None:
+    """Each meter has its picture, from two runs on; what only one run has is in none."""
+    runs = history({"a": 1, "b": 1}, {"a": 2}) + history({"a": 9}, {"a": 8}, meter="ns") + history({"c": 1})
+    insns, ns = history_pictures.draw(runs)
+    assert "a +100 %" in insns.svg and "b " not in insns.caption and insns.caption.startswith("insns,")
+    assert "a -11.1 %" in ns.svg and ns.caption.startswith("ns,")
+    assert not history_pictures.draw(history({"a": 1}, {"b": 1}))
+
+
+def test_the_page_of_several_runs_has_their_history() -> None:
+    page = many.render(history({"a": 1.0}, {"a": 2.0}), "html")
+    assert b"Cost against history" in page and page == many.render(history({"a": 1.0}, {"a": 2.0}), "html")

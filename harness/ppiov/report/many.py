@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from junitparser import JUnitXml
+from markupsafe import Markup
 
 from ppiov import report, summary
 from ppiov.bisect import folder as bisections
@@ -16,7 +17,7 @@ from ppiov.bisect import report as bisect_report
 from ppiov.bisect.story import State, Story
 from ppiov.errors import BadRequest, BadRunFolder
 from ppiov.folder import RunFolder
-from ppiov.report import kcidb
+from ppiov.report import history_pictures, kcidb
 from ppiov.report import series as series_report
 from ppiov.report.html import ENVIRONMENT, breakable
 from ppiov.report.ktap import plain_name
@@ -183,6 +184,7 @@ def _side_by_side(told: Sequence[Told]) -> str:
         incomplete=[run for run in runs if run.state is not RunState.COMPLETE],
         good=all(run.passed for run in runs),
         files=files,
+        pictures=[(p.title, p.caption, Markup(p.svg)) for p in history_pictures.draw(runs)],
         differ=_differ,
         sign=lambda test: _SIGNS.get(test.outcome, "✗"),
         headline=summary.headline,
