@@ -19,7 +19,7 @@ from lib.klog import KernelLog
 
 LOOPS = 20_000
 WITHIN = 0.02
-_SAID = re.compile(r"time_bench: Type:(?P<name>\S+) Per elem: \d+ cycles\(tsc\) (?P<ns>[\d.]+) ns")
+_SAID = re.compile(r": Type:(?P<name>\S+) Per elem: \d+ cycles\(tsc\) (?P<ns>[\d.]+) ns")
 _SAME = {
     "direct": "no-softirq-page_pool01",
     "ring": "no-softirq-page_pool02",
@@ -44,6 +44,7 @@ def theirs(benches: None) -> dict[str, float]:
         said = {match["name"]: float(match["ns"]) for line in log.lines() if (match := _SAID.search(line))}
     finally:
         log.close()
+    assert {"for_loop", *_SAME.values()} <= said.keys(), f"it spoke of {sorted(said)} only"
     return {name: value - said["for_loop"] for name, value in said.items()}
 
 
