@@ -20,6 +20,7 @@ ETH_P_ALL = 3
 @pytest.mark.reproducer(
     report="docs/bugs/af-packet.md",
     hits=("6.12",),
+    spared=("7.3",),
     kind="oops",
     shows=("pskb_expand_head", "packet_rcv"),
 )

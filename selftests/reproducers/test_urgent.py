@@ -23,7 +23,7 @@ HIDE = Path("/sys/module/ppiov/parameters/hide_urgent")
 
 @pytest.mark.reproducer(
     report="docs/bugs/tcp-urg.md",
-    hits=("6.12",),
+    hits=("6.12", "7.3"),
     kind="bug",
     shows=("net/ipv4/tcp_input.c", "tcp_urg"),
 )
