@@ -384,6 +384,21 @@ def test_git_bisect_run_is_led_by_steps(
     assert said.splitlines()[0].startswith(repository.git("rev-parse", "main~10"))
 
 
+def test_a_step_does_not_search_a_merge(
+    request_: BisectRequest, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """git has chosen a merge: it is judged, and nothing else is measured; the good end need not be below it."""
+    repository.branch("side", "HEAD~3")
+    repository.commit("s0")
+    repository.merge("side", "M")
+    repository.branch("good", "HEAD~5")
+    good = repository.commit("good")
+    repository.git("checkout", "--quiet", "main")
+    jobs = Jobs(insns({"good": 25.0, "M": 26.0}))
+    assert step(dataclasses.replace(request_, good=good), jobs, monkeypatch) == 1
+    assert {subject for (subject,) in jobs.done} == {"good", "M"}
+
+
 @pytest.mark.parametrize("error", [BadRequest("no"), Interrupted("interrupted"), DiskFull("full")])
 def test_what_is_no_verdict_ends_git_bisect_run(error: PpiovError) -> None:
     with pytest.raises(PpiovError) as caught, codes(True):

@@ -178,7 +178,7 @@ class _Run:
             done += 1
             for change in line.found.changes if line.found else ():
                 point = line.history.points[change.last]
-                if change.one and len(point.parents) > 1:
+                if change.one and len(point.parents) > 1 and not story.request.pair:
                     yield from self._merged(point, line.history.points[0].id)
 
     def _merged(self, merge: Revision, start: str) -> Generator[Event, None, None]:
