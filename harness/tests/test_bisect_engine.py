@@ -18,6 +18,7 @@ from ppiov.bisect.engine import Ends, bisect
 from ppiov.bisect.judge import Untestable
 from ppiov.bisect.model import Hole, Why
 from ppiov.bisect.oracle import BENCH, CMD, GUEST, Job, Oracle, Reading
+from ppiov.bisect.report import rows
 from ppiov.bisect.request import BisectRequest, Effect
 from ppiov.bisect.steps import codes, judge
 from ppiov.bisect.story import State, Story
@@ -285,6 +286,36 @@ def test_a_merge_that_made_it_better_is_looked_into(request_: BisectRequest, rep
     story = run(dataclasses.replace(request_, every_change=True), Jobs(insns(values)))
     found = {line.history.points[change.last].subject: change.diff.estimate for line, change in story.changes}
     assert found == {"s3": -2.0, "last": 7.0} and story.found_one
+
+
+def test_a_merge_and_what_it_merged_are_both_to_blame(request_: BisectRequest, repository: Repository) -> None:
+    """A branch that adds one, merged so that it is eleven: neither stands for the other."""
+    repository.branch("side", "HEAD~3")
+    for number in range(5):
+        repository.commit(f"s{number}")
+    repository.merge("side", "Merge side")
+    values = {f"c{n}": 25.0 for n in range(17)} | {f"s{n}": 25.0 + (n >= 3) for n in range(5)}
+    story = run(request_, Jobs(insns({**values, "Merge side": 36.0})))
+    found = {line.history.points[change.last].subject: change.diff.estimate for line, change in story.changes}
+    assert found == {"Merge side": 10.0, "s3": 1.0} and story.found_one
+    told = "\n".join(story.verdict)
+    assert "  a merge, besides what it merged: that makes a difference of +1 insns/op (+4%)" in told
+    assert "--all" not in told, "there is nothing else"
+    assert [row.subject for line in story.lines for row in rows(story, line) if row.mark == "culprit"] == [
+        "Merge side",
+        "s3",
+    ]
+    # A branch that made it better does not make the merge that made it worse a small one.
+    values |= {f"s{n}": 25.0 - 2 * (n >= 3) for n in range(5)} | {"Merge side": 26.0}
+    other = dataclasses.replace(request_, oracle=dataclasses.replace(request_.oracle, figure="other"))
+    for request in (other, dataclasses.replace(other, every_change=True)):
+        story = run(request, Jobs(insns(values)))
+        found = {line.history.points[change.last].subject: change.diff.estimate for line, change in story.changes}
+        assert found == {"Merge side": 3.0} | ({"s3": -2.0} if request.every_change else {})
+    # Pass or fail: what fails already on the branch is not the merge's.
+    steady = dataclasses.replace(request_, oracle=dataclasses.replace(request_.oracle, figure=""))
+    story = run(steady, Jobs(lambda subject: Reading(float(subject in ("s3", "s4", "Merge side")))))
+    assert [line.history.points[change.last].subject for line, change in story.changes] == ["s3"]
 
 
 def test_a_good_end_that_is_no_ancestor(request_: BisectRequest, repository: Repository) -> None:

@@ -62,10 +62,10 @@ def headline(story: Story) -> str:
     return f"FOUND: {len(changes)} changes"
 
 
-def rows(line: Line) -> Iterator[Row]:
+def rows(story: Story, line: Line) -> Iterator[Row]:
     """The points that were measured, or that are to blame, in the history's order."""
     blamed = {}
-    for change in line.found.changes if line.found else ():
+    for change in (change for of, change in story.changes if of is line):
         for number in range(change.first, change.last + 1):
             blamed[number] = "culprit" if change.one else "candidate"
     for number, point in enumerate(line.history.points):
@@ -136,7 +136,7 @@ def text(story: Story) -> str:
     for line in story.lines:
         name = f"What {line.merge.name} merged" if line.merge else "Measured"
         lines += title(name)
-        for row in rows(line):
+        for row in rows(story, line):
             lines += wrap(
                 f"{row.name} {row.subject}".rstrip(), first="* " if row.mark == "culprit" else "  ", hang="      "
             )
@@ -176,9 +176,11 @@ def page(story: Story) -> str:
         headline=rest,
         facts=list(facts(story)),
         lines=[
-            (f"What {line.merge.name} merged" if line.merge else "Measured", list(rows(line))) for line in story.lines
+            (f"What {line.merge.name} merged" if line.merge else "Measured", list(rows(story, line)))
+            for line in story.lines
         ],
         pictures=[(p.title, p.caption, Markup(p.svg)) for p in pictures],
+        machine_code="the kernel and its modules" if story.request.tree is not None else "the modules",
         functions=[function.partition("\n")[::2] for function in story.functions],
         command=story.request.command(),
     )

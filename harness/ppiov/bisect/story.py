@@ -82,14 +82,39 @@ class Story:
 
     @property
     def changes(self) -> list[tuple[Line, Change]]:
-        """What was found, the merges that could be looked into replaced by what was found in them."""
-        inside = {line.merge.id for line in self.lines if line.merge and line.found and line.found.changes}
-        return [
-            (line, change)
-            for line in self.lines
-            for change in (line.found.changes if line.found else ())
-            if not (change.one and line.history.points[change.last].id in inside)
-        ]
+        """What was found. A merge whose branch was searched stands for what it did besides what it merged."""
+        found = []
+        for line in self.lines:
+            for change in line.found.changes if line.found else ():
+                own = self._of_the_merge(line, change) if self._merged(line, change) else change
+                if own is not None:
+                    found.append((line, own))
+        return found
+
+    def _merged(self, line: Line, change: Change) -> list[Line]:
+        """The lines that came in by a change that is one merge, as far as they have been searched."""
+        if not change.one:
+            return []
+        merge = line.history.points[change.last]
+        return [other for other in self.lines if other.merge == merge and other.found and not other.found.undecided]
+
+    def _of_the_merge(self, line: Line, change: Change) -> Change | None:
+        """What a merge did besides what it merged; None if that was all."""
+        assert line.found is not None  # it has changes
+        ends = [other.found.ends for other in self._merged(line, change) if other.found]
+        differing = [diff for diff in ends if diff.relation is not Relation.SAME]
+        if not differing:
+            return change
+        if not self.unit:  # it fails already on the branch; what else made it fail nobody can see
+            return None if any(diff.relation is change.diff.relation for diff in differing) else change
+        estimate = change.diff.estimate - math.fsum(diff.estimate for diff in ends)
+        low = change.diff.low - math.fsum(diff.high for diff in ends)
+        high = change.diff.high - math.fsum(diff.low for diff in ends)
+        relation = Relation.WORSE if estimate > 0 else Relation.BETTER
+        counts = abs(estimate) >= line.found.effect and (low > 0 or high < 0)
+        if not counts or (relation is Relation.BETTER and not self.request.rules().every):
+            return None
+        return Change(change.first, change.last, Diff(relation, estimate, low, high, change.diff.samples))
 
     @property
     def found_one(self) -> bool:
@@ -146,7 +171,7 @@ class Story:
                 if point.author:
                     lines += [f"  {point.author}, {point.date}", f"  {fixes(point)}"]
                 if len(point.parents) > 1:
-                    lines.append("  a merge: what it merged makes no difference by itself")
+                    lines.append(f"  {self._about_the_merge(line, change)}")
                 lines += self._rest(line, change)
                 continue
             count = change.last - change.first + 1
@@ -162,12 +187,24 @@ class Story:
                 lines.append(f"  {points[number].name} {points[number].subject}{said}".rstrip())
         return tuple(lines)
 
+    def _about_the_merge(self, line: Line, change: Change) -> str:
+        """How a merge is to blame, and not what it merged."""
+        merged = self._merged(line, change)
+        differing = [other for other in merged if other.found and other.found.ends.relation is not Relation.SAME]
+        if not merged:
+            return "a merge, whose branch was not searched"
+        if not differing:
+            return "a merge: what it merged makes no difference by itself"
+        effects = " and ".join(self.effect(other, other.found.ends) for other in differing if other.found)
+        return f"a merge, besides what it merged: that makes a difference of {effects}"
+
     def _rest(self, line: Line, change: Change) -> Iterator[str]:
         """Where one change is not all of the difference between the ends, and nobody has looked for the others."""
         found = line.found
         if not found or not self.unit or self.request.rules().every:
             return
-        if abs(found.ends.estimate - change.diff.estimate) >= found.effect:
+        step = next(step for step in found.changes if step.last == change.last)
+        if abs(found.ends.estimate - step.diff.estimate) >= found.effect:
             whole = self.request.sign(self.unit) * found.ends.estimate
             yield f"  the ends differ by {whole:+.4g} {self.unit}: --all finds what made the rest"
 
