@@ -318,6 +318,37 @@ def test_a_merge_and_what_it_merged_are_both_to_blame(request_: BisectRequest, r
     assert [line.history.points[change.last].subject for line, change in story.changes] == ["s3"]
 
 
+@pytest.mark.parametrize(
+    ("bad", "culprit"), [(("s3", "s4", "M"), "s3"), (("M",), "M"), (("x", "y1", "s1", "s2", "s3", "s4", "M"), "x")]
+)
+def test_the_log_goes_into_merges(
+    request_: BisectRequest, repository: Repository, bad: tuple[str, ...], culprit: str
+) -> None:
+    """A merge in a merge: where git replays the log it comes to the same commit, and has nothing left to ask."""
+    repository.branch("side", "HEAD~3")
+    repository.commit("s0")
+    repository.branch("inner", "HEAD~2")
+    repository.commit("x")
+    repository.commit("y1")
+    repository.git("checkout", "--quiet", "side")
+    repository.git("merge", "--quiet", "--no-ff", "-m", "s1", "inner")
+    for number in range(2, 5):
+        repository.commit(f"s{number}")
+    repository.merge("side", "M")
+    repository.commit("after")
+    story = run(request_, Jobs(insns({f"c{n}": 25.0 for n in range(17)} | _worse(bad))))
+    ((line, change),) = story.changes
+    assert line.history.points[change.last].subject == culprit
+    repository.git("bisect", "replay", str(story.folder / "bisect.log"))
+    said = repository.git("bisect", "log")
+    assert f"# first bad commit: [{line.history.points[change.last].id}] {culprit}" in said
+
+
+def _worse(bad: tuple[str, ...]) -> dict[str, float]:
+    side = ("s0", "s1", "s2", "s3", "s4", "x", "y1", "M", "after")
+    return {name: 26.0 if name in (*bad, "after") else 25.0 for name in side}
+
+
 def test_a_good_end_that_is_no_ancestor(request_: BisectRequest, repository: Repository) -> None:
     """Where the two parted is measured first, as git bisect does; if that is as bad, it says where to look."""
     repository.branch("fixed", "HEAD~12")

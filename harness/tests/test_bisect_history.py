@@ -143,7 +143,7 @@ def test_git_itself_replays_our_log(repository: Repository, tmp_path: Path) -> N
     points = commits(repository.folder, ids[0], ids[8]).points
     marks = [(8, "bad"), (0, "good"), (4, "good"), (6, "skip"), (5, "bad")]
     log = tmp_path / "log"
-    log.write_text(log_of(points, marks, 5, ()))
+    log.write_text(log_of([(points[at], word) for at, word in marks], points[5]))
     repository.git("bisect", "replay", str(log))
     assert f"# first bad commit: [{ids[5]}]" in repository.git("bisect", "log")
     found = marks_of(log)
@@ -172,7 +172,8 @@ def test_a_log_that_is_none(tmp_path: Path, text: str) -> None:
 
 def test_the_order_of_a_log_is_that_of_git(repository: Repository) -> None:
     ids = [repository.commit(f"step {n}") for n in range(3)]
-    text = log_of(commits(repository.folder, ids[0], ids[2]).points, [(2, "bad"), (0, "good")], None, [1, 2])
+    points = commits(repository.folder, ids[0], ids[2]).points
+    text = log_of([(points[2], "bad"), (points[0], "good")], candidates=points[1:])
     assert text.splitlines()[0] == "git bisect start"
     assert text.splitlines()[-1] == f"# possible first bad commit: [{ids[2]}] step 2"
     assert subprocess.run(["sh", "-n"], input=text, text=True, check=False).returncode == 0

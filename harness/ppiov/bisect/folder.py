@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -26,7 +26,8 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from ppiov.bisect.gitlog import log_of
-from ppiov.bisect.history import History
+from ppiov.bisect.history import History, Revision
+from ppiov.bisect.model import Change
 from ppiov.bisect.request import BisectRequest
 from ppiov.bisect.story import SCHEMA, Line, State, Story
 from ppiov.environment import describe
@@ -68,7 +69,7 @@ def save(story: Story, state: State | None = None, reason: str = "") -> None:
     raw = dataclasses.asdict(story)
     write_atomically(story.folder / FILE, json.dumps(raw, indent=1, default=str).encode() + b"\n")
     if story.lines and not story.request.packages:
-        write_atomically(story.folder / "bisect.log", log(story.lines[0]).encode())
+        write_atomically(story.folder / "bisect.log", log(story).encode())
 
 
 def load(path: Path) -> Story:
@@ -105,24 +106,53 @@ def unfinished(request: BisectRequest, history: History) -> Story | None:
     return None
 
 
-def log(line: Line) -> str:
-    """The line's search so far as `git bisect log` has it."""
-    points = line.history.points
-    place = {point.id: number for number, point in enumerate(points)}
-    found = line.found.changes[0] if line.found and line.found.changes else None
-    low, high = (found.first - 1, found.last) if found else (line.low, line.high or line.history.size)
+def log(story: Story) -> str:
+    """The search so far as `git bisect log` has it: along the request's line and on into what a merge brought.
 
-    def marks() -> Iterator[tuple[int, str]]:
-        yield line.history.size, "bad"
-        yield 0, "good"
-        for revision, readings in line.readings.items():
-            point = place[revision]
-            if point in (0, line.history.size):
+    git knows one first bad commit: of several changes it is the first one, in the history's order.
+    """
+    marks: list[tuple[Revision, str]] = []
+    first: Revision | None = None
+    candidates: Sequence[Revision] = ()
+    line: Line | None = story.lines[0]
+    while line is not None:
+        change = line.found.changes[0] if line.found and line.found.changes else None
+        marks += _marks(line, change)
+        if change is None:
+            break
+        points = line.history.points
+        first, candidates = points[change.last] if change.one else None, points[change.first : change.last + 1]
+        line = None
+        for other in story.lines:
+            if other.merge is None or other.merge != first:
                 continue
-            if readings[-1].hole or (line.found and point in line.found.holes):
-                yield point, "skip"
-            elif point <= low or point >= high:
-                yield point, "good" if point <= low else "bad"
+            inside = next(iter(other.found.changes), None) if other.found else None
+            if inside is not None and inside.diff.relation is change.diff.relation:
+                line = other  # of an octopus' branches git can go on in one
+            else:
+                marks += _marks(other, None)
+    return log_of(marks, first, candidates)
 
-    first = found.last if found and found.one else None
-    return log_of(points, marks(), first, range(low + 1, high + 1) if found else ())
+
+def _marks(line: Line, change: Change | None) -> Iterator[tuple[Revision, str]]:
+    """The verdicts along one line, as far as there are any, its ends first; ``change`` is what it is blamed for."""
+    points, found, size = line.history.points, line.found, line.history.size
+    if change:
+        low, high = change.first - 1, change.last
+    elif line.merge is not None and found:  # what was merged is not to blame
+        low, high = size, size + 1
+    elif line.merge is not None and not line.high:  # nothing is known of it
+        return
+    else:
+        low, high = line.low, line.high or size
+    for point in (size, 0):
+        yield points[point], "good" if point <= low else "bad"
+    place = {point.id: number for number, point in enumerate(points)}
+    for revision, readings in line.readings.items():
+        point = place[revision]
+        if point in (0, size):
+            continue
+        if readings[-1].hole or (found and point in found.holes):
+            yield points[point], "skip"
+        elif point <= low or point >= high:
+            yield points[point], "good" if point <= low else "bad"

@@ -58,17 +58,17 @@ def marks_of(path: Path) -> Marks:
 
 
 def log_of(
-    points: tuple[Revision, ...], marks: Iterable[tuple[int, str]], first: int | None, candidates: Iterable[int]
+    marks: Iterable[tuple[Revision, str]], first: Revision | None = None, candidates: Iterable[Revision] = ()
 ) -> str:
-    """A log: ``marks`` are points with "good", "bad" or "skip" in the order of their verdicts, the ends first.
+    """A log: ``marks`` are commits with "good", "bad" or "skip" in the order of their verdicts, the ends first.
 
-    ``first`` is the first bad point, if it is known; else ``candidates`` are those that it may be.
+    ``first`` is the first bad commit, if it is known; else ``candidates`` are those that it may be.
     """
     lines = ["git bisect start"]
-    for point, word in marks:
-        lines += [f"# {word}: [{points[point].id}] {points[point].subject}", f"git bisect {word} {points[point].id}"]
+    for commit, word in marks:
+        lines += [f"# {word}: [{commit.id}] {commit.subject}", f"git bisect {word} {commit.id}"]
     if first is not None:
-        lines.append(f"# first bad commit: [{points[first].id}] {points[first].subject}")
+        lines.append(f"# first bad commit: [{first.id}] {first.subject}")
     else:
-        lines += [f"# possible first bad commit: [{points[point].id}] {points[point].subject}" for point in candidates]
+        lines += [f"# possible first bad commit: [{commit.id}] {commit.subject}" for commit in candidates]
     return "\n".join(lines) + "\n"
