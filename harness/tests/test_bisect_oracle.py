@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import sys
 import threading
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -19,11 +21,14 @@ from ppiov.bisect.guestcmd import Reply
 from ppiov.bisect.model import Why
 from ppiov.bisect.oracle import BENCH, CMD, GUEST, TEST, Oracle, Reading
 from ppiov.bisect.request import BisectRequest, Effect
+from ppiov.cli import app
 from ppiov.errors import BadRequest, NoGuest, UnknownName
+from ppiov.events import Event
 from ppiov.results import Figure, Outcome, Run, RunState, TestResult
 from ppiov.store import Store
 from ppiov.tree import KernelTree
 from sample import passing
+from typer.testing import CliRunner
 
 FIGURE = Oracle(GUEST, figure="cost", script=Path("cost.sh"))
 VERDICT = Oracle(CMD, script=Path("check.sh"))
@@ -248,6 +253,45 @@ def test_requests_that_cannot_be(changed: dict[str, object], why_not: str) -> No
     request = BisectRequest("a", "b", Oracle(TEST, name="t"), module=Path())
     with pytest.raises(BadRequest, match=why_not):
         dataclasses.replace(request, **changed).check()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        BisectRequest(
+            "v1", "HEAD", Oracle(BENCH, name="pool.*", figure="x y", meter="ns", accel="kvm"), module=Path("m")
+        ),
+        BisectRequest(
+            "v1", "main", Oracle(TEST, name="nic/test_a.py::test_b[1]"), tree="/a b+kunit", flaky=True, most=9
+        ),
+        BisectRequest("oldest", "newest", Oracle(CMD, script=Path("/x/a b.sh"), timeout_s=7.5), packages="deb:6.12"),
+        BisectRequest(
+            *("v1", "HEAD", Oracle(GUEST, figure="cost", script=Path("/x/c.sh"), load=("a", "b")), "src:7.3"),
+            module=Path("m"),
+            series=True,
+            min_effect=Effect(2.5, percent=True),
+            better="higher",
+            error=0.05,
+            every_change=True,
+            every_commit=True,
+            jobs=3,
+            replay=Path("/x/log"),
+        ),
+    ],
+)
+def test_the_command_of_a_report_asks_for_the_same(request_: BisectRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for: list[BisectRequest] = []
+
+    def bisect(request: BisectRequest) -> Generator[Event, None, None]:
+        asked_for.append(request)
+        yield from ()
+        raise BadRequest("enough")
+
+    monkeypatch.setattr("ppiov.bisect.engine.bisect", bisect)
+    words = shlex.split(request_.command())
+    assert words[0] == "ppiov"
+    done = CliRunner().invoke(app, words[1:])
+    assert asked_for == [request_], done.output
 
 
 @pytest.mark.parametrize(("text", "value"), [("3%", 3.0), ("0.5", 0.5), (" 2 % ", 2.0), (".5%", 0.5)])

@@ -48,6 +48,7 @@ _NOT_LOADED = re.compile(r"\binsmod\b")
 SKIP_CODE: Final = 125  # git bisect run's
 ABORT_CODE: Final = 128
 INSNS: Final = "insns"
+TIMEOUT_S: Final = 600.0  # for a script
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Oracle:
     figure: str = ""  # whose; a script without one passes or fails
     script: Path | None = None
     load: tuple[str, ...] = ()  # modules to load before the script, in this order
-    timeout_s: float = 600.0  # for a script
+    timeout_s: float = TIMEOUT_S
     accel: str = "auto"
     folder: str = ""  # of the modules, relative to the repository's top
 

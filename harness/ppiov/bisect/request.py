@@ -13,7 +13,7 @@ from typing import Final
 from ppiov import suites
 from ppiov.bisect import history as histories
 from ppiov.bisect.decide import Rules
-from ppiov.bisect.oracle import BENCH, CMD, GUEST, INSNS, TEST, Oracle, check_script
+from ppiov.bisect.oracle import BENCH, CMD, GUEST, INSNS, TEST, TIMEOUT_S, Oracle, check_script
 from ppiov.errors import BadRequest
 from ppiov.spec import KernelSpec
 
@@ -57,8 +57,8 @@ class Effect:
 class BisectRequest:
     """Exactly one of ``module``, ``tree`` and ``packages`` says which kind of history it is."""
 
-    good: str
-    bad: str
+    good: str  # "": as the log to replay has it
+    bad: str  # "": the same, or HEAD
     oracle: Oracle
     kernel: str = "deb:6.12"  # of a module history
     module: Path | None = None  # a folder in a git repository
@@ -85,7 +85,7 @@ class BisectRequest:
         if sum(kind is not None for kind in (self.module, self.tree, self.packages)) != 1:
             raise BadRequest("a bisection is over one of --module, --tree and --packages")
         if not self.good:
-            raise BadRequest("--good must name where it was still good")
+            raise BadRequest("--good must name where it was still good, or --replay a log that does")
         if not 0 < self.error < 0.5:
             raise BadRequest("--error-rate is a probability between 0 and 0.5")
         if self.jobs < 1:
@@ -168,6 +168,8 @@ class BisectRequest:
         words += ["--better", self.better] if self.better else []
         words += ["--error-rate", f"{self.error:g}"] if self.error != 0.01 else []
         words += ["--max-runs", str(self.most)] if self.most else []
+        words += ["--timeout", f"{oracle.timeout_s:g}"] if oracle.timeout_s != TIMEOUT_S else []
+        words += ["--replay", str(self.replay)] if self.replay is not None else []
         words += [word for on, word in self._switches() if on]
         words += ["--jobs", str(self.jobs)] if self.jobs != 1 else []
         return shlex.join(words)
