@@ -409,7 +409,7 @@ def series(
 @app.command()
 def bisect(
     good: Annotated[str, typer.Option(metavar="REV", help="Where it was still good.")] = "",
-    bad: Annotated[str, typer.Option(metavar="REV", help="Where it is bad.")] = "HEAD",
+    bad: Annotated[str, typer.Option(metavar="REV", help="Where it is bad; by default HEAD.")] = "",
     module: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Commits of the modules in PATH; by default of this checkout.")
     ] = None,

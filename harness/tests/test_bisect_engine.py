@@ -401,6 +401,41 @@ def test_a_log_narrows_the_history(request_: BisectRequest, repository: Reposito
     assert {subject for (subject,) in jobs.done} <= {"c4", "c5", "c6", "c7", "c9", "c10", "c12"}
 
 
+def test_gits_own_session_is_gone_on_with(request_: BisectRequest, repository: Repository, tmp_path: Path) -> None:
+    """Its log has the ends, whatever is checked out by now, and commits on a branch that was merged."""
+    repository.branch("side", "HEAD~12")
+    for number in range(3):
+        repository.commit(f"s{number}")
+    repository.merge("side", "M")
+    repository.commit("after")
+    log = tmp_path / "log"
+    values = {f"c{n}": 25.0 for n in range(17)} | {"s0": 25.0, "s1": 26.0, "s2": 26.0, "M": 26.0, "after": 26.0}
+
+    def replayed(*verdicts: str) -> tuple[set[str], list[str]]:
+        """git's session with verdicts on so many commits, as far as it needs them, then ours; what ours measures."""
+        repository.git("bisect", "start", "main", "main~17")
+        for name in verdicts:
+            repository.git("checkout", "--quiet", name)
+            bad = values[repository.git("log", "-1", "--format=%s")] > 25
+            repository.git("bisect", "bad" if bad else "good")
+        log.write_text(repository.git("bisect", "log"))
+        jobs = Jobs(insns(values))
+        figure = " ".join(verdicts) or "cost"
+        oracle = dataclasses.replace(request_.oracle, figure=figure)  # or the store would know
+        story = run(dataclasses.replace(request_, good="", bad="", replay=log, oracle=oracle), jobs)
+        repository.git("bisect", "reset")
+        assert story.verdict[0].endswith(" s1")
+        return {subject for (subject,) in jobs.done}, [story.history.points[end].subject for end in (0, -1)]
+
+    measured, ends = replayed()
+    assert ends == ["c1", "after"] and {"c1", "after"} <= measured
+    measured, ends = replayed("main~3", "main~1")
+    assert ends == ["c15", "M"] and len(measured) <= 7
+    # git knows of the branch only; what is below its good commit is good.
+    _, ends = replayed("side~2", "side")
+    assert ends == ["c4", "M"]
+
+
 def test_the_machine_fails_in_the_middle(request_: BisectRequest) -> None:
     def full(subject: str) -> Reading:
         if subject == "c8":

@@ -162,6 +162,18 @@ def test_we_read_what_git_writes(repository: Repository, tmp_path: Path) -> None
     assert (found.good, found.bad, len(found.skip)) == ([ids[0]], [ids[8]], 1)
 
 
+def test_what_git_start_was_told_is_in_the_log(repository: Repository, tmp_path: Path) -> None:
+    ids = [repository.commit(f"step {n}") for n in range(9)]
+    log = tmp_path / "log"
+    for terms in ((), ("--term-old=fast", "--term-new=slow")):
+        repository.git("bisect", "start", *terms, "HEAD", ids[0])
+        log.write_text(repository.git("bisect", "log"))
+        assert "start" in log.read_text()
+        found = marks_of(log)
+        assert (found.good, found.bad) == ([ids[0]], [ids[8]]), "HEAD is another commit by now"
+        repository.git("bisect", "reset")
+
+
 @pytest.mark.parametrize("text", ["rm -rf /\n", "git bisect good HEAD\n", "git bisect frobnicate\n"])
 def test_a_log_that_is_none(tmp_path: Path, text: str) -> None:
     log = tmp_path / "log"

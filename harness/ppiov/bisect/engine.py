@@ -21,7 +21,7 @@ from ppiov.bisect import history as histories
 from ppiov.bisect import measurements
 from ppiov.bisect.decide import Found, Scale, decide
 from ppiov.bisect.finish import finish
-from ppiov.bisect.gitlog import marks_of
+from ppiov.bisect.gitlog import Marks, marks_of
 from ppiov.bisect.history import History, Revision
 from ppiov.bisect.journal import Journal, Step
 from ppiov.bisect.judge import Untestable
@@ -87,6 +87,7 @@ def _begin(request: BisectRequest, store: Store) -> Generator[Event, None, tuple
     if request.resume is not None:
         story = folders.load(request.resume)
     else:
+        request = _with_ends(request)
         request.check()
         if request.module is not None:
             folder = dataclasses.replace(request.oracle, folder=request.folder())
@@ -127,16 +128,25 @@ def _history(request: BisectRequest, store: Store) -> Generator[Event, None, His
     return history
 
 
+def _with_ends(request: BisectRequest) -> BisectRequest:
+    """Where an end has no name: of a log's, the first good and the first bad commit; else the bad end is HEAD."""
+    marks = marks_of(request.replay) if request.replay is not None else Marks()
+    good = request.good or next(iter(marks.good), "")
+    return dataclasses.replace(request, good=good, bad=request.bad or next(iter(marks.bad), "HEAD"))
+
+
 def _narrowed(request: BisectRequest, history: History) -> tuple[BisectRequest, History]:
-    """What a log leaves of the history, and the points that it skips."""
+    """What a log leaves of the history: what is below a good commit is good, what is above a bad one is bad, as git has
+    it. And the points that it skips."""
     assert request.replay is not None
     marks = marks_of(request.replay)
-    place = {point.id: number for number, point in enumerate(history.points)}
-    good = max((place[commit] for commit in marks.good if commit in place), default=0)
-    bad = min((place[commit] for commit in marks.bad if place.get(commit, 0) > good), default=history.size)
+    repository, _ = request.repository()
+    good = max((histories.last_below(repository, history, commit) for commit in marks.good), default=0)
+    above = (histories.first_above(repository, history, commit) for commit in marks.bad)
+    bad = min((point for point in above if point > good), default=history.size)
     points = history.points[good : bad + 1]
     return (
-        dataclasses.replace(request, skip=tuple(c for c in marks.skip if c in {p.id for p in points})),
+        dataclasses.replace(request, skip=tuple(marks.skip)),  # those that a merge brought, too
         dataclasses.replace(history, points=points, parted=history.parted if good == 0 else ""),
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from ppiov.bisect.history import Revision
 from ppiov.errors import BadRequest
 
+_NOTED = re.compile(r"^# (?P<word>\S+): \[(?P<commit>[0-9a-f]{40})\]")
 _MARK = re.compile(r"^(?:git[- ]bisect|ppiov bisect) (?P<word>\S+)(?P<rest>.*)$")
 
 
@@ -30,14 +31,20 @@ def _terms(marks: Marks) -> list[tuple[str, list[str]]]:
 
 
 def marks_of(path: Path) -> Marks:
-    """Read a log of git bisect, with its terms if it has other words for good and bad. Raises BadRequest."""
+    """Read a log of git bisect, with its terms if it has other words for good and bad. Raises BadRequest.
+
+    What `git bisect start BAD GOOD` was told stands in comments above it: the names in it may mean others by now.
+    """
     try:
         text = path.read_text(errors="replace")
     except OSError as error:
         raise BadRequest(f"{path} cannot be read: {error.strerror}") from None
     marks = Marks()
     lists = {"good": marks.good, "old": marks.good, "bad": marks.bad, "new": marks.bad, "skip": marks.skip}
+    noted: list[tuple[str, str]] = []
     for number, line in enumerate(text.splitlines(), 1):
+        if comment := _NOTED.match(line):
+            noted.append((comment["word"], comment["commit"]))
         if not line.strip() or line.startswith("#"):
             continue
         match = _MARK.match(line)
@@ -47,6 +54,8 @@ def marks_of(path: Path) -> Marks:
         if match["word"] == "start":
             terms = dict(word.partition("=")[::2] for word in words if word.startswith("--term-"))
             lists |= {terms[option]: into for option, into in _terms(marks) if option in terms}
+            for word, commit in noted:
+                lists.get(word, []).append(commit)
         elif match["word"] in lists:
             for commit in words:
                 if not re.fullmatch(r"[0-9a-f]{40}", commit):

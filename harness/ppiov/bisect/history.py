@@ -15,6 +15,7 @@ this one needs no more builds: ceil(log2) of the line's length, and again of the
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,6 +94,23 @@ def branches(repository: Path, merge: Revision, start: str, paths: Sequence[str]
             if history.size:
                 found.append(history)
     return found
+
+
+def last_below(repository: Path, history: History, commit: str) -> int:
+    """The number of the last point that ``commit`` is, or descends from; 0 if there is none."""
+    points = history.points
+    return max(bisect_left(points, True, key=lambda point: not _is_ancestor(repository, point.id, commit)) - 1, 0)
+
+
+def first_above(repository: Path, history: History, commit: str) -> int:
+    """The number of the first point that is ``commit``, or descends from it; the last point's if there is none."""
+    points = history.points
+    return min(bisect_left(points, True, key=lambda point: _is_ancestor(repository, commit, point.id)), history.size)
+
+
+def _is_ancestor(repository: Path, one: str, other: str) -> bool:
+    code, _, _ = git(repository, "merge-base", "--is-ancestor", one, other)
+    return code == 0
 
 
 def resolve(repository: Path, name: str) -> str:
