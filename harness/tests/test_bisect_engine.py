@@ -247,6 +247,10 @@ def test_pass_or_fail(request_: BisectRequest) -> None:
     request = dataclasses.replace(request_, oracle=dataclasses.replace(request_.oracle, figure=""))
     story = run(request, Jobs(lambda subject: Reading(float(int(subject[1:]) >= 12))))
     assert story.verdict[0].endswith(" c12") and story.verdict[1] == "  passes before it, fails from it on"
+    for value, said in ((0.0, "passes"), (1.0, "fails")):
+        request = dataclasses.replace(request, oracle=dataclasses.replace(request.oracle, name=said))
+        with pytest.raises(Ends, match=rf"the test {said} at both \(2 runs of each\); if it fails only sometimes"):
+            run(request, Jobs(dict.fromkeys(CLEAN, Reading(value)).__getitem__))
 
 
 def test_several_at_a_time(request_: BisectRequest) -> None:

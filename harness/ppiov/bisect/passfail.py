@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The judge of what passes or fails, flaky tests included.
 
-Each end is run twice. While every point always says the same, one run is a verdict. What is found is then run some
-more times, and from the first contradiction on (at the ends, or there) the test counts as flaky: the ends are run until
-their failure rates are known well enough to be told apart, and every other point until a sequential probability ratio
-test between those two rates decides. ``error`` is then the probability that any verdict of the bisection is wrong, for
-points that fail as seldom as the good end or as often as the bad one; in between, both verdicts are right. How many
-runs that takes follows from the rates.
+Each end is run twice. While every point always says the same, one run is a verdict. What is found is then run as many
+more times as it takes for luck to be as improbable as a wrong answer may be, and from the first contradiction on (at
+the ends, or there) the test counts as flaky: the ends are run until their failure rates are known well enough to be
+told apart, and every other point until a sequential probability ratio test between those two rates decides. ``error``
+is then the probability that any verdict of the bisection is wrong, for points that fail as seldom as the good end or
+as often as the bad one; in between, both verdicts are right. How many runs that takes follows from the rates.
 
 A test that is flaky so seldom that it never contradicts itself counts as steady; ``flaky`` from the start is for those.
 """
@@ -23,7 +23,7 @@ from ppiov.bisect.judge import Measuring, Untestable, measured, relation_of
 from ppiov.bisect.model import Ask, Change, Diff, Hole, Relation, Told, Why
 from ppiov.bisect.sequential import Rate, bernoulli, rate_bounds
 
-_CONFIRM_RUNS: Final = 3  # of a test that has never contradicted itself, of either side of what was found
+_CONFIRM_RUNS: Final = 3  # of a test that has never contradicted itself, of either side of what was found; or more
 _APART: Final = 2.0  # how many times as often the bad end must fail
 
 
@@ -116,11 +116,26 @@ class PassFail:
         """Run both sides some more; None if a test that counted as steady contradicts itself."""
         sides = (change.first - 1, change.last)
         if not self.flaky:
-            yield from self._run([point for point in sides for _ in range(_CONFIRM_RUNS)])
+            yield from self._run([point for point in sides for _ in range(self._confirm_runs())])
             if self._contradicts():
                 self.flaky = True
                 return None
         return Change(change.first, change.last, Diff(change.diff.relation, *self._between(*sides)), change.spread)
+
+    def _confirm_runs(self) -> int:
+        """How many more runs of either side of what was found.
+
+        A test that fails at a rate p on both sides, and was taken for steady, has to fail at the bad end twice and on
+        one side each time, and to pass on the other each time, or the other way round. For the worst p that must be as
+        improbable as a wrong answer may be, whichever comparison it was.
+        """
+        runs = _CONFIRM_RUNS
+        while True:
+            same, other = runs + 3, runs + 1
+            worst = same / (same + other)
+            if self.comparisons * worst**same * (1 - worst) ** other <= self.error:
+                return runs
+            runs += 1
 
     def _contradicts(self) -> bool:
         return any(0 < failed < runs for failed, runs in self.counts.values())

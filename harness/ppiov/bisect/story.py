@@ -150,8 +150,9 @@ class Story:
             apart = f"cannot be told apart in {found.ends.samples} {rounds}"
             return f"{good} and {bad} {apart}: {self.effect(line, found.ends)}"
         if not self.unit:
-            runs = found.ends.samples
-            return f"{good} and {bad} do not differ: {rates(line, found.ends)} ({runs} runs of each){since}"
+            runs = f"{found.ends.samples} runs of each"
+            seldom = "" if self.request.flaky else "; if it fails only sometimes, say --flaky"
+            return f"{good} and {bad} do not differ: {rates(line, found.ends)} ({runs}){since}{seldom}"
         value = mean_of(line, 0)
         return (
             f"{good} and {bad} do not differ by {found.effect:.4g} {self.unit} or more: "
