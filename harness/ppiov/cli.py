@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 
 from ppiov import __version__
+from ppiov.bisect.verdicts import Verdict, only_verdicts
 from ppiov.drive import drive, exit_code, interruptible
 from ppiov.errors import DiskFull, ExitCode, PpiovError, of_system
 from ppiov.events import Event
@@ -465,7 +466,7 @@ def bisect(
     from ppiov.bisect import engine, steps
     from ppiov.bisect import request as asked
 
-    with _verb(), steps.codes(step):
+    with _verb():
         request = asked.BisectRequest(
             good=good,
             bad=bad,
@@ -500,7 +501,7 @@ def bisect(
             replay=replay,
         )
         if step:
-            raise typer.Exit(drive(steps.judge(request), choose(sys.stderr)))
+            raise Verdict(drive(steps.judge(request), choose(sys.stderr)))
         story = drive(engine.bisect(request), choose(sys.stdout))
         raise typer.Exit(ExitCode.PASSED if story.found_one else ExitCode.FAILED)
 
@@ -634,9 +635,10 @@ def report(
 
 def main() -> None:
     """The console script."""
-    try:
-        app(prog_name="ppiov")
-    except SystemExit as leaving:
-        if leaving.code == 130:  # typer's own answer to a Ctrl-C before a verb has begun
-            leaving.code = ExitCode.INTERRUPTED
-        raise
+    with only_verdicts(sys.argv):
+        try:
+            app(prog_name="ppiov")
+        except SystemExit as leaving:
+            if leaving.code == 130:  # typer's own answer to a Ctrl-C before a verb has begun
+                leaving.code = ExitCode.INTERRUPTED
+            raise

@@ -20,9 +20,10 @@ from ppiov.bisect.model import Hole, Why
 from ppiov.bisect.oracle import BENCH, CMD, GUEST, Job, Oracle, Reading
 from ppiov.bisect.report import rows
 from ppiov.bisect.request import BisectRequest, Effect
-from ppiov.bisect.steps import codes, judge
+from ppiov.bisect.steps import judge
 from ppiov.bisect.story import State, Story
-from ppiov.errors import BadRequest, BadRunFolder, DiskFull, Interrupted, PpiovError
+from ppiov.cli import main
+from ppiov.errors import BadRequest, BadRunFolder, DiskFull, Interrupted
 from ppiov.events import BisectFinished, BisectStep, Event, Note
 
 Ask = Callable[[str], Reading]  # told the subject of a commit
@@ -500,10 +501,44 @@ def test_a_step_does_not_search_a_merge(
     assert {subject for (subject,) in jobs.done} == {"good", "M"}
 
 
-@pytest.mark.parametrize("error", [BadRequest("no"), Interrupted("interrupted"), DiskFull("full")])
-def test_what_is_no_verdict_ends_git_bisect_run(error: PpiovError) -> None:
-    with pytest.raises(PpiovError) as caught, codes(True):
-        raise error
-    assert caught.value.exit_code == 128
-    with pytest.raises(type(error)), codes(False):
-        raise error
+def left(monkeypatch: pytest.MonkeyPatch, judged: Callable[[], int], *words: str) -> int | str | None:
+    """The code that the command leaves with, where its engine does what ``judged`` does."""
+
+    def engine(_: BisectRequest) -> Generator[Event, None, int]:
+        yield Note("begun")
+        return judged()
+
+    monkeypatch.setattr("ppiov.bisect.steps.judge", engine)
+    monkeypatch.setattr("ppiov.bisect.engine.bisect", engine)
+    monkeypatch.setattr("sys.argv", ["ppiov", "bisect", "--good", "HEAD", "--cmd", "/bin/true", *words])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return caught.value.code
+
+
+def _raise(error: BaseException) -> int:
+    raise error
+
+
+@pytest.mark.parametrize("code", [0, 1, 125])
+def test_a_verdict_is_what_git_reads(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    assert left(monkeypatch, lambda: code, "--step") == code
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(BadRequest("no"), Interrupted("interrupted"), DiskFull("full"), OSError(5, "I/O error"), KeyboardInterrupt()),
+        *(BrokenPipeError(), RuntimeError("a fault of ours"), AssertionError(), SystemExit(1), SystemExit(0)),
+    ],
+)
+def test_what_is_no_verdict_ends_git_bisect_run(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    assert left(monkeypatch, lambda: _raise(error), "--step") == 128
+
+
+@pytest.mark.parametrize(
+    "words", [["--stepp"], ["--jobs", "0"], ["surplus"], ["--min-effect", "much"], ["--test", "t"]]
+)
+def test_a_wrong_option_is_no_verdict(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    assert left(monkeypatch, lambda: 0, "--step", *words) == 128
+    assert left(monkeypatch, lambda: 0, *words) == 2, "as of every other command"

@@ -1,45 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``ppiov bisect --step``: one commit's verdict as an exit code, for `git bisect run`.
+"""``ppiov bisect --step``: one commit's verdict, for `git bisect run`.
 
-HEAD is compared with the good end, by the same judges as in a bisection: 0 if it is not worse, 1 if it is, 125 if it
-has no verdict. git treats every code from 1 to 127 but 125 as a verdict of «bad», so whatever is not one is 128 here:
-git then stops, and its bisection is as it was.
+HEAD is compared with the good end, by the same judges as in a bisection. What is no verdict is no code that git would
+take for one: see verdicts.py.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Generator
 
 from ppiov.bisect import history as histories
 from ppiov.bisect.engine import Ends, bisect
 from ppiov.bisect.judge import Untestable
 from ppiov.bisect.request import BisectRequest
-from ppiov.errors import BadRequest, PpiovError
+from ppiov.bisect.verdicts import BAD, GOOD, SKIP
+from ppiov.errors import BadRequest
 from ppiov.events import Event, Note
-
-GOOD: Final = 0
-BAD: Final = 1
-SKIP: Final = 125
-
-
-class NoVerdict(PpiovError):
-    """A step that came to no verdict; its exit code ends `git bisect run`."""
-
-    exit_code = 128  # type: ignore[assignment]
-
-
-@contextmanager
-def codes(step: bool) -> Iterator[None]:
-    """In a step, every error ends with 128."""
-    try:
-        yield
-    except PpiovError as error:
-        if not step:
-            raise
-        raise NoVerdict(str(error)) from error
 
 
 def judge(request: BisectRequest) -> Generator[Event, None, int]:
