@@ -46,7 +46,8 @@ def draw(story: Story, line: Line, number: int) -> Picture:
             colour = OUTCOMES[Outcome.FAIL if change.diff.estimate > 0 else Outcome.PASS]
             axes.axvspan(change.first - 1, change.last, color=colour, alpha=0.22, linewidth=0, zorder=0)
             name = points[change.last].name if change.one else f"{change.last - change.first + 1} commits"
-            axes.annotate(f" {name}", (change.last, top), fontsize=8, color=INK, va="top")
+            side = "left" if change.last <= len(points) / 2 else "right"  # above the frame, where no figure is
+            axes.text(change.last, 1.02, name, fontsize=8, color=INK, ha=side, transform=axes.get_xaxis_transform())
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlim(-0.7, len(points) - 0.3)
         axes.set_xlabel("releases" if story.request.packages else "commits, the good end first")

@@ -37,15 +37,17 @@ def _functions(story: Story, store: Store) -> Generator[Event, None, list[str]]:
     """The functions that differ before and after each change, in the modules or the kernel. Both were built before;
     a packaged kernel has no symbols."""
     found = []
-    for line, change in story.changes if story.request.packages is None else ():
+    changes = story.changes if story.request.packages is None else []
+    for line, change in changes:
         name = line.history.points[change.last].name
         sides = []
         for number in (change.first - 1, change.last):
             sides.append((yield from _made(story, line.history.points[number], store)))
         yield StageBegun("disassemble", f"compare the machine code around {name}")
         differences = list(_differences(*sides))
-        yield StageEnded("disassemble", note=f"{len(differences)} functions differ")
-        found += differences
+        count = len(differences)
+        yield StageEnded("disassemble", note=f"{count} function{' differs' if count == 1 else 's differ'}")
+        found += [f"{name} {text}" for text in differences] if len(changes) > 1 else differences
     return found
 
 
