@@ -14,11 +14,11 @@ import pytest
 from engines import drain
 from gitrepo import Repository
 from ppiov.bisect import folder as folders
+from ppiov.bisect import report
 from ppiov.bisect.engine import Ends, bisect
 from ppiov.bisect.judge import Untestable
 from ppiov.bisect.model import Hole, Why
 from ppiov.bisect.oracle import BENCH, CMD, GUEST, Job, Oracle, Reading
-from ppiov.bisect.report import rows
 from ppiov.bisect.request import BisectRequest, Effect
 from ppiov.bisect.steps import judge
 from ppiov.bisect.story import State, Story
@@ -306,7 +306,7 @@ def test_a_merge_and_what_it_merged_are_both_to_blame(request_: BisectRequest, r
     told = "\n".join(story.verdict)
     assert "  a merge, besides what it merged: that makes a difference of +1 insns/op (+4%)" in told
     assert "--all" not in told, "there is nothing else"
-    assert [row.subject for line in story.lines for row in rows(story, line) if row.mark == "culprit"] == [
+    assert [row.subject for line in story.lines for row in report.rows(story, line) if row.mark == "culprit"] == [
         "Merge side",
         "s3",
     ]
@@ -317,10 +317,25 @@ def test_a_merge_and_what_it_merged_are_both_to_blame(request_: BisectRequest, r
         story = run(request, Jobs(insns(values)))
         found = {line.history.points[change.last].subject: change.diff.estimate for line, change in story.changes}
         assert found == {"Merge side": 3.0} | ({"s3": -2.0} if request.every_change else {})
+    events, _ = drain(bisect(dataclasses.replace(other, bad="HEAD"), Jobs(insns(values))))
+    (note,) = [event.text for event in events if isinstance(event, Note) and event.text.startswith("what ")]
+    assert note.endswith(" merged makes it better by itself: it is the merge")
     # Pass or fail: what fails already on the branch is not the merge's.
     steady = dataclasses.replace(request_, oracle=dataclasses.replace(request_.oracle, figure=""))
     story = run(steady, Jobs(lambda subject: Reading(float(subject in ("s3", "s4", "Merge side")))))
     assert [line.history.points[change.last].subject for line, change in story.changes] == ["s3"]
+
+
+def test_a_merge_whose_branch_has_no_verdict(request_: BisectRequest, repository: Repository) -> None:
+    """The merge or a commit of the branch: that is no answer with one commit."""
+    repository.branch("side", "HEAD~3")
+    repository.commit("s0")
+    repository.merge("side", "Merge side")
+    values = {f"c{n}": 25.0 for n in range(17)} | {"Merge side": 27.0}
+    story = run(request_, Jobs(insns(values)))
+    assert not story.found_one and story.verdict[0].endswith("Merge side")
+    assert "a merge: it, or a commit that it merged; what that does by itself is not known" in story.verdict[-1]
+    assert report.headline(story) == "NARROWED DOWN: not to one commit"
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from ppiov.bisect.gitlog import Marks, marks_of
 from ppiov.bisect.history import History, Revision
 from ppiov.bisect.journal import Journal, Step
 from ppiov.bisect.judge import Untestable
-from ppiov.bisect.model import Hole, Sample, Samples, Sessions, Why
+from ppiov.bisect.model import Hole, Relation, Sample, Samples, Sessions, Why
 from ppiov.bisect.oracle import Job, Reading, Target, said
 from ppiov.bisect.packages import releases
 from ppiov.bisect.request import BisectRequest, Effect
@@ -198,8 +198,14 @@ class _Run:
             yield Note(f"{merge.name} is a merge: on with the {history.size} commits that it brought")
             try:
                 yield from self._line(Line(history, merge))
-            except Ends:
-                yield Note(f"what {merge.name} merged makes no difference by itself: it is the merge")
+            except Ends as ends:
+                found = self.story.lines[-1].found
+                better = found is not None and found.ends.relation is Relation.BETTER
+                does = "makes it better" if better else "makes no difference"
+                if ends.undecided:
+                    yield Note(f"what {merge.name} merged cannot be looked into: {ends}", "warning")
+                else:
+                    yield Note(f"what {merge.name} merged {does} by itself: it is the merge")
             except Untestable as error:
                 yield Note(f"what {merge.name} merged cannot be looked into: {error}", "warning")
 

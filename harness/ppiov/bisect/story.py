@@ -91,12 +91,18 @@ class Story:
                     found.append((line, own))
         return found
 
-    def _merged(self, line: Line, change: Change) -> list[Line]:
-        """The lines that came in by a change that is one merge, as far as they have been searched."""
-        if not change.one:
-            return []
+    def _branches(self, line: Line, change: Change) -> list[Line]:
+        """The lines that came in by a change that is one merge."""
         merge = line.history.points[change.last]
-        return [other for other in self.lines if other.merge == merge and other.found and not other.found.undecided]
+        return [other for other in self.lines if change.one and other.merge == merge]
+
+    def _merged(self, line: Line, change: Change) -> list[Line]:
+        """Those of them that are known to make a difference, or none."""
+        return [other for other in self._branches(line, change) if other.found and not other.found.undecided]
+
+    def _unsearched(self, line: Line, change: Change) -> bool:
+        """Whether a change is a merge of which it is not known whether it did it or what it merged."""
+        return len(self._merged(line, change)) < len(self._branches(line, change))
 
     def _of_the_merge(self, line: Line, change: Change) -> Change | None:
         """What a merge did besides what it merged; None if that was all."""
@@ -119,7 +125,7 @@ class Story:
     @property
     def found_one(self) -> bool:
         """Whether something was found, and each of it is one commit."""
-        return bool(self.changes) and all(change.one for _, change in self.changes)
+        return bool(self.changes) and all(c.one and not self._unsearched(line, c) for line, c in self.changes)
 
     def effect(self, line: Line, diff: Diff) -> str:
         """ "+1 insns/op (+3.8%), 0.99 to 1.01", in the metric's own direction."""
@@ -192,8 +198,8 @@ class Story:
         """How a merge is to blame, and not what it merged."""
         merged = self._merged(line, change)
         differing = [other for other in merged if other.found and other.found.ends.relation is not Relation.SAME]
-        if not merged:
-            return "a merge, whose branch was not searched"
+        if self._unsearched(line, change):
+            return "a merge: it, or a commit that it merged; what that does by itself is not known"
         if not differing:
             return "a merge: what it merged makes no difference by itself"
         effects = " and ".join(self.effect(other, other.found.ends) for other in differing if other.found)
