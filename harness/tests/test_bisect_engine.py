@@ -25,6 +25,7 @@ from ppiov.bisect.story import State, Story
 from ppiov.cli import main
 from ppiov.errors import BadRequest, BadRunFolder, DiskFull, Interrupted
 from ppiov.events import BisectFinished, BisectStep, Event, Note
+from ppiov.tree import KernelTree
 
 Ask = Callable[[str], Reading]  # told the subject of a commit
 
@@ -454,6 +455,30 @@ def test_gits_own_session_is_gone_on_with(request_: BisectRequest, repository: R
     # git knows of the branch only; what is below its good commit is good.
     _, ends = replayed("side~2", "side")
     assert ends == ["c4", "M"]
+
+
+def test_a_script_on_this_machine_may_look_at_anything(
+    request_: BisectRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module's repository, where a commit beside the module breaks what the script looks at: it has the checkout."""
+    made = Repository(tmp_path / "mydrv")
+    made.commit("c0", kernel__Kbuild="obj-m := x.o")
+    for number in range(1, 5):
+        made.commit(f"c{number}", **{"kernel__x.c" if number % 2 else "tool.sh": f"{number}"})
+    kernel = KernelTree("deb:6.12", "6.12.1", "6.12.1-1", tmp_path, tmp_path / "bzImage", None, None, None, "sha", "")
+
+    def get(*_: object, **__: object) -> Generator[Event, None, KernelTree]:
+        yield Note("here")
+        return kernel
+
+    monkeypatch.setattr("ppiov.kernels.get", get)
+    oracle = dataclasses.replace(request_.oracle, figure="", kind=CMD)
+    request = dataclasses.replace(request_, good="HEAD~4", oracle=oracle, tree=None, module=made.folder)
+    story = run(request, Jobs(lambda subject: Reading(float(int(subject[1:]) >= 2))))
+    assert story.verdict[0].endswith(" c2") and (story.history.size, story.history.same) == (4, 0)
+    guest = dataclasses.replace(request, oracle=dataclasses.replace(oracle, kind=GUEST))
+    story = run(guest, Jobs(lambda subject: Reading(float(int(subject[1:]) >= 3))))
+    assert (story.history.size, story.history.same) == (2, 2), "a script in a guest has the modules only"
 
 
 def test_the_machine_fails_in_the_middle(request_: BisectRequest) -> None:

@@ -119,6 +119,8 @@ class BisectRequest:
         top = histories.top(self.module)
         if self.oracle.kind in (BENCH, TEST):
             return top, OWN_PARTS
+        if self.oracle.kind == CMD:  # the script has the whole checkout
+            return top, ()
         folder = self.folder()
         return top, (folder,) if folder else ()
 
