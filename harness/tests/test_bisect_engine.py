@@ -174,6 +174,22 @@ def test_power_loss_leaves_a_torn_line_that_is_dropped(request_: BisectRequest) 
     assert all(json.loads(line) for line in journal.read_text().splitlines())
 
 
+def test_two_at_the_same_time_do_not_write_into_one_journal(request_: BisectRequest) -> None:
+    request = dataclasses.replace(request_, oracle=dataclasses.replace(request_.oracle, kind=CMD))
+    second: list[Story] = []
+
+    def ask(subject: str) -> Reading:
+        if not second:  # the same command once more, while the first measures
+            folder = (request.results_dir / "bisect-latest").resolve()
+            with pytest.raises(BadRequest, match="is the folder of a bisection that is running"):
+                run(dataclasses.replace(request, resume=folder), Jobs(insns(CLEAN)))
+            second.append(run(request, Jobs(insns(CLEAN))))
+        return insns(CLEAN)(subject)
+
+    first = run(request, Jobs(ask))
+    assert first.folder != second[0].folder and first.verdict == second[0].verdict
+
+
 def test_a_journal_of_another_bisection_is_refused(request_: BisectRequest) -> None:
     request = dataclasses.replace(request_, oracle=dataclasses.replace(request_.oracle, kind=CMD))
     with pytest.raises(KeyboardInterrupt):

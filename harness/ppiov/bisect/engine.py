@@ -31,7 +31,7 @@ from ppiov.bisect.packages import releases
 from ppiov.bisect.request import BisectRequest, Effect
 from ppiov.bisect.story import Line, State, Story
 from ppiov.cluster import Cluster
-from ppiov.errors import Interrupted, PpiovError
+from ppiov.errors import BadRequest, Interrupted, PpiovError
 from ppiov.events import BisectFinished, BisectStep, Event, Note
 from ppiov.relay import relay
 from ppiov.spec import KernelSpec
@@ -61,9 +61,20 @@ def bisect(request: BisectRequest, jobs: Jobs | None = None) -> Generator[Event,
     ``resume``, goes on from there.
     """
     store = Store()
-    story, journal = yield from _begin(request, store)
-    folders.save(story, State.RUNNING)  # one that was interrupted no longer is
-    yield Note(story.plan())
+    with ExitStack() as held:
+        story, journal = yield from _begin(request, store, held)
+        folders.save(story, State.RUNNING)  # one that was interrupted no longer is
+        yield Note(story.plan())
+        yield from _measured(request, story, journal, store, jobs)
+        reports = yield from finish(story, store)
+    yield BisectFinished(story.verdict, story.found_one, story.folder, reports)
+    return story
+
+
+def _measured(
+    request: BisectRequest, story: Story, journal: Journal, store: Store, jobs: Jobs | None
+) -> Generator[Event, None, None]:
+    """All measurements; however it ends, the story on disk says how."""
     with ExitStack() as stack:
         if jobs is None:
             jobs = _Lazy(stack, story.request.jobs, request.scheduler or story.request.scheduler)
@@ -77,15 +88,14 @@ def bisect(request: BisectRequest, jobs: Jobs | None = None) -> Generator[Event,
             refused = isinstance(error, Ends | Untestable)
             folders.save(story, State.REFUSED if refused else State.ABORTED, str(error))
             raise
-    reports = yield from finish(story, store)
-    yield BisectFinished(story.verdict, story.found_one, story.folder, reports)
-    return story
 
 
-def _begin(request: BisectRequest, store: Store) -> Generator[Event, None, tuple[Story, Journal]]:
-    """A new bisection, or the one that is to be gone on with."""
+def _begin(request: BisectRequest, store: Store, held: ExitStack) -> Generator[Event, None, tuple[Story, Journal]]:
+    """A new bisection, or the one that is to be gone on with; its folder is held."""
     if request.resume is not None:
         story = folders.load(request.resume)
+        if not folders.claim(story.folder, held):
+            raise BadRequest(f"{story.folder} is the folder of a bisection that is running")
     else:
         request = _with_ends(request)
         request.check()
@@ -95,7 +105,10 @@ def _begin(request: BisectRequest, store: Store) -> Generator[Event, None, tuple
         history = yield from _history(request, store)
         if request.replay is not None:
             request, history = _narrowed(request, history)
-        story = folders.unfinished(request, history) or folders.create(request, history)
+        unfinished = folders.unfinished(request, history, held)
+        story = unfinished or folders.create(request, history)
+        if unfinished is None:
+            folders.claim(story.folder, held)
     if story.request.module is not None:
         # What has begun with one kernel goes on with it, even if «deb:6.12» is another by now.
         kernel = yield from kernels.get(KernelSpec.parse(story.kernel or story.request.kernel), store=store)

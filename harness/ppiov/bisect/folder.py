@@ -18,11 +18,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Final
 
+from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from ppiov.bisect.gitlog import log_of
@@ -92,8 +94,22 @@ def load(path: Path) -> Story:
     return story
 
 
-def unfinished(request: BisectRequest, history: History) -> Story | None:
-    """The newest story of the same request over the same history that has not come to its end."""
+def claim(folder: Path, held: ExitStack) -> bool:
+    """Hold a bisection's folder until ``held`` is left, or say that another process does. Raises BadRunFolder."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    except OSError as error:
+        raise BadRunFolder(f"{folder} cannot be written: {error.strerror}") from error
+    held.callback(lock.release)
+    return True
+
+
+def unfinished(request: BisectRequest, history: History, held: ExitStack) -> Story | None:
+    """The newest story of the same request over the same history that has not come to its end, and that no other
+    process is working on; it is claimed."""
     results = request.results_dir.absolute()
     for path in sorted(results.glob("bisect-2*/"), reverse=True):
         try:
@@ -101,7 +117,8 @@ def unfinished(request: BisectRequest, history: History) -> Story | None:
         except BadRunFolder:
             continue
         same = dataclasses.replace(story.request, resume=None) == request and story.history == history
-        if same and story.state in (State.RUNNING, State.INTERRUPTED, State.ABORTED):
+        goes_on = same and story.state in (State.RUNNING, State.INTERRUPTED, State.ABORTED)
+        if goes_on and claim(story.folder, held):
             return story
     return None
 
