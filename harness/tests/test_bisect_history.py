@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from gitrepo import Repository
 from ppiov.bisect.gitlog import log_of, marks_of
-from ppiov.bisect.history import Revision, branches, commits, resolve, top
+from ppiov.bisect.history import Revision, branches, commits, first_above, last_below, resolve, top
 from ppiov.errors import BadRequest
 
 
@@ -67,6 +67,30 @@ def test_a_merge_is_one_step_and_can_be_looked_into(repository: Repository) -> N
     (inside,) = branches(repository.folder, history.points[3], base)
     assert subjects(inside.points) == ["base", "x", "y"]
     assert resolve(repository.folder, merge[:10]) == merge
+
+
+def test_where_a_commit_beside_the_line_belongs(repository: Repository) -> None:
+    """As git infers: what is below a good commit is good, what is above a bad one is bad."""
+    base, _ = merged(repository)
+    history = commits(repository.folder, base, "HEAD")
+    below = {"side": 0, "side~1": 0, "main~2": 2, "main~1": 3, "main": 4}
+    assert {name: last_below(repository.folder, history, name) for name in below} == below
+    above = {"side": 3, "side~1": 3, "main~3": 1, "main~1": 3, "main": 4}
+    assert {name: first_above(repository.folder, history, name) for name in above} == above
+
+
+def test_where_a_commit_that_is_left_out_belongs(repository: Repository) -> None:
+    first = repository.commit("one", kernel__a="1")
+    repository.commit("two", kernel__a="2")
+    docs = repository.commit("docs", README="x")
+    repository.commit("three", kernel__a="3")
+    history = commits(repository.folder, first, "HEAD", paths=("kernel",))
+    assert subjects(history.points) == ["one", "two", "three"]
+    assert last_below(repository.folder, history, docs) == 1
+    assert first_above(repository.folder, history, docs) == 2
+    repository.branch("elsewhere", first)
+    other = repository.commit("elsewhere", README="y")
+    assert (last_below(repository.folder, history, other), first_above(repository.folder, history, other)) == (0, 2)
 
 
 def test_a_good_end_on_the_merged_branch(repository: Repository) -> None:
