@@ -147,13 +147,19 @@ echo "figure cost $((cost / 1000)).$(printf %03d $((cost % 1000))) insns/op insn
 """
 
 
+def synth(cost: int, init: str = "") -> dict[str, str]:
+    """The files of a module whose function executes ``cost`` instructions more than an empty one."""
+    return {
+        "Kbuild": "# SPDX-License-Identifier: GPL-2.0-only\nobj-m := synth.o\n",
+        "synth.c": _MODULE.format(body="\\n".join(["nop"] * cost), init=init),
+    }
+
+
 def module_source(history: History, point: int) -> dict[str, str]:
     """The files of the module at a point."""
     why = history.broken.get(point)
-    body = "\\n".join(["nop"] * history.values[point])
     return {
-        "Kbuild": "# SPDX-License-Identifier: GPL-2.0-only\nobj-m := synth.o\n",
-        "synth.c": _MODULE.format(body=body, init=_INIT[why] if why else ""),
+        **synth(history.values[point], _INIT[why] if why else ""),
         "NOTES": f"point {point}\n",  # a commit changes something, even if it changes no cost
     }
 
