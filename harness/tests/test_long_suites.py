@@ -80,9 +80,26 @@ def test_bad_usage(checkout: Path, arguments: tuple[str, ...]) -> None:
     assert lines[0].startswith("usage: long-suites.sh")
 
 
-def test_the_table_is_well_formed() -> None:
+def table() -> list[list[str]]:
     rows = [line.split(maxsplit=2) for line in (ROOT / "scripts/long-suites.txt").read_text().splitlines()]
-    rows = [row for row in rows if row and row[0] != "#"]
+    return [row for row in rows if row and row[0] != "#"]
+
+
+def test_long_tests_are_in_the_table() -> None:
+    """They are in nothing else: `make test-all` runs them by it."""
+    long = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "harness/tests/vm").glob("test_*.py")
+        if re.search(r"^pytestmark = .*\bmark\.long\b", path.read_text(), re.MULTILINE)
+    }
+    assert len(long) > 5
+    assert long <= {word for row in table() for word in row[2].split()}
+    marks = re.search(r"^\[testenv:all\].*?-m \"(.*?)\"", (ROOT / "tox.ini").read_text(), re.MULTILINE | re.DOTALL)
+    assert marks and "not long" in marks[1]
+
+
+def test_the_table_is_well_formed() -> None:
+    rows = table()
     assert rows and all(len(row) == 3 and row[1].isdecimal() for row in rows), rows
     assert len({row[0] for row in rows}) == len(rows)
     ci = re.search(r"^long=\((.*)\)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
