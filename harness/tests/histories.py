@@ -95,7 +95,7 @@ static struct dentry *dir;
 
 static noinline void work(void)
 {{
-	asm volatile("{body}");
+	asm volatile("{body}" ::: "rax", "cc");
 }}
 
 static int cost_get(void *data, u64 *val)
@@ -138,6 +138,7 @@ _INIT = {
     Why.LOAD: "\tif (CALLS)\n\t\treturn -ENODEV;\n",
     Why.PANIC: '\tpanic("on purpose");\n',
 }
+TAKES_TIME = "imulq %%rax, %%rax"  # an instruction, in an emulated machine too, where a nop takes none
 SCRIPT = """\
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
@@ -147,11 +148,11 @@ echo "figure cost $((cost / 1000)).$(printf %03d $((cost % 1000))) insns/op insn
 """
 
 
-def synth(cost: int, init: str = "") -> dict[str, str]:
+def synth(cost: int, init: str = "", instruction: str = "nop") -> dict[str, str]:
     """The files of a module whose function executes ``cost`` instructions more than an empty one."""
     return {
         "Kbuild": "# SPDX-License-Identifier: GPL-2.0-only\nobj-m := synth.o\n",
-        "synth.c": _MODULE.format(body="\\n".join(["nop"] * cost), init=init),
+        "synth.c": _MODULE.format(body="\\n".join([instruction] * cost), init=init),
     }
 
 
