@@ -359,7 +359,7 @@ def test_an_interrupted_run_ends_the_series(place: Place) -> None:
 @pytest.mark.parametrize(
     ("side", "only_a", "verdict", "line"),
     [
-        ("SLOWER", (), Verdict.FAIL, "slower: page_pool01, +1.00 % (+0.9 .. +1.1)"),
+        ("SLOWER", (), Verdict.FAIL, "slower: page_pool01, +1.00 % (+0.9 to +1.1 insns/op)"),
         ("SAME", (), Verdict.PASS, "1 figures, none slower"),
         ("FASTER", (), Verdict.PASS, "1 figures, none slower, 1 faster"),
         ("UNSURE", (), Verdict.SKIP, "untestable: nothing could be told apart from noise"),

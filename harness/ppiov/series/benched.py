@@ -80,5 +80,5 @@ def _measured(row: Any) -> Measured:
     if effect.verdict.name == "UNSURE":
         return Measured(row.a, row.b, Relation.FLAKY, f"unsure: {effect.why}" if effect.why else "unsure")
     percent = f"{100 * effect.difference / row.a.value:+.2f} %" if row.a.value else f"{effect.difference:+.4g}"
-    interval = "" if effect.low == effect.high else f" ({effect.low:+.4g} .. {effect.high:+.4g})"
+    interval = "" if effect.low == effect.high else f" ({effect.low:+.4g} to {effect.high:+.4g} {row.a.unit})"
     return Measured(row.a, row.b, _RELATION[effect.verdict.name], f"{percent}{interval}")
