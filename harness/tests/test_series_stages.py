@@ -360,8 +360,8 @@ def test_an_interrupted_run_ends_the_series(place: Place) -> None:
     ("side", "only_a", "verdict", "line"),
     [
         ("SLOWER", (), Verdict.FAIL, "slower: page_pool01, +1.00 % (+0.9 to +1.1 insns/op)"),
-        ("SAME", (), Verdict.PASS, "1 figures, none slower"),
-        ("FASTER", (), Verdict.PASS, "1 figures, none slower, 1 faster"),
+        ("SAME", (), Verdict.PASS, "1 figure, none slower"),
+        ("FASTER", (), Verdict.PASS, "1 figure, none slower, 1 faster"),
         ("UNSURE", (), Verdict.SKIP, "untestable: nothing could be told apart from noise"),
         ("SAME", ("page_pool02",), Verdict.FAIL, "page_pool02 was measured on the base, and is not any more"),
     ],

@@ -70,7 +70,9 @@ def judged(base: Run, after: Run, before: Run | None = None, blamed: Mapping[str
     if measured and all(one.relation is Relation.FLAKY for one in measured):
         return CheckResult(STAGE, Verdict.SKIP, "untestable: nothing could be told apart from noise", **common)
     faster = sum(1 for one in measured if one.relation is Relation.FIXED)
-    line = f"{len(measured)} figures, none slower" + (f", {faster} faster" if faster else "")
+    line = f"{len(measured)} figure{'' if len(measured) == 1 else 's'}, none slower" + (
+        f", {faster} faster" if faster else ""
+    )
     relation = Relation.FIXED if faster else Relation.AS_BEFORE
     return CheckResult(STAGE, Verdict.PASS, line, relation, **common)
 
