@@ -35,6 +35,7 @@ _YNL = re.compile(r"/\* YNL-GEN (?P<mode>kernel|uapi) (?P<kind>header|source) \*
 _PROBE = re.compile(r"\$\(call probe,(\w+),")
 _EXTMOD = re.compile(r"\$\(if \$\(KBUILD_EXTMOD\),(?:m|\$\(if [^()]*\$?\(?\w*\)?,m\)),(\$\(CONFIG_\w+\))\)")
 _WHERE_THERE = re.compile(r"\$\(if \$\(filter -DHAVE_(\w+),\$\(PPIOV_FEATURES\)\),(\S+)\)")
+_COMPAT = re.compile(r"\b\w*(?:compat|COMPAT)\w*\b")
 _SEND = frozenset({"NET_IOV_SEND", "SK_VALIDATE_XMIT"})  # what sending from a dma-buf needs (compat/probes.mk)
 _SELECTS = {"PPIOV": ("SOCK_VALIDATE_XMIT",), "PPNIC": ("NET_SHAPER",)}  # probes see them in a kernel that has them
 _SUBJECT = "net: ppiov: page_pool_iov and a software NIC"
@@ -132,12 +133,13 @@ def resolved(kernel: Path, features: set[str], asked: set[str], tree: Path) -> d
             raise BuildFailed(f"the tree's unifdef does not compile: {(err.strip().splitlines() or ['no reason'])[0]}")
         flags = {"PPIOV_PROBED": True} | {f"HAVE_{name}": name in features for name in asked}
         flags |= {name: defined(name, tree) for name in _macros(kernel / "compat")}
+        own = {word for path in (kernel / "compat").glob("*.h") for word in _COMPAT.findall(path.read_text())}
         for path in _sources(kernel, can_send):
             text = path.read_text()
             if path.suffix in (".c", ".h"):
                 text = _answered(unifdef, text, flags)
             name = str(path.relative_to(kernel)).replace("compat/", "ppcore/").replace("netlink/", f"/{_SPECS}/")
-            files[name.replace("Kbuild", "Makefile")] = _renamed(text, features, can_send)
+            files[name.replace("Kbuild", "Makefile")] = _renamed(_makefile(text, features, can_send), own)
     return files
 
 
@@ -221,16 +223,28 @@ def _sources(kernel: Path, can_send: bool) -> Iterator[Path]:
                 yield path
 
 
-def _renamed(text: str, features: set[str], can_send: bool) -> str:
-    """compat becomes ppcore, and makefiles lose the questions."""
+def _makefile(text: str, features: set[str], can_send: bool) -> str:
+    """Makefiles lose the questions."""
     text = _EXTMOD.sub(r"\1", text)
     text = _WHERE_THERE.sub(lambda match: match[2] if match[1] in features else "", text)
     other = r"\$\(if \$\(PPIOV_CAN_SEND\),,y\)" if can_send else r"\$\(PPIOV_CAN_SEND\)"
     text = re.sub(rf"(?m)^\w+-{other} .*\n", "", text)
     text = text.replace("$(if $(PPIOV_CAN_SEND),,y)", "y").replace("$(PPIOV_CAN_SEND)", "y")
     text = re.sub(r"(?m)^# Out of the tree .*\n", "", text)
-    text = text.replace("kernel/netlink/", f"{_SPECS}/")
-    return text.replace("compat", "ppcore").replace("COMPAT", "PPCORE")
+    return text.replace("kernel/netlink/", f"{_SPECS}/")
+
+
+def _renamed(text: str, own: set[str]) -> str:
+    """compat becomes ppcore in paths and in ``own``, the names that compat/ makes; the kernel has such names too."""
+    text = text.replace("compat/", "ppcore/")
+    return _COMPAT.sub(
+        lambda match: (
+            match[0].replace("compat", "ppcore").replace("COMPAT", "PPCORE")
+            if match[0] in own or match[0].endswith("_compat")  # what its macros make: name##_compat
+            else match[0]
+        ),
+        text,
+    )
 
 
 def _tree_files(
