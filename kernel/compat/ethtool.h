@@ -4,6 +4,7 @@
 #define PPIOV_COMPAT_ETHTOOL_H
 
 #include <linux/ethtool.h>
+#include <linux/netdevice.h>
 
 /*
  * Of a device with an ops lock of its own, ops come with that alone. These want
@@ -40,14 +41,18 @@
 #endif
 
 /*
- * Indirection tables whose size goes with the number of queues: the core has to
- * resize what it keeps of each context.
+ * For how many queues an indirection table is made. Its size can go with those
+ * in use where the core resizes what it keeps of each context.
  */
+static inline u32 compat_rxfh_queues(const struct net_device *dev,
+				     u32 nr_queues)
+{
 #ifdef HAVE_RXFH_CTXS_RESIZE
-#define COMPAT_RXFH_RESIZES true
+	return nr_queues;
 #else
-#define COMPAT_RXFH_RESIZES false
+	return dev->num_rx_queues;
 #endif
+}
 
 /* May the table of the default context, and those of all others, be resized? */
 static inline bool compat_rxfh_can_resize(struct net_device *dev,

@@ -180,10 +180,10 @@ struct ppnic_rss_ctx *ppnic_rss_ctx_get(struct ppnic_port *port, u32 id)
 /* Entries of a port's tables for a number of RX queues. */
 static u32 rss_size(const struct ppnic_port *port, u32 nr_queues)
 {
-	if (!COMPAT_RXFH_RESIZES)
-		nr_queues = port->dev->num_rx_queues;
+	u32 nr = compat_rxfh_queues(port->dev, nr_queues);
+
 	return max_t(u32, PPNIC_RSS_MIN_INDIR,
-		     PPNIC_RSS_PER_QUEUE * roundup_pow_of_two(nr_queues));
+		     PPNIC_RSS_PER_QUEUE * roundup_pow_of_two(nr));
 }
 
 static void rss_default_table(struct ppnic_rss_ctx *ctx, u32 nr_queues)
