@@ -43,7 +43,9 @@ def unifdef() -> Path:
 @pytest.mark.parametrize("features", [ALL, ALL - {"NET_IOV_SEND", "NET_SHAPER"}], ids=["all", "no-send"])
 def test_no_question_about_the_kernel_is_left(features: set[str]) -> None:
     fake_archive.need("gcc")
+    fake_archive.need("clang-format")
     files = inward.resolved(suites.find_source() / "kernel", features, ALL, unifdef())
+    assert not [name for name in files if name.startswith("compat")]
     for name, text in files.items():
         assert not re.search(r"(?m)^#.*(HAVE_[A-Z]|PPIOV_PROBED)", text), name
         assert not re.search(r"KBUILD_EXTMOD|PPIOV_FEATURES|PPIOV_CAN_SEND|compat/|PPIOV_COMPAT", text), name
@@ -64,6 +66,7 @@ def test_no_question_about_the_kernel_is_left(features: set[str]) -> None:
 def test_what_is_made_of_the_specification_is_as_the_tree_makes_it(tmp_path: Path) -> None:
     """Under the licence that the generator asks for; so ynl-regen.sh finds nothing to change."""
     fake_archive.need("gcc")
+    fake_archive.need("clang-format")
     tree = unifdef()
     if not any((tree / name).is_file() for name in inward._GENERATORS):
         pytest.skip("that kernel has no generator")
@@ -94,9 +97,7 @@ def test_each_patch_brings_its_symbol_and_its_folder(tmp_path: Path, monkeypatch
     (top / "drivers/net/Makefile").write_text("obj-y += x.o\n")
     base = fake_series.commit(top, "net: drivers")
     repository = scratch.open_for(top, Store())
-    content = {
-        f"{folder}/{folder}.c": "int x;\n" for folder in ("include", "ppcore", "pool", "ivshmem", "nic", "kunit")
-    }
+    content = {f"{folder}/{folder}.c": "int x;\n" for folder in ("include", "pool", "ivshmem", "nic", "kunit")}
     monkeypatch.setattr(inward, "ask", lambda *_: ALL)
     monkeypatch.setattr(inward, "resolved", lambda *_: content)
     monkeypatch.setattr(inward, "_author", lambda _: AUTHOR)

@@ -2,8 +2,8 @@
 """This project's own modules as a series for the kernel's tree: drivers/net/ppiov, with Kconfig and MAINTAINERS.
 
 Out of the tree compat/ asks the kernel at hand what it offers, and spells each call for it. In the tree there is one
-kernel: the questions are asked once, here, and the kernel's own unifdef leaves the one answer. What remains of the
-headers in compat/, helpers without a condition in them, goes along as ppcore/ (as long a name, so that nothing moves).
+kernel: the questions are asked once, here, and the kernel's own unifdef leaves the one answer. What remains of compat/,
+helpers without a condition in them, is put where it is called (unfold.py).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ppiov.series import source
 from ppiov.series.builder import Builder
 from ppiov.series.patch import Cover, Series
 from ppiov.series.scratch import Scratch, run_git
+from ppiov.series.unfold import unfolded
 
 _PLACE = PurePosixPath("drivers/net/ppiov")
 _SPECS = "Documentation/netlink/specs"
@@ -35,14 +36,13 @@ _YNL = re.compile(r"/\* YNL-GEN (?P<mode>kernel|uapi) (?P<kind>header|source) \*
 _PROBE = re.compile(r"\$\(call probe,(\w+),")
 _EXTMOD = re.compile(r"\$\(if \$\(KBUILD_EXTMOD\),(?:m|\$\(if [^()]*\$?\(?\w*\)?,m\)),(\$\(CONFIG_\w+\))\)")
 _WHERE_THERE = re.compile(r"\$\(if \$\(filter -DHAVE_(\w+),\$\(PPIOV_FEATURES\)\),(\S+)\)")
-_COMPAT = re.compile(r"\b\w*(?:compat|COMPAT)\w*\b")
 _SEND = frozenset({"NET_IOV_SEND", "SK_VALIDATE_XMIT"})  # what sending from a dma-buf needs (compat/probes.mk)
 _SELECTS = {"PPIOV": ("SOCK_VALIDATE_XMIT",), "PPNIC": ("NET_SHAPER",)}  # probes see them in a kernel that has them
 _SUBJECT = "net: ppiov: page_pool_iov and a software NIC"
 # Patch by patch: its folders, its symbol, its subject, and why.
 _PATCHES = (
     (
-        ("include", "ppcore", "", "pool"),  # "": what has a place elsewhere in the tree
+        ("include", "", "pool"),  # "": what has a place elsewhere in the tree
         "PPIOV",
         "net: ppiov: pools of receive buffers with pluggable memory providers",
         "A netmem that is a page or a page_pool_iov, pools that a memory provider\nfeeds, bindings by netlink, and an "
@@ -133,14 +133,16 @@ def resolved(kernel: Path, features: set[str], asked: set[str], tree: Path) -> d
             raise BuildFailed(f"the tree's unifdef does not compile: {(err.strip().splitlines() or ['no reason'])[0]}")
         flags = {"PPIOV_PROBED": True} | {f"HAVE_{name}": name in features for name in asked}
         flags |= {name: defined(name, tree) for name in _macros(kernel / "compat")}
-        own = {word for path in (kernel / "compat").glob("*.h") for word in _COMPAT.findall(path.read_text())}
         for path in _sources(kernel, can_send):
             text = path.read_text()
             if path.suffix in (".c", ".h"):
                 text = _answered(unifdef, text, flags)
-            name = str(path.relative_to(kernel)).replace("compat/", "ppcore/").replace("netlink/", f"/{_SPECS}/")
-            files[name.replace("Kbuild", "Makefile")] = _renamed(_makefile(text, features, can_send), own)
-    return files
+            name = str(path.relative_to(kernel)).replace("netlink/", f"/{_SPECS}/")
+            files[name.replace("Kbuild", "Makefile")] = _makefile(text, features, can_send)
+    plain = unfolded(files, kernel.parent)
+    if re.search(r"MODULE_IMPORT_NS\(ns\)\s+MODULE_INFO\(import_ns, ns\)", _read(tree / "include/linux/module.h")):
+        plain = {name: text.replace("MODULE_INFO(import_ns, ", "MODULE_IMPORT_NS(") for name, text in plain.items()}
+    return plain
 
 
 def generated(files: Mapping[str, str], tree: Path) -> dict[str, str]:
@@ -234,19 +236,6 @@ def _makefile(text: str, features: set[str], can_send: bool) -> str:
     return text.replace("kernel/netlink/", f"{_SPECS}/")
 
 
-def _renamed(text: str, own: set[str]) -> str:
-    """compat becomes ppcore in paths and in ``own``, the names that compat/ makes; the kernel has such names too."""
-    text = text.replace("compat/", "ppcore/")
-    return _COMPAT.sub(
-        lambda match: (
-            match[0].replace("compat", "ppcore").replace("COMPAT", "PPCORE")
-            if match[0] in own or match[0].endswith("_compat")  # what its macros make: name##_compat
-            else match[0]
-        ),
-        text,
-    )
-
-
 def _tree_files(
     scratch: Scratch, at: str, project: Path, symbol: str, author: Author, *, first: bool
 ) -> dict[str, str]:
@@ -330,6 +319,10 @@ def _author(project: Path) -> Author:
             out, _ = process.communicate()
         found.append(out.decode(errors="replace").strip() or fallback)
     return Author(*found)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(errors="replace") if path.is_file() else ""
 
 
 def _text(scratch: Scratch, commit: str, path: str) -> str:
