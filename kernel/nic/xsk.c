@@ -69,6 +69,7 @@ int ppnic_xsk_check_mtu(struct ppnic_port *port, u32 mtu)
  * @first: the first pair that is asked about
  *
  * Context: process, ops lock held.
+ * Return: true if one has.
  */
 bool ppnic_xsk_in_use(struct ppnic_port *port, u32 first)
 {
