@@ -145,6 +145,16 @@ def test_a_planted_defect_is_found_and_nothing_else(
     assert [(found, patch.number) for found, patch in run.first_bad()] == [(name, 4)]
 
 
+def test_an_inline_that_is_forced_is_only_asked_about(top: Path) -> None:
+    for number, added in enumerate(("static __always_inline int a(void)", "static int inline b(void)", "/* inline */")):
+        edit(top, "net/core/other.c", "int other", f"{added}\n\nint other")
+        commit(top, f"net: other: {number}")
+    _, run = check(top, checks=("source_inline",), without=())
+    said = [of(run, number, "source_inline") for number in (1, 2, 3)]
+    assert [one.verdict for one in said] == [Verdict.WARN, Verdict.FAIL, Verdict.PASS]
+    assert said[0].line == "1 more __always_inline in .c files"
+
+
 def test_what_checkpatch_asks_and_the_tree_answers(top: Path) -> None:
     """A long line that a generator has made, and whether MAINTAINERS names a new file; a typo is only a question."""
     generated = "/* YNL-GEN kernel source */\nint LONG_x;\n"

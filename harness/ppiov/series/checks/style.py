@@ -25,7 +25,8 @@ _GENERATED = b"YNL-GEN"  # of a netlink specification: laid out as its generator
 _LAYOUT = ("LONG_LINE", "LONG_LINE_COMMENT", "LONG_LINE_STRING")
 _MAYBE = ("TYPO_SPELLING",)  # "may be misspelled - perhaps": a question, though checkpatch counts it as a warning
 _MAINTAINED = "FILE_PATH_CHANGES"  # "does MAINTAINERS need updating?"
-_INLINE = re.compile(r"^[^/*\"]*\b(static|extern)?\s*(__always_)?inline\b")
+_INLINE = re.compile(r"^[^/*\"]*\binline\b")
+_FORCED = re.compile(r"^[^/*\"]*\b__always_inline\b")
 # What Documentation/process/deprecated.rst and netdev's reviewers ask not to be used in new code, and what instead.
 _DEPRECATED = {
     "strcpy": "strscpy()",
@@ -114,13 +115,16 @@ def _spelling() -> list[str]:
 
 
 def source_inline(patch: Patch, _place: Place) -> CheckResult:
-    """No new inline in a .c file: the compiler knows better."""
-    added = [f"{file}: {line.strip()}" for file, line in patch.added() if file.endswith(".c") and _INLINE.match(line)]
-    removed = sum(1 for file, line in patch.removed() if file.endswith(".c") and _INLINE.match(line))
+    """No new inline in a .c file: the compiler knows better. Who forces it has a reason, and reviewers ask for it."""
     if not any(touched.path.endswith(".c") for touched in patch.touched):
         return skipped("no .c file")
-    if len(added) > removed:
-        return failed(f"{len(added) - removed} more inline in .c files", details=added)
+    for pattern, word, verdict in ((_INLINE, "inline", failed), (_FORCED, "__always_inline", warned)):
+        added = [
+            f"{file}: {line.strip()}" for file, line in patch.added() if file.endswith(".c") and pattern.match(line)
+        ]
+        removed = sum(1 for file, line in patch.removed() if file.endswith(".c") and pattern.match(line))
+        if len(added) > removed:
+            return verdict(f"{len(added) - removed} more {word} in .c files", details=added)
     return passed("no new inline")
 
 
