@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_archive
 import fake_series
@@ -16,8 +17,8 @@ from ppiov import toolchain
 from ppiov.errors import PpiovError
 from ppiov.events import Event, Note, StageEnded, StageProgress
 from ppiov.results import RunState
+from ppiov.series import builder, engine, kept
 from ppiov.series import check as checks
-from ppiov.series import engine, kept
 from ppiov.series import results as stored
 from ppiov.series.check import Check, passed, plain
 from ppiov.series.checks import build, lint
@@ -200,6 +201,34 @@ def test_what_breaks_in_the_middle_and_is_repaired_at_the_end(top: Path) -> None
     assert of(run, 3, "build_gcc").relation is Relation.AS_BEFORE
     assert of(run, 4, "build_gcc").relation is Relation.FIXED
     assert whole(run, "bisectable").line == "build_gcc: patch 1 does not build, patch 4 repairs it"
+
+
+def test_what_a_makefile_above_its_own_compiled_is_not_in_the_configuration(tmp_path: Path) -> None:
+    """Make's pattern fits a folder that is not configured, without the folder's flags; others have no makefile."""
+    use = builder.Builder(
+        SimpleNamespace(folder=tmp_path),  # type: ignore[arg-type]
+        build.FLAVOURS[0],
+        "lab",
+        fake_series.TOOLS[False],
+    )
+    source = tmp_path / "source"
+    modules = {
+        "drivers/net/new/pool.o": "drivers/net/pool",  # above
+        "drivers/net/old/pool.o": "drivers/net/old/pool",
+        "drivers/net/part.o": "drivers/net/whole",  # of a module of several
+        "drivers/net/far/part.o": "drivers/net/whole",  # that has its files in other folders, too
+        "drivers/net/bare/one.o": "drivers/net/one",  # obj-y += bare/one.o
+        "drivers/net/new/broken.o": None,
+    }
+    for name, module in modules.items():
+        path = use.output / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        if "/bare/" not in name:
+            (source / name).with_name("Makefile").touch()
+        if module:
+            path.with_name(f".{path.name}.cmd").write_text(f"gcc -DKBUILD_MODFILE='\"{module}\"' -c -o {name}\n")
+    assert [name for name in modules if use._strayed(name, source)] == ["drivers/net/new/pool.o"]
 
 
 def test_what_does_not_apply_stops_what_is_behind_it(top: Path) -> None:

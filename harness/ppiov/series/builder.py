@@ -32,6 +32,7 @@ _STATE = "ppiov-objects.json"
 _TARGET = re.compile(r"^  (?P<tool>[A-Z][A-Z0-9_]*)(?:\s+\[[A-Z]\])*\s+(?:\.\./)*(?P<path>\S+)$")
 _FAILED = re.compile(r"\*\*\* \[(?:[^\]]*: )?(?P<path>\S+\.o)\] Error")
 _NO_RULE = re.compile(r"\*\*\* No rule to make target '(?P<path>[^']+)'")
+_MODULE = re.compile(r"-DKBUILD_MODFILE='\"(?P<path>[^\"']+)\"'")
 _BROKEN = re.compile(r"\*\*\* (?P<why>.*)")
 # Of allmodconfig, what only makes an object slower to compile or wants more of the machine than a compiler.
 _LIGHTER: Final = """\
@@ -113,6 +114,8 @@ class Builder:
                 absent |= {
                     name for name in objects if not (self.output / name).exists() and name not in self._said(lines)
                 }
+                strays = {Path(name).parent for name in objects if self._strayed(name, source)}
+                absent |= {name for name in objects if Path(name).parent in strays}
             self.known.update(self._said(lines))
             self._save(pending=False)
         wanted = self.known if objects is None else {name: self.known[name] for name in objects if name in self.known}
@@ -139,6 +142,22 @@ class Builder:
             elif current:
                 said[current].append(line)
         return {name: Compiled(name not in bad, tuple(text)) for name, text in said.items()}
+
+    def _strayed(self, name: str, source: Path) -> bool:
+        """Whether an object was compiled with the flags of a folder above its own, which the configuration leaves out.
+
+        A makefile's pattern fits below its folder too; what is then compiled is of a module named after itself, not
+        there but beside that makefile.
+        """
+        path = Path(name)
+        if not any((source / path.parent / makefile).is_file() for makefile in ("Makefile", "Kbuild")):
+            return False  # a makefile above it is the one that it has
+        try:
+            match = _MODULE.search((self.output / path.parent / f".{path.name}.cmd").read_text(errors="replace"))
+        except OSError:
+            return False
+        module = Path(match["path"]) if match else path.with_suffix("")
+        return module.name == path.stem and module.parent != path.parent
 
     def _configure(self, source: Path, commit: str) -> Generator[Event, None, None]:
         made_of = digest(
@@ -250,7 +269,8 @@ def wishes(flavour: Flavour, config: str) -> list[str]:
     if config == "allmodconfig":
         return [_LIGHTER, "CONFIG_64BIT=y\n" if flavour.arch == "x86_64" else "CONFIG_64BIT=n\n"]
     if config == "lab":
-        return [path.read_text() for path in kconfig.files(("kunit",))]
+        # what a tree has not got (our modules, but for --self) is passed over
+        return [path.read_text() for path in kconfig.files(("kunit", "ppiov-m"))]
     try:
         return [Path(config).read_text(errors="replace")]
     except OSError as error:
