@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Series on a real kernel tree, the source package's, in real guests: each patch is built, booted, tested and measured.
+"""Series on a real kernel tree, the source package's: each patch is read, built, booted, tested and measured.
 
 PPIOV_SERIES_TREE names a repository that was made so before, whose kernels may be in the store already.
 """
@@ -27,6 +27,7 @@ from ppiov.store import Store
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 _WHO = {"NAME": "A U Thor", "EMAIL": "author@example.org", "DATE": "1700000000 +0000"}
+SIGNED = f"Signed-off-by: {_WHO['NAME']} <{_WHO['EMAIL']}>\n"
 MAIN = "refs/heads/main"  # the source package, and nothing else
 TESTS = "(plain_read or payload_lands) and not ppiov"  # what meets the planted fault, and what does not
 
@@ -37,6 +38,7 @@ class Step:
 
     subject: str
     changes: tuple[tuple[str, str, str], ...]  # file, what stands there, what is to stand there
+    trailers: str = SIGNED
 
 
 CLEAN = Step(
@@ -85,7 +87,52 @@ LEAKS = Step(
     "genalloc: remember the first pool",
     (("lib/genalloc.c", _MADE, _MADE.replace("{\n", "{\n" + _LOST)),),
 )
-DEFECTS = (CLEAN, API, WRONG, SLOWER)
+DEFECTS = (API, WRONG, SLOWER)  # the first is well, with modules that fit it
+_WRITE_SPACE = "\tstruct socket_wq *wq;\n\n\tif (__sk_stream_is_writeable(sk, 1)"
+UNUSED = Step(
+    "net: stream: something that nobody uses",
+    (("net/core/stream.c", _WRITE_SPACE, _WRITE_SPACE.replace("\n\n", "\n\tint old_unused;\n\n")),),
+)
+_TAKES = "int call_netevent_notifiers(unsigned long val, void *v)"
+# What is found without a guest, on top of UNUSED; the last of it does not apply.
+UNREAD = (
+    CLEAN,
+    Step(
+        "net: stream: say that it is for stream sockets",
+        (("net/core/stream.c", "Generic stream handling routines.", "Handling routines for stream sockets."),),
+        'Fixes: 31986690 ("net: something that is no commit")\n',
+    ),
+    Step("net: stream: rename what nobody uses", (("net/core/stream.c", "int old_unused;", "int new_unused;"),)),
+    Step(
+        "net: netevent: an int will do",
+        (
+            ("include/net/netevent.h", f"{_TAKES};", f"{_TAKES.replace('long ', 'int ')};"),
+            ("net/core/netevent.c", "call all netevent notifier blocks", "call all notifier blocks"),
+        ),
+    ),
+    Step(
+        "net: gro_cells: say what it is",
+        (("net/core/gro_cells.c", "struct gro_cell {", "/* Of one CPU. */\nstruct gro_cell {"),),
+    ),
+    Step(
+        "net: netevent: the other half",
+        (("net/core/netevent.c", f"{_TAKES}\n", f"{_TAKES.replace('long ', 'int ')}\n"),),
+    ),
+    Step(
+        "net: netevent: a brace",
+        (
+            (
+                "net/core/netevent.c",
+                "\treturn atomic_notifier_call_chain(&netevent_notif_chain, val, v);",
+                "\treturn atomic_notifier_call_chain(&netevent_notif_chain,val, v);",
+            ),
+        ),
+    ),
+    Step(
+        "net: timestamping: less is more",
+        (("net/core/timestamping.c", "PTP 1588 clock support - support for", "Support for"),),
+    ),
+)
 
 
 def git(repository: Path, *words: str, work: Path | None = None, given: str | None = None) -> str:
@@ -111,10 +158,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return repository
 
 
-def branch(tree: Path, name: str, steps: Sequence[Step]) -> str:
+def branch(tree: Path, name: str, steps: Sequence[Step], base: str = MAIN) -> str:
     """The steps as commits on top of the source package; the range."""
-    author = f"{_WHO['NAME']} <{_WHO['EMAIL']}>"
-    at = git(tree, "rev-parse", MAIN)
+    at = git(tree, "rev-parse", base)
     git(tree, "read-tree", at)
     for step in steps:
         for file, old, new in step.changes:
@@ -122,27 +168,51 @@ def branch(tree: Path, name: str, steps: Sequence[Step]) -> str:
             assert text.count(old) == 1, f"{file} has {text.count(old)} times what {step.subject!r} replaces"
             blob = git(tree, "hash-object", "-w", "--stdin", given=text.replace(old, new))
             git(tree, "update-index", "--cacheinfo", f"100644,{blob},{file}")
-        message = f"{step.subject}\n\nFor a test.\n\nSigned-off-by: {author}\n"
+        message = f"{step.subject}\n\nFor a test.\n\n{step.trailers}"
         at = git(tree, "commit-tree", "-p", at, "-m", message, git(tree, "write-tree"))
     git(tree, "update-ref", f"refs/heads/{name}", at)
-    return f"{MAIN}..{name}"
+    return f"{base}..{name}"
 
 
-def checked(tree: Path, results: Path, what: str, wanted: Wanted, checks: tuple[str, ...] = ("signoff",)) -> SeriesRun:
+def checked(
+    tree: Path, results: Path, what: str, wanted: Wanted, checks: tuple[str, ...] = ("signoff",), base: str = ""
+) -> SeriesRun:
     """The series as ``ppiov series`` checks it; by default with next to no checks besides what runs in guests."""
     own = not what
-    options = Options(config="lab")
     request = engine.SeriesRequest(
         what=what,
         own=own,
-        base=MAIN if own else "",
+        base=MAIN if own else base,
         tree=tree,
         checks=checks,
-        options=options,
+        options=Options(config="lab", includers=2),
         wanted=wanted,
         results_dir=results,
     )
     return drive(engine.run(request), PlainRenderer(sys.stdout))
+
+
+def test_what_is_read_and_built(tree: Path, tmp_path: Path) -> None:
+    """Eight mails, six with a defect each, two of which are of one change: each is found, and nothing else is."""
+    branch(tree, "warned", (UNUSED,))
+    what = branch(tree, "unread", UNREAD, "warned")
+    box = tmp_path / "series.mbox"
+    mails = git(tree, "format-patch", "--stdout", "--subject-prefix=PATCH net-next", what) + "\n"
+    assert mails.count("- * PTP 1588") == 1
+    box.write_text(mails.replace("- * PTP 1588", "- * PTP 1589"))
+    run = checked(tree, tmp_path / "results", str(box), Wanted(), (), "warned")
+    found = {(p.number, c.name): c.line for p in run.patches for c in p.checks if c.verdict is Verdict.FAIL}
+    builds = [name for name in ("build_gcc", "build_clang", "build_32bit") if next(stage(run, name))[1] is Verdict.PASS]
+    assert set(found) == {
+        *((2, "signoff"), (2, "verify_fixes"), (2, "checkpatch"), (7, "checkpatch"), (8, "apply")),
+        *((number, name) for number in (3, 4) for name in builds),
+    }, found
+    assert "1 new warning: net/core/stream.c" in found[3, "build_gcc"] and "new_unused" in found[3, "build_gcc"]
+    assert found[4, "build_gcc"].startswith("does not build: net/core/netevent.c")
+    assert found[8, "apply"].startswith("does not apply") and "timestamping.c" in found[8, "apply"]
+    whole = {check.name: check for check in run.checks}
+    assert "build_gcc: patch 4 does not build, patch 6 repairs it" in whole["bisectable"].details
+    assert {name for name, check in whole.items() if check.verdict is Verdict.FAIL} == {"bisectable", "cover_letter"}
 
 
 def stage(run: SeriesRun, name: str) -> Iterator[tuple[int, Verdict, Relation, str]]:
@@ -154,15 +224,18 @@ def stage(run: SeriesRun, name: str) -> Iterator[tuple[int, Verdict, Relation, s
 
 def test_our_modules_in_the_kernels_tree(tree: Path, tmp_path: Path) -> None:
     """``--self``: no check fails, and what was built in the tree, =m and =y, boots and passes what the modules pass."""
-    wanted = Wanted(
-        suites=("kunit", "traffic"),
-        expression="kunit or payload_lands or vlan or closed_unread or bind_unbind_rebind or unload",
-        additions=("kunit",),
-        inside=True,
-    )
-    run = checked(tree, tmp_path / "results", "", wanted, checks=())
+    tests = "payload_lands_in_the_dmabuf or vlan or test_closed_unread or bind_unbind_rebind or unload"
+    inside(checked(tree, tmp_path / "results", "", Wanted(("traffic",), tests, inside=True), checks=()), "traffic")
+
+
+def test_our_unit_tests_in_the_kernels_tree(tree: Path, tmp_path: Path) -> None:
+    """The same of the KUnit suites; on kernels with KUnit, which share no object with those of the other tests."""
+    inside(checked(tree, tmp_path / "results", "", Wanted(("kunit",), inside=True)), "kunit")
+
+
+def inside(run: SeriesRun, suite: str) -> None:
     assert run.passed, [(p.number, c.name, c.line) for p in run.patches for c in p.checks if c.verdict is Verdict.FAIL]
-    for name in ("kunit", "kunit=y", "traffic", "traffic=y"):
+    for name in (suite, f"{suite}=y"):
         result = next(check for check in run.patches[-1].checks if check.name == name)
         # what loads and unloads is skipped where there is nothing to load, and that is said
         lost = [c for c in result.changes if c.relation is Relation.NEW and c.after is not Outcome.SKIP]
@@ -197,18 +270,18 @@ def test_each_defect_is_blamed_on_its_patch(tree: Path, tmp_path: Path) -> None:
         expression=TESTS,
         bench=("core.direct",),
         each=True,
-        modules=(f"2={adapted(tmp_path)}",),
+        modules=(f"1={adapted(tmp_path)}",),
         confirm=2,
     )
     run = checked(tree, tmp_path / "results", branch(tree, "defects", DEFECTS), wanted)
     good, bad, older = Verdict.PASS, Verdict.FAIL, Verdict.WARN
     traffic, bench = list(stage(run, "traffic")), list(stage(run, "bench"))
-    assert [found[1] for found in traffic] == [good, good, bad, older], traffic
-    assert "plain_read" in traffic[2][3] and traffic[2][2] is Relation.NEW
-    assert traffic[3][3].startswith("as with patch 3: ")
-    assert [found[1] for found in bench] == [good, good, good, bad], bench
-    assert bench[3][3].startswith("slower: core.direct, +")
-    assert {name: patch.number for name, patch in run.first_bad()} == {"traffic": 3, "bench": 4}
+    assert [found[1] for found in traffic] == [good, bad, older], traffic
+    assert "plain_read" in traffic[1][3] and traffic[1][2] is Relation.NEW
+    assert traffic[2][3].startswith("as with patch 2: ")
+    assert [found[1] for found in bench] == [good, good, bad], bench
+    assert bench[2][3].startswith("slower: core.direct, +")
+    assert {name: patch.number for name, patch in run.first_bad()} == {"traffic": 2, "bench": 3}
 
 
 def test_a_leak_is_blamed_on_its_patch(tree: Path, tmp_path: Path) -> None:
@@ -222,8 +295,7 @@ def test_a_leak_is_blamed_on_its_patch(tree: Path, tmp_path: Path) -> None:
 
 
 def test_modules_that_were_not_adapted_make_no_patch_fail(tree: Path, tmp_path: Path) -> None:
-    what = branch(tree, "unadapted", (CLEAN, API))
-    run = checked(tree, tmp_path / "results", what, Wanted(suites=("boot",)))
-    _, (number, verdict, _, line) = stage(run, "boot")
-    assert (number, verdict) == (2, Verdict.SKIP)
+    run = checked(tree, tmp_path / "results", branch(tree, "unadapted", (API,)), Wanted(suites=("boot",)))
+    ((number, verdict, _, line),) = stage(run, "boot")
+    assert (number, verdict) == (1, Verdict.SKIP)
     assert line.startswith("untestable: ppnic needs adapting (--module): "), line
