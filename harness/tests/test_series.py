@@ -206,7 +206,7 @@ def test_what_breaks_in_the_middle_and_is_repaired_at_the_end(top: Path) -> None
 def test_what_a_makefile_above_its_own_compiled_is_not_in_the_configuration(tmp_path: Path) -> None:
     """Make's pattern fits a folder that is not configured, without the folder's flags; others have no makefile."""
     use = builder.Builder(
-        SimpleNamespace(folder=tmp_path),  # type: ignore[arg-type]
+        SimpleNamespace(folder=tmp_path),  # type: ignore[arg-type]  # of its place, a builder asks for no more
         build.FLAVOURS[0],
         "lab",
         fake_series.TOOLS[False],
