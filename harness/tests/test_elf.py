@@ -28,7 +28,7 @@ ENTRY = 16  # struct jump_entry: s32 code, s32 target, s64 key
 # What runs for each buffer and has to ask whether it is a page or an iov -> where the compiler may have left that.
 FAST = {
     "refill": {"ppiov_pool_alloc", "ppiov_alloc_refill", "ppiov_refill", "ppiov_wrong_node"},
-    "put": {"ppiov_pool_put_last", "ppiov_pool_put_bulk", "ppiov_take_odd", "ppiov_recyclable"},
+    "put": {"ppiov_pool_put_last", "ppiov_pool_put_bulk", "ppiov_put_odd", "ppiov_take_slow"},
     "attach": {"ppiov_carrier_attach", "ppiov_bufs_check", "ppiov_child_fill"},
 }
 
@@ -170,11 +170,11 @@ def members(die: Any, base: int = 0, prefix: str = "") -> Iterator[tuple[str, in
 
 @pytest.fixture(scope="module")
 def layout(module: Any) -> dict[str, dict[str, int]]:
-    """The structs as the compiler laid them out, out of the debug information of pool.c."""
+    """The structs as the compiler laid them out, out of the debug information of buffer.c."""
     wanted = ("page", "ppiov_netmem_desc", "page_pool_iov")
     for unit in module.get_dwarf_info().iter_CUs():
         top = unit.get_top_DIE()
-        if not text(top).endswith("pool/pool.c"):
+        if not text(top).endswith("pool/buffer.c"):
             continue
         structs = [die for die in top.iter_children() if die.tag == "DW_TAG_structure_type" and text(die) in wanted]
         return {
@@ -182,7 +182,7 @@ def layout(module: Any) -> dict[str, dict[str, int]]:
             for die in structs
             if "DW_AT_byte_size" in die.attributes
         }
-    raise AssertionError("ppiov.ko has no debug information of pool.c")
+    raise AssertionError("ppiov.ko has no debug information of buffer.c")
 
 
 @pytest.mark.parametrize("word", SHARED)

@@ -9,9 +9,11 @@
  */
 #include <linux/bottom_half.h>
 #include <linux/dma-mapping.h>
+#include <linux/indirect_call_wrapper.h>
 #include <linux/netdevice.h>
 #include <linux/preempt.h>
 
+#include "buffer.h"
 #include "pool_priv.h"
 
 /* Patching the kernel's text stops all CPUs, and a pool lives no longer than a
@@ -24,20 +26,6 @@ EXPORT_SYMBOL_GPL(ppiov_iov_key);
 
 /* As many references as no user comes near; see ppiov_pool_alloc_frag(). */
 #define PPIOV_FRAG_BIAS (LONG_MAX >> 1)
-
-/* Bit 1 of the word is the page's own: page_is_pfmemalloc(). */
-static unsigned long ppiov_magic(const struct ppiov_netmem_desc *desc)
-{
-	return READ_ONCE(desc->pp_magic) & ~PPIOV_MAGIC_PFMEMALLOC;
-}
-
-static void ppiov_set_magic(ppiov_netmem_t netmem, unsigned long magic)
-{
-	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
-
-	WRITE_ONCE(desc->pp_magic,
-		   magic | (desc->pp_magic & PPIOV_MAGIC_PFMEMALLOC));
-}
 
 /* From IDLE to OUT, or back. Bit 1 stays, and it is one instruction. */
 static __always_inline void ppiov_flip_magic(struct ppiov_netmem_desc *desc)
@@ -87,24 +75,29 @@ EXPORT_SYMBOL_GPL(ppiov_pool_sync_for_cpu);
 static __always_inline void __ppiov_release(struct ppiov_pool *pool,
 					    ppiov_netmem_t netmem)
 {
-	pool->ops->release(pool, netmem);
+	INDIRECT_CALL_1(pool->ops->release, ppiov_page_release, pool, netmem);
 	/* Fully ordered against the store to @destroying. */
 	atomic_inc_return(&pool->released);
 	if (unlikely(READ_ONCE(pool->destroying)) && !ppiov_pool_inflight(pool))
 		ppiov_pool_kick(pool);
 }
 
-/* Give a buffer that nobody uses back to the provider. Any context. */
-static void ppiov_release(struct ppiov_pool *pool, ppiov_netmem_t netmem)
+/* Who waits for RCU waits for whoever has BH off. */
+static noinline void ppiov_release_rcu(struct ppiov_pool *pool,
+				       ppiov_netmem_t netmem)
 {
-	/* Who waits for RCU waits for whoever has BH off. */
-	if (likely(in_softirq())) {
-		__ppiov_release(pool, netmem);
-		return;
-	}
 	rcu_read_lock();
 	__ppiov_release(pool, netmem);
 	rcu_read_unlock();
+}
+
+/* Give a buffer that nobody uses back to the provider. Any context. */
+static void ppiov_release(struct ppiov_pool *pool, ppiov_netmem_t netmem)
+{
+	if (likely(in_softirq()))
+		__ppiov_release(pool, netmem);
+	else
+		ppiov_release_rcu(pool, netmem);
 }
 
 /* Fill the empty cache from the provider, and return one of its buffers. */
@@ -274,11 +267,12 @@ EXPORT_SYMBOL_GPL(ppiov_netmem_get);
 /* May this buffer be used again? A page may have found other users in mm. */
 static __always_inline bool ppiov_recyclable(ppiov_netmem_t netmem)
 {
-	struct page *page;
+	const struct page *page;
 
 	if (ppiov_netmem_is_iov(netmem))
 		return true;
-	page = ppiov_netmem_to_page(netmem);
+	/* Not asked again: ppiov_netmem_to_page() would. */
+	page = (const struct page *)ppiov_netmem_desc(netmem);
 	return likely(page_ref_count(page) == 1 && !page_is_pfmemalloc(page));
 }
 
@@ -293,32 +287,34 @@ static bool ppiov_is_consumer(const struct ppiov_pool *pool)
 	return napi && READ_ONCE(napi->list_owner) == smp_processor_id();
 }
 
-/*
- * Take the last reference of a buffer that is out: mark it as the pool's.
- * Returns false for one that the pool has already, that is not its own, or
- * that can't be used again: nothing is left to be done with it then.
+static noinline void ppiov_refuse(struct ppiov_pool *pool)
+{
+	this_cpu_inc(pool->stats->double_put);
+	WARN_ONCE(1, "ppiov: buffer was put twice, or into the wrong pool\n");
+}
+
+enum ppiov_odd {
+	PPIOV_ODD_REFUSED, /* the pool has it already, or it is not its own */
+	PPIOV_ODD_FOREIGN, /* can't be used again: to be released */
+	PPIOV_ODD_PLAIN,   /* can be, after all */
+};
+
+/* Take the last reference of a buffer that is not ppiov_plain(): mark it as
+ * the pool's, unless it is refused.
  */
-static noinline bool ppiov_take_odd(struct ppiov_pool *pool,
-				    ppiov_netmem_t netmem)
+static __always_inline enum ppiov_odd ppiov_take_odd(struct ppiov_pool *pool,
+						     ppiov_netmem_t netmem)
 {
 	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
 
-	if (unlikely(ppiov_magic(desc) != PPIOV_MAGIC_OUT ||
-		     desc->pp != pool)) {
-		this_cpu_inc(pool->stats->double_put);
-		WARN_ONCE(1,
-			  "ppiov: buffer was put twice, or into the wrong pool\n");
-		return false;
-	}
+	if (unlikely(ppiov_magic(desc) != PPIOV_MAGIC_OUT || desc->pp != pool))
+		return PPIOV_ODD_REFUSED;
 	ppiov_flip_magic(desc);
 	/* Somebody's reference of the page may have gone since it was asked. */
-	if (unlikely(ppiov_recyclable(netmem))) {
-		ppiov_sync_for_device(pool, netmem);
-		return true;
-	}
+	if (unlikely(ppiov_recyclable(netmem)))
+		return PPIOV_ODD_PLAIN;
 	this_cpu_inc(pool->stats->recycle_foreign);
-	ppiov_release(pool, netmem);
-	return false;
+	return PPIOV_ODD_FOREIGN;
 }
 
 /*
@@ -337,12 +333,30 @@ static __always_inline bool ppiov_plain(const struct ppiov_pool *pool,
 	       page_ref_count((const struct page *)desc) == 1;
 }
 
-/* ppiov_take_odd(), but quick for such a buffer. */
+/* Is there something left to be done with it? */
+static noinline bool ppiov_take_slow(struct ppiov_pool *pool,
+				     ppiov_netmem_t netmem)
+{
+	switch (ppiov_take_odd(pool, netmem)) {
+	case PPIOV_ODD_REFUSED:
+		ppiov_refuse(pool);
+		return false;
+	case PPIOV_ODD_FOREIGN:
+		ppiov_release(pool, netmem);
+		return false;
+	case PPIOV_ODD_PLAIN:
+		break;
+	}
+	ppiov_sync_for_device(pool, netmem);
+	return true;
+}
+
+/* The same, but quick for a plain one. */
 static __always_inline bool ppiov_take(struct ppiov_pool *pool,
 				       ppiov_netmem_t netmem)
 {
 	if (unlikely(!ppiov_plain(pool, netmem)))
-		return ppiov_take_odd(pool, netmem);
+		return ppiov_take_slow(pool, netmem);
 	ppiov_flip_magic(ppiov_netmem_desc(netmem));
 	ppiov_sync_for_device(pool, netmem);
 	return true;
@@ -445,18 +459,28 @@ static __always_inline void ppiov_put_taken(struct ppiov_pool *pool,
 	ppiov_put_one(pool, netmem);
 }
 
-static noinline void ppiov_put_odd(struct ppiov_pool *pool,
-				   ppiov_netmem_t netmem, bool direct)
-{
-	if (ppiov_take_odd(pool, netmem))
-		ppiov_put_taken(pool, netmem, direct);
-}
-
 static noinline void ppiov_put_synced(struct ppiov_pool *pool,
 				      ppiov_netmem_t netmem, bool direct)
 {
 	ppiov_sync_for_device(pool, netmem);
 	ppiov_put_taken(pool, netmem, direct);
+}
+
+/* Ends in a call whatever it is, and so saves nothing for one. */
+static noinline void ppiov_put_odd(struct ppiov_pool *pool,
+				   ppiov_netmem_t netmem, bool direct)
+{
+	switch (ppiov_take_odd(pool, netmem)) {
+	case PPIOV_ODD_REFUSED:
+		ppiov_refuse(pool);
+		return;
+	case PPIOV_ODD_FOREIGN:
+		ppiov_release(pool, netmem);
+		return;
+	case PPIOV_ODD_PLAIN:
+		ppiov_put_synced(pool, netmem, direct);
+		return;
+	}
 }
 
 /**
@@ -612,152 +636,3 @@ void ppiov_pool_flush(struct ppiov_pool *pool)
 		ppiov_release(pool,
 			      (__force ppiov_netmem_t)(unsigned long)entry);
 }
-
-/* ------------------------------------------------- buffers, for providers */
-
-static ppiov_netmem_t ppiov_netmem_init(struct ppiov_pool *pool,
-					ppiov_netmem_t netmem, dma_addr_t dma)
-{
-	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
-
-	if (!ppiov_dma_pack(dma, BITS_PER_LONG, &desc->dma_addr)) {
-		/* In a page the word is its next owner's. */
-		desc->dma_addr = 0;
-		return PPIOV_NETMEM_NONE;
-	}
-	desc->pp = pool;
-	atomic_long_set(&desc->pp_ref_count, 1);
-	ppiov_set_magic(netmem, PPIOV_MAGIC_IDLE);
-	return netmem;
-}
-
-static bool ppiov_netmem_fini(struct ppiov_pool *pool, ppiov_netmem_t netmem)
-{
-	struct ppiov_netmem_desc *desc = ppiov_netmem_desc(netmem);
-
-	bool idle = ppiov_magic(desc) == PPIOV_MAGIC_IDLE;
-
-	if (WARN_ONCE(!idle || desc->pp != pool,
-		      "ppiov: provider %s releases a buffer that it has\n",
-		      pool->ops->name))
-		return false;
-	/* In a page these are words of mm's, which wants them clean. */
-	ppiov_set_magic(netmem, 0);
-	desc->pp = NULL;
-	desc->dma_addr = 0;
-	atomic_long_set(&desc->pp_ref_count, 0);
-	return true;
-}
-
-/**
- * ppiov_netmem_init_page() - make a page a buffer of a pool
- * @pool: the pool
- * @page: one reference, its owner's words free; a head page for an order
- * @gfp: as alloc was called with
- *
- * Maps it. For a provider that says PPIOV_F_MAPPED there is
- * ppiov_netmem_init_mapped().
- *
- * Context: a provider's alloc.
- * Return: the buffer, or PPIOV_NETMEM_NONE if it can't be mapped.
- */
-ppiov_netmem_t ppiov_netmem_init_page(struct ppiov_pool *pool,
-				      struct page *page, gfp_t gfp)
-{
-	struct device *dev = pool->p.dev;
-	ppiov_netmem_t netmem;
-	dma_addr_t dma = 0;
-
-	if (!dev)
-		return ppiov_netmem_init(pool, ppiov_page_to_netmem(page), 0);
-
-	dma = dma_map_page_attrs(dev, page, 0, pool->buf_size, pool->p.dma_dir,
-				 DMA_ATTR_SKIP_CPU_SYNC |
-					 DMA_ATTR_WEAK_ORDERING);
-	if (dma_mapping_error(dev, dma))
-		return PPIOV_NETMEM_NONE;
-
-	netmem = ppiov_netmem_init(pool, ppiov_page_to_netmem(page), dma);
-	if (netmem == PPIOV_NETMEM_NONE)
-		dma_unmap_page_attrs(dev, dma, pool->buf_size, pool->p.dma_dir,
-				     DMA_ATTR_SKIP_CPU_SYNC |
-					     DMA_ATTR_WEAK_ORDERING);
-	return netmem;
-}
-EXPORT_SYMBOL_GPL(ppiov_netmem_init_page);
-
-/**
- * ppiov_netmem_init_mapped() - make a page a buffer, which its provider maps
- * @pool: the pool, of a PPIOV_F_MAPPED provider
- * @page: as for ppiov_netmem_init_page()
- * @dma: where the device finds it; anything if the pool has no device
- *
- * Context: a provider's alloc.
- * Return: the buffer, or PPIOV_NETMEM_NONE if the address does not fit into
- * the buffer's word: 32 bits have no room for some of a wider dma_addr_t.
- */
-ppiov_netmem_t ppiov_netmem_init_mapped(struct ppiov_pool *pool,
-					struct page *page, dma_addr_t dma)
-{
-	return ppiov_netmem_init(pool, ppiov_page_to_netmem(page), dma);
-}
-EXPORT_SYMBOL_GPL(ppiov_netmem_init_mapped);
-
-/**
- * ppiov_netmem_init_iov() - make an iov a buffer of a pool
- * @pool: the pool, of a PPIOV_F_IOV provider
- * @iov: in nobody's hands
- * @dma: where the device finds it
- *
- * Context: a provider's alloc.
- * Return: the buffer, or PPIOV_NETMEM_NONE if @dma does not fit.
- */
-ppiov_netmem_t ppiov_netmem_init_iov(struct ppiov_pool *pool,
-				     struct page_pool_iov *iov, dma_addr_t dma)
-{
-	return ppiov_netmem_init(pool, ppiov_iov_to_netmem(iov), dma);
-}
-EXPORT_SYMBOL_GPL(ppiov_netmem_init_iov);
-
-/**
- * ppiov_netmem_fini_page() - make a buffer an ordinary page again
- * @pool: the pool
- * @netmem: the buffer
- *
- * Context: a provider's release.
- * Return: the page, unmapped, or NULL with a warning for one that the provider
- * had already got back.
- */
-struct page *ppiov_netmem_fini_page(struct ppiov_pool *pool,
-				    ppiov_netmem_t netmem)
-{
-	dma_addr_t dma = ppiov_netmem_dma(netmem);
-
-	if (!ppiov_netmem_fini(pool, netmem))
-		return NULL;
-	if (pool->p.dev && !(pool->ops->flags & PPIOV_F_MAPPED))
-		dma_unmap_page_attrs(pool->p.dev, dma, pool->buf_size,
-				     pool->p.dma_dir,
-				     DMA_ATTR_SKIP_CPU_SYNC |
-					     DMA_ATTR_WEAK_ORDERING);
-	return ppiov_netmem_to_page(netmem);
-}
-EXPORT_SYMBOL_GPL(ppiov_netmem_fini_page);
-
-/**
- * ppiov_netmem_fini_iov() - take an iov back from a pool
- * @pool: the pool
- * @netmem: the buffer
- *
- * Context: a provider's release.
- * Return: the iov, or NULL with a warning for one that the provider had
- * already got back.
- */
-struct page_pool_iov *ppiov_netmem_fini_iov(struct ppiov_pool *pool,
-					    ppiov_netmem_t netmem)
-{
-	if (!ppiov_netmem_fini(pool, netmem))
-		return NULL;
-	return ppiov_netmem_to_iov(netmem);
-}
-EXPORT_SYMBOL_GPL(ppiov_netmem_fini_iov);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* struct ppiov_pool, for pool.c, pool_life.c and pool_stats.c only. */
+/* struct ppiov_pool, for pool*.c and buffer.h only. */
 #ifndef PPIOV_POOL_PRIV_H
 #define PPIOV_POOL_PRIV_H
 
@@ -75,6 +75,9 @@ struct ppiov_pool {
 
 /* pool.c, for pool_life.c */
 void ppiov_pool_flush(struct ppiov_pool *pool);
+
+/* provider_page.c, for pool.c: no indirect call for what is called most. */
+void ppiov_page_release(struct ppiov_pool *pool, ppiov_netmem_t netmem);
 
 /* pool_life.c, for pool.c */
 void ppiov_pool_kick(struct ppiov_pool *pool);

@@ -13,6 +13,7 @@
 
 #include "../compat/mm.h"
 #include "../include/ppiov/pool.h"
+#include "buffer.h"
 #include "internal.h"
 
 static int ppiov_page_init(struct ppiov_pool *pool)
@@ -65,7 +66,7 @@ static unsigned int ppiov_page_alloc_bulk(struct ppiov_pool *pool, gfp_t gfp,
 	got = ppiov_page_get(pool, gfp | __GFP_NOWARN, pages, n);
 	for (i = 0; i < got; i++) {
 		page = pages[i];
-		netmem = ppiov_netmem_init_page(pool, page, gfp);
+		netmem = __ppiov_netmem_init_page(pool, page);
 		if (likely(netmem != PPIOV_NETMEM_NONE))
 			netmems[nr++] = netmem;
 		else
@@ -74,15 +75,15 @@ static unsigned int ppiov_page_alloc_bulk(struct ppiov_pool *pool, gfp_t gfp,
 	return nr;
 }
 
-static void ppiov_page_release(struct ppiov_pool *pool, ppiov_netmem_t netmem)
+void ppiov_page_release(struct ppiov_pool *pool, ppiov_netmem_t netmem)
 {
-	struct page *page = ppiov_netmem_fini_page(pool, netmem);
-
+	if (!__ppiov_netmem_fini_page(pool, netmem))
+		return;
 	/* Not __free_pages(): somebody else may have a reference, as after
-	 * __skb_zcopy_downgrade_managed().
+	 * __skb_zcopy_downgrade_managed(). Not put_page(), which asks whether
+	 * it is a device's.
 	 */
-	if (page)
-		put_page(page);
+	folio_put(page_folio(ppiov_netmem_to_page(netmem)));
 }
 
 static void ppiov_page_destroy(struct ppiov_pool *pool)
