@@ -21,8 +21,12 @@ _WARNING = re.compile(r"^\S+:\d+(:\d+)?: (warning|error): |^WARNING: ")  # spars
 _ERROR = re.compile(r"^\S+:\d+(:\d+)?: (fatal )?error: |^ERROR: |: not found$|: undefined reference to |: \*\*\* ")
 _COMPILING = re.compile(r"^\s*CC(\s+\[M\])?\s+\S+(?<!\.mod)\.o$|^\S*(gcc|cc|clang)\S* .*\.c\b")
 
-# An outer make must not lend this one its jobs, variables or directory messages.
-MAKE_ENV = {"MAKEFLAGS": "", "MFLAGS": "", "MAKELEVEL": "", "MAKEOVERRIDES": ""}
+# An outer make must not lend this one its jobs, variables or directory messages. The kernel's makefiles unset LC_ALL,
+# and warnings are compared: the user's language and gcc's typographic quotes would make others of them.
+MAKE_ENV = {
+    **{"MAKEFLAGS": "", "MFLAGS": "", "MAKELEVEL": "", "MAKEOVERRIDES": ""},
+    **{"LANG": "C", "LANGUAGE": "", "LC_CTYPE": "C", "LC_MESSAGES": "C"},
+}
 
 
 @dataclass(frozen=True, slots=True)
