@@ -4,10 +4,13 @@
        the initial netns                     netns «ppiov-tx»
      .--------------------.              .--------------------.
      | rx0 (NETIF)        |              | tx0 (the endpoint) |
-     | 192.0.2.2/24       |  ppnic pair  | 192.0.2.1/24       |
-     | 2001:db8::2/64     |==============| 2001:db8::1/64     |
+     | 198.51.100.2/24    |  ppnic pair  | 198.51.100.1/24    |
+     | 2001:db8:1::2/64   |==============| 2001:db8:1::1/64   |
      |                    |              | route: 2001:db8:2::/64
-     '--------------------'              '--------------------'   via 2001:db8::2
+     '--------------------'              '--------------------'   via 2001:db8:1::2
+
+The addresses are not those of other links here: tests give 192.0.2.0/24 and 2001:db8::/64 to tunnels of theirs
+(tso.py; nsim_v4_pfx of their library).
 
 A test is started as kselftest starts it: by itself, in its folder. It finds in its PATH the programs of ppiov/tools.py
 before the machine's, and a python3 that has what YNL needs.
@@ -116,6 +119,12 @@ def environment(folder: Path, link: Link | None) -> dict[str, str]:
             "REMOTE_ARGS": str(link.tx.ns.name),
         }
     return found
+
+
+def address(link: Link) -> None:
+    """Before it is made: the addresses above."""
+    for port, host in ((link.tx, 1), (link.rx, 2)):
+        port.v4, port.v6 = f"198.51.100.{host}", f"2001:db8:1::{host}"
 
 
 def prepare(init: Namespace, link: Link | None) -> None:

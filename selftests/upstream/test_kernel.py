@@ -33,6 +33,7 @@ def nic(program: str, namespaces: tuple[Namespace, Namespace], defer: Defer) -> 
         return None
     needs = kselftest.needs(program)
     link = Link(INIT if needs.ports else namespaces[0], INIT, queues=needs.queues, bare=True)
+    kselftest.address(link)
     defer(link.delete)
     link.create()
     kselftest.prepare(INIT, link)
