@@ -9,6 +9,9 @@ PPIOV_FEATURES += $(call probe,PAGE_POOL_PUT_NETMEM_BULK,net/page_pool/types.h,&
 # compat/mm.h
 PPIOV_FEATURES += $(call probe,ALLOC_PAGES_BULK_NODE,linux/gfp.h,&alloc_pages_bulk_node_noprof)
 
+# compat/gso.h
+PPIOV_FEATURES += $(call probe,GSO_FIXEDID_INNER,linux/skbuff.h,SKB_GSO_TCP_FIXEDID_INNER)
+
 # compat/netdev.h
 PPIOV_FEATURES += $(call probe,NETDEV_LOCK_OPS,net/netdev_lock.h,&netdev_lock_ops)
 PPIOV_FEATURES += $(call probe,NDO_SET_RX_MODE_ASYNC,linux/netdevice.h,((struct net_device_ops *)0)->ndo_set_rx_mode_async)

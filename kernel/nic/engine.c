@@ -22,7 +22,9 @@ static u32 ppnic_gso_chunk(const struct ppnic_port *to,
 {
 	u32 limit;
 
-	if (!(to->dev->features & NETIF_F_GRO_HW) || f->h.l4 != PPNIC_L4_TCP)
+	/* A super-packet in a tunnel would have to say so of all its layers. */
+	if (!(to->dev->features & NETIF_F_GRO_HW) || f->tunnel ||
+	    f->h.l4 != PPNIC_L4_TCP)
 		return mss;
 
 	/* What fits an IP packet, and the buffers of an skb if unsplit. */
@@ -97,8 +99,9 @@ static int ppnic_send(struct ppnic_txq *txq, struct ppnic_port *to,
 
 	if (first->flags & PPNIC_TXD_GSO) {
 		u32 udp = first->gso_type & SKB_GSO_UDP_L4;
+		enum ppnic_l4 l4 = f.tunnel ? f.inner.l4 : f.h.l4;
 
-		if (f.h.l4 == (udp ? PPNIC_L4_UDP : PPNIC_L4_TCP) &&
+		if (l4 == (udp ? PPNIC_L4_UDP : PPNIC_L4_TCP) &&
 		    first->gso_size && f.data_len)
 			return ppnic_send_gso(txq, to, &f, first);
 		err = -EINVAL;

@@ -376,6 +376,7 @@ static const struct {
 	PPNIC_FAULT(rx_alloc),    PPNIC_FAULT(rx_attach),
 	PPNIC_FAULT(stray_dma),   PPNIC_FAULT(queue_mem_alloc),
 	PPNIC_FAULT(queue_start), PPNIC_FAULT(queue_stop),
+	PPNIC_FAULT(tx_inner),
 };
 
 #undef PPNIC_FAULT

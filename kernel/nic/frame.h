@@ -47,9 +47,11 @@ struct ppnic_frame {
 	u16 gso_size; /* 0: not a super-packet */
 	u16 gso_segs;
 	u32 gso_type;
+	bool tunnel;                   /* a super-packet with outer headers */
 	enum pkt_hash_types hash_type; /* these two: of the receiver's RSS */
 	u32 hash;
 	struct ppnic_headers h;
+	struct ppnic_headers inner; /* valid if @tunnel: what is cut */
 	u8 hdr[PPNIC_HDR_MAX];
 };
 
@@ -59,12 +61,22 @@ void ppnic_mac_count(struct ppnic_mac_stats *mac, const struct ppnic_frame *f);
 /* segment.c */
 int ppnic_frame_load(struct ppnic_frame *f, struct ppnic_txq *txq,
 		     const struct ppnic_txd *first);
+int ppnic_frame_sum(const struct ppnic_frame *f, u32 start, __wsum *sum);
+__wsum ppnic_pseudo_sum(const struct ppnic_headers *h, u32 l4_len);
+void ppnic_segment_id(u8 *hdr, const struct ppnic_headers *h, u32 index);
+void ppnic_segment_l3(u8 *hdr, const struct ppnic_headers *h, u32 index,
+		      u32 l3_len);
 int ppnic_frame_csum(struct ppnic_frame *f, const struct ppnic_txd *first);
 enum ppnic_csum ppnic_frame_verify(const struct ppnic_frame *f);
 int ppnic_frame_copy(struct ppnic_frame *f, u32 *pos, struct ppnic_parent *to,
 		     dma_addr_t addr, u32 len);
 int ppnic_segment(struct ppnic_frame *seg, const struct ppnic_frame *whole,
 		  const struct ppnic_txd *first, u32 pos, u32 len);
+
+/* tunnel.c */
+int ppnic_tunnel_load(struct ppnic_frame *f, const struct ppnic_txd *first);
+int ppnic_tunnel_segment(struct ppnic_frame *seg, const struct ppnic_txd *first,
+			 u32 index);
 
 /* wire.c */
 int ppnic_wire(struct ppnic_txq *txq, struct ppnic_port *to,

@@ -19,6 +19,21 @@
 	 NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_TSO_ECN | NETIF_F_GSO_UDP_L4 | \
 	 NETIF_F_RXHASH | NETIF_F_NTUPLE | NETIF_F_GRO_HW)
 
+/* ... around which there may be one of these. The checksum of GRE needs the
+ * stack's help: it makes headers that each segment can have.
+ */
+#define PPNIC_PARTIAL_FEATURES NETIF_F_GSO_GRE_CSUM
+#define PPNIC_TUNNEL_FEATURES                                        \
+	(NETIF_F_GSO_UDP_TUNNEL | NETIF_F_GSO_UDP_TUNNEL_CSUM |      \
+	 NETIF_F_GSO_GRE | NETIF_F_GSO_IPXIP4 | NETIF_F_GSO_IPXIP6 | \
+	 NETIF_F_GSO_PARTIAL | PPNIC_PARTIAL_FEATURES)
+
+/* What can be done to what is in a tunnel. */
+#define PPNIC_ENC_FEATURES                                              \
+	(NETIF_F_SG | NETIF_F_HIGHDMA | NETIF_F_HW_CSUM | NETIF_F_TSO | \
+	 NETIF_F_TSO6 | NETIF_F_TSO_ECN | NETIF_F_GSO_UDP_L4 |          \
+	 PPNIC_TUNNEL_FEATURES)
+
 static void ppnic_setup(struct net_device *dev)
 {
 	ether_setup(dev);
@@ -44,10 +59,11 @@ static void ppnic_setup(struct net_device *dev)
 		dev->xdp_features |= NETDEV_XDP_ACT_XSK_ZEROCOPY;
 	dev->xdp_metadata_ops = &ppnic_xdp_metadata_ops;
 
-	dev->hw_features = PPNIC_FEATURES | NETIF_F_LOOPBACK;
-	dev->features = PPNIC_FEATURES;
-	dev->vlan_features = PPNIC_FEATURES &
-			     ~(NETIF_F_NTUPLE | NETIF_F_GRO_HW);
+	dev->features = PPNIC_FEATURES | PPNIC_TUNNEL_FEATURES;
+	dev->hw_features = dev->features | NETIF_F_LOOPBACK;
+	dev->vlan_features = dev->features & ~(NETIF_F_NTUPLE | NETIF_F_GRO_HW);
+	dev->hw_enc_features = PPNIC_ENC_FEATURES;
+	dev->gso_partial_features = PPNIC_PARTIAL_FEATURES;
 	netif_set_tso_max_size(dev, GSO_LEGACY_MAX_SIZE);
 	/* The engine reads memory by DMA address only: device memory is none
 	 * other.

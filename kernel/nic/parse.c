@@ -210,6 +210,7 @@ void ppnic_parse(const u8 *data, u32 avail, u32 frame_len,
 		l4 = parse_ipv6(data, avail, l3, h);
 	if (!l4)
 		return;
+	h->next_off = l4;
 
 	/* What is padding to IP is no header to L4. */
 	avail = min(avail, h->frame_len);
@@ -217,4 +218,68 @@ void ppnic_parse(const u8 *data, u32 avail, u32 frame_len,
 		parse_tcp(data, avail, l4, h);
 	else if (h->ip_proto == IPPROTO_UDP)
 		parse_udp(data, avail, l4, h);
+}
+
+/**
+ * ppnic_parse_inner() - find the headers of a packet in a tunnel
+ * @data: start of the frame
+ * @avail: bytes readable at @data; all headers must lie within them
+ * @l3_off: where the sender says that the IP header is
+ * @l4_off: ... and that of TCP or UDP
+ * @h: result; its addresses, offsets and protocols only
+ *
+ * For a super-packet: what its headers say of lengths is not looked at, as each
+ * segment gets others. IPv6 has no extension headers here.
+ *
+ * Context: any; touches nothing but its arguments.
+ * Return: whether the headers are there, and where the sender says.
+ */
+bool ppnic_parse_inner(const u8 *data, u32 avail, u32 l3_off, u32 l4_off,
+		       struct ppnic_headers *h)
+{
+	struct ipv6hdr ip6;
+	struct tcphdr tcp;
+	struct iphdr ip;
+
+	memset(h, 0, sizeof(*h));
+	avail = min(avail, PPNIC_HDR_MAX);
+	if (!peek(data, avail, l3_off, &ip, sizeof(ip)))
+		return false;
+	if (ip.version == 4) {
+		if (ip.ihl < sizeof(ip) / 4 || l4_off != l3_off + ip.ihl * 4 ||
+		    ip_is_fragment(&ip))
+			return false;
+		h->l3_proto = htons(ETH_P_IP);
+		h->ip_proto = ip.protocol;
+		h->v4.saddr = ip.saddr;
+		h->v4.daddr = ip.daddr;
+	} else {
+		if (!peek(data, avail, l3_off, &ip6, sizeof(ip6)) ||
+		    ip6.version != 6 || l4_off != l3_off + sizeof(ip6))
+			return false;
+		h->l3_proto = htons(ETH_P_IPV6);
+		h->ip_proto = ip6.nexthdr;
+		h->v6.saddr = ip6.saddr;
+		h->v6.daddr = ip6.daddr;
+	}
+	h->l3_off = l3_off;
+	h->l4_off = l4_off;
+	h->next_off = l4_off;
+
+	switch (h->ip_proto) {
+	case IPPROTO_TCP:
+		if (!peek(data, avail, l4_off, &tcp, sizeof(tcp)) ||
+		    tcp.doff < sizeof(tcp) / 4)
+			return false;
+		h->l4 = PPNIC_L4_TCP;
+		h->hdr_len = l4_off + tcp.doff * 4;
+		break;
+	case IPPROTO_UDP:
+		h->l4 = PPNIC_L4_UDP;
+		h->hdr_len = l4_off + sizeof(struct udphdr);
+		break;
+	default:
+		return false;
+	}
+	return h->hdr_len <= avail;
 }

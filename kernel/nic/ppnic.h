@@ -204,6 +204,7 @@ struct ppnic_headers {
 	__be16 l3_proto; /* ETH_P_IP, ETH_P_IPV6 or what L2 says */
 	u16 l3_off;      /* of the IP header; 0 if not IP */
 	u16 l4_off;      /* 0 if none: later fragment, other protocol */
+	u16 next_off;    /* what follows IP, whatever; 0 if out of reach */
 	u16 hdr_len;     /* up to the TCP payload or UDP's; 0 if no L4 */
 	u32 frame_len;   /* that L2+L3 claim; padding beyond is no payload */
 	u8 ip_proto;
@@ -225,6 +226,8 @@ struct ppnic_headers {
 
 void ppnic_parse(const u8 *data, u32 avail, u32 frame_len,
 		 struct ppnic_headers *h);
+bool ppnic_parse_inner(const u8 *data, u32 avail, u32 l3_off, u32 l4_off,
+		       struct ppnic_headers *h);
 
 /* ------------------------------------------------------------------ rss.c */
 
@@ -311,6 +314,7 @@ struct ppnic_faults {
 	struct ppnic_fault duplicate;
 	struct ppnic_fault reorder;
 	struct ppnic_fault corrupt;
+	struct ppnic_fault tx_inner;  /* next N tunnels are misdescribed */
 	struct ppnic_fault rx_alloc;  /* next N buffer allocations fail */
 	struct ppnic_fault rx_attach; /* next N payloads get into no skb */
 	struct ppnic_fault stray_dma; /* next N RX frames hit a bad address */
@@ -617,6 +621,8 @@ struct ppnic_txd {
 	u16 csum_start; /* from the start of the frame */
 	u16 csum_offset;
 	u16 gso_size;
+	u16 inner_l3; /* these two: of what is cut, with PPNIC_TXD_TUNNEL */
+	u16 inner_l4;
 	u32 gso_type; /* SKB_GSO_* */
 	u32 status;   /* write-back: enum skb_drop_reason */
 	u64 stamp;    /* write-back: when it went, with PPNIC_TXD_STAMP */
@@ -625,6 +631,12 @@ struct ppnic_txd {
 #define PPNIC_TXD_CSUM  BIT(0)
 #define PPNIC_TXD_GSO   BIT(1)
 #define PPNIC_TXD_STAMP BIT(2)
+/* Of a GSO frame: what is cut is in a tunnel, of the kind that gso_type says.
+ * The outer headers are each segment's already if that has SKB_GSO_PARTIAL.
+ */
+#define PPNIC_TXD_TUNNEL       BIT(3)
+#define PPNIC_TXD_FIX_ID       BIT(4) /* don't count the first IPv4 id up ... */
+#define PPNIC_TXD_FIX_INNER_ID BIT(5) /* ... nor that in the tunnel */
 
 /* Who mapped what a TX descriptor points at, and so how to unmap it. */
 enum ppnic_tx_map {

@@ -5,11 +5,12 @@
  * Segmentation follows what skb_segment(), tcp_gso_segment() and
  * __udp_gso_segment() do in software: sequence number and IP id count up, FIN
  * and PSH only on the last segment, CWR only on the first; each datagram has a
- * length of its own.
+ * length of its own. What is around that of a tunnel is in tunnel.c.
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 #include <net/checksum.h>
 #include <net/ip6_checksum.h>
 #include <net/tcp.h>
@@ -41,16 +42,31 @@ static int ppnic_sg_csum(const struct ppnic_frame *f, u32 off, u32 len, u32 pos,
 	return len ? -EINVAL : 0;
 }
 
-/* Sum of the frame's bytes from @start to its end. */
-static int ppnic_frame_sum(const struct ppnic_frame *f, u32 start, __wsum *sum)
+/**
+ * ppnic_frame_sum() - sum of a frame's bytes from somewhere to its end
+ * @f: frame
+ * @start: from where, in its headers
+ * @sum: result, not folded
+ *
+ * Context: BH off.
+ * Return: 0, -EINVAL, -EFAULT from the table.
+ */
+int ppnic_frame_sum(const struct ppnic_frame *f, u32 start, __wsum *sum)
 {
 	*sum = csum_partial(f->hdr + start, f->hdr_len - start, 0);
 	return ppnic_sg_csum(f, f->data_off, f->data_len, f->hdr_len - start,
 			     sum);
 }
 
-/* The pseudo header's sum for @l4_len bytes of L4, not inverted. */
-static __wsum ppnic_pseudo_sum(const struct ppnic_headers *h, u32 l4_len)
+/**
+ * ppnic_pseudo_sum() - the pseudo header's sum, not inverted
+ * @h: has the addresses and the protocol
+ * @l4_len: bytes of L4
+ *
+ * Context: any.
+ * Return: the sum.
+ */
+__wsum ppnic_pseudo_sum(const struct ppnic_headers *h, u32 l4_len)
 {
 	if (h->l3_proto == htons(ETH_P_IP))
 		return csum_tcpudp_nofold(h->v4.saddr, h->v4.daddr, l4_len,
@@ -112,6 +128,9 @@ int ppnic_frame_load(struct ppnic_frame *f, struct ppnic_txq *txq,
 	f->gso_type = 0;
 	f->csum_start = 0;
 	f->csum_offset = 0;
+	f->tunnel = false;
+	if (first->flags & PPNIC_TXD_GSO && first->flags & PPNIC_TXD_TUNNEL)
+		return ppnic_tunnel_load(f, first);
 	return 0;
 }
 
@@ -256,26 +275,50 @@ int ppnic_frame_copy(struct ppnic_frame *f, u32 *pos, struct ppnic_parent *to,
 	return len ? -EINVAL : 0;
 }
 
-static void ppnic_segment_l3(struct ppnic_frame *seg, u32 index, u32 l3_len)
+/**
+ * ppnic_segment_id() - give a segment's IPv4 header the id that follows
+ * @hdr: the segment's headers
+ * @h: where in them
+ * @index: segments before this one
+ *
+ * Context: any.
+ */
+void ppnic_segment_id(u8 *hdr, const struct ppnic_headers *h, u32 index)
 {
-	u8 *l3 = seg->hdr + seg->h.l3_off;
+	struct iphdr *iph = (struct iphdr *)(hdr + h->l3_off);
 
-	if (seg->h.l3_proto == htons(ETH_P_IP)) {
-		struct iphdr *iph = (struct iphdr *)l3;
+	if (h->l3_proto != htons(ETH_P_IP))
+		return;
+	iph->id = htons(ntohs(iph->id) + index);
+	ip_send_check(iph);
+}
 
-		iph->tot_len = htons(l3_len);
-		iph->id = htons(ntohs(iph->id) + index);
-		ip_send_check(iph);
+/**
+ * ppnic_segment_l3() - make a super-packet's IP header that of a segment
+ * @hdr: the segment's headers
+ * @h: where in them
+ * @index: by how much the id of IPv4 goes on
+ * @l3_len: bytes from the IP header to the segment's end
+ *
+ * Context: any.
+ */
+void ppnic_segment_l3(u8 *hdr, const struct ppnic_headers *h, u32 index,
+		      u32 l3_len)
+{
+	u8 *l3 = hdr + h->l3_off;
+
+	if (h->l3_proto == htons(ETH_P_IP)) {
+		((struct iphdr *)l3)->tot_len = htons(l3_len);
+		ppnic_segment_id(hdr, h, index);
 	} else {
-		struct ipv6hdr *ip6h = (struct ipv6hdr *)l3;
-
-		ip6h->payload_len = htons(l3_len - sizeof(*ip6h));
+		((struct ipv6hdr *)l3)->payload_len =
+			htons(l3_len - sizeof(struct ipv6hdr));
 	}
 }
 
-static void ppnic_segment_tcp(struct ppnic_frame *seg, u32 pos, bool last)
+static void ppnic_segment_tcp(u8 *l4, u32 pos, bool last)
 {
-	struct tcphdr *th = (struct tcphdr *)(seg->hdr + seg->h.l4_off);
+	struct tcphdr *th = (struct tcphdr *)l4;
 
 	th->seq = htonl(ntohl(th->seq) + pos);
 	if (!last) {
@@ -286,17 +329,11 @@ static void ppnic_segment_tcp(struct ppnic_frame *seg, u32 pos, bool last)
 		th->cwr = 0;
 }
 
-static void ppnic_segment_udp(struct ppnic_frame *seg, u32 l4_len)
-{
-	struct udphdr *uh = (struct udphdr *)(seg->hdr + seg->h.l4_off);
-
-	uh->len = htons(l4_len);
-}
-
 /**
  * ppnic_segment() - cut one frame out of a TSO or USO super-packet
  * @seg: the result: an ordinary frame if @len is at most the segment size,
- *	 else a smaller super-packet for a receiver that takes them (TCP)
+ *	 else a smaller super-packet for a receiver that takes them (TCP, and
+ *	 not in a tunnel)
  * @whole: the super-packet as loaded
  * @first: its first descriptor
  * @pos: payload bytes already sent; a multiple of the segment size
@@ -308,54 +345,59 @@ static void ppnic_segment_udp(struct ppnic_frame *seg, u32 l4_len)
 int ppnic_segment(struct ppnic_frame *seg, const struct ppnic_frame *whole,
 		  const struct ppnic_txd *first, u32 pos, u32 len)
 {
+	const struct ppnic_headers *h = whole->tunnel ? &whole->inner :
+							&whole->h;
+	u32 fix = whole->tunnel ? PPNIC_TXD_FIX_INNER_ID : PPNIC_TXD_FIX_ID;
 	bool last = pos + len >= whole->data_len;
-	u32 l4_len, index = pos / first->gso_size;
-	u32 field = ppnic_csum_field(&whole->h);
+	u32 l4_len, frame_len, index = pos / first->gso_size;
+	u32 field = ppnic_csum_field(h);
 	__wsum pseudo, sum;
 	__sum16 check = 0;
 	int err;
 
-	if (!field || !whole->h.hdr_len)
+	if (!field || !h->hdr_len)
 		return -EINVAL;
 
 	*seg = *whole;
 	seg->data_off = whole->hdr_len + pos;
 	seg->data_len = len;
-	seg->h.frame_len = seg->hdr_len + len;
 	seg->gso_type = first->gso_type;
-	ppnic_segment_l3(seg, index, seg->h.frame_len - seg->h.l3_off);
+	frame_len = seg->hdr_len + len;
+	seg->h.frame_len = frame_len;
+	ppnic_segment_l3(seg->hdr, h, first->flags & fix ? 0 : index,
+			 frame_len - h->l3_off);
 
-	l4_len = seg->hdr_len - seg->h.l4_off + len;
-	if (seg->h.l4 == PPNIC_L4_TCP)
-		ppnic_segment_tcp(seg, pos, last);
+	l4_len = frame_len - h->l4_off;
+	if (h->l4 == PPNIC_L4_TCP)
+		ppnic_segment_tcp(seg->hdr + h->l4_off, pos, last);
 	else
-		ppnic_segment_udp(seg, l4_len);
-	pseudo = ppnic_pseudo_sum(&seg->h, l4_len);
+		((struct udphdr *)(seg->hdr + h->l4_off))->len = htons(l4_len);
+	pseudo = ppnic_pseudo_sum(h, l4_len);
 
 	if (len > first->gso_size) {
 		/* What tcp_gro_complete() would leave: resegmentable. */
 		check = ~csum_fold(pseudo);
 		memcpy(seg->hdr + field, &check, sizeof(check));
 		seg->csum = PPNIC_CSUM_PSEUDO;
-		seg->csum_start = seg->h.l4_off;
-		seg->csum_offset = field - seg->h.l4_off;
+		seg->csum_start = h->l4_off;
+		seg->csum_offset = field - h->l4_off;
 		seg->gso_size = first->gso_size;
 		seg->gso_segs = DIV_ROUND_UP(len, first->gso_size);
 		seg->gso_type &= SKB_GSO_TCPV4 | SKB_GSO_TCPV6 |
-				 SKB_GSO_TCP_ECN;
+				 SKB_GSO_TCP_ECN | SKB_GSO_TCP_FIXEDID;
 		return 0;
 	}
 
 	memcpy(seg->hdr + field, &check, sizeof(check));
-	err = ppnic_frame_sum(seg, seg->h.l4_off, &sum);
+	err = ppnic_frame_sum(seg, h->l4_off, &sum);
 	if (err)
 		return err;
 	check = csum_fold(csum_add(sum, pseudo));
 	/* Of a datagram, 0 would say that there is none. */
-	if (!check && seg->h.l4 == PPNIC_L4_UDP)
+	if (!check && h->l4 == PPNIC_L4_UDP)
 		check = CSUM_MANGLED_0;
 	memcpy(seg->hdr + field, &check, sizeof(check));
 	seg->csum = PPNIC_CSUM_GOOD;
 	seg->gso_type = 0;
-	return 0;
+	return whole->tunnel ? ppnic_tunnel_segment(seg, first, index) : 0;
 }

@@ -323,7 +323,7 @@ static const struct fault_counter all_faults[] = {
 	FAULT(lose),       FAULT(duplicate),       FAULT(reorder),
 	FAULT(corrupt),    FAULT(rx_alloc),        FAULT(rx_attach),
 	FAULT(stray_dma),  FAULT(queue_mem_alloc), FAULT(queue_start),
-	FAULT(queue_stop),
+	FAULT(queue_stop), FAULT(tx_inner),
 };
 
 #undef FAULT

@@ -7,10 +7,13 @@
  */
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
+#include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
+#include <net/gre.h>
 
+#include "../compat/gso.h"
 #include "tx.h"
 
 /* How many frames one poll reaps at most, as other drivers have it. */
@@ -89,9 +92,68 @@ err_unmap:
 /* What each segment of a GSO skb begins with. */
 static u32 ppnic_gso_headers(const struct sk_buff *skb)
 {
-	if (skb_shinfo(skb)->gso_type & SKB_GSO_UDP_L4)
-		return skb_transport_offset(skb) + sizeof(struct udphdr);
-	return skb_tcp_all_headers(skb);
+	bool udp = skb_shinfo(skb)->gso_type & SKB_GSO_UDP_L4;
+
+	if (skb->encapsulation)
+		return udp ? skb_inner_transport_offset(skb) +
+				       sizeof(struct udphdr) :
+			     skb_inner_tcp_all_headers(skb);
+	return udp ? skb_transport_offset(skb) + sizeof(struct udphdr) :
+		     skb_tcp_all_headers(skb);
+}
+
+/* A driver's mistakes, one after the other: headers that lie in front of those
+ * around them, behind what the device sees, within each other, and a tunnel of
+ * another kind.
+ */
+static void ppnic_tx_misdescribe(struct ppnic_fault *f, struct ppnic_txd *txd)
+{
+	switch (atomic64_read(&f->hits) % 6) {
+	case 0:
+		txd->inner_l3 = 0;
+		break;
+	case 1:
+		txd->inner_l3 = U16_MAX;
+		txd->inner_l4 = U16_MAX;
+		break;
+	case 2:
+		txd->inner_l4 = txd->inner_l3;
+		break;
+	case 3:
+		txd->inner_l4 = U16_MAX;
+		break;
+	case 4:
+		txd->inner_l3 = PPNIC_HDR_MAX - 1;
+		txd->inner_l4 = txd->inner_l3 + sizeof(struct iphdr);
+		break;
+	case 5:
+		txd->gso_type |= SKB_GSO_GRE | SKB_GSO_IPXIP4 |
+				 SKB_GSO_UDP_TUNNEL;
+		break;
+	}
+}
+
+static void ppnic_tx_describe_gso(struct ppnic_port *port,
+				  struct ppnic_txd *txd,
+				  const struct sk_buff *skb)
+{
+	u32 gso_type = skb_shinfo(skb)->gso_type;
+
+	txd->flags |= PPNIC_TXD_GSO;
+	txd->gso_size = skb_shinfo(skb)->gso_size;
+	txd->gso_type = gso_type;
+	if (compat_gso_fixed_id(gso_type, skb->encapsulation))
+		txd->flags |= PPNIC_TXD_FIX_ID;
+	if (!skb->encapsulation)
+		return;
+
+	txd->flags |= PPNIC_TXD_TUNNEL;
+	if (compat_gso_fixed_inner_id(gso_type))
+		txd->flags |= PPNIC_TXD_FIX_INNER_ID;
+	txd->inner_l3 = skb_inner_network_offset(skb);
+	txd->inner_l4 = skb_inner_transport_offset(skb);
+	if (ppnic_fault_next(&port->faults.tx_inner))
+		ppnic_tx_misdescribe(&port->faults.tx_inner, txd);
 }
 
 /* What the device must know beyond addresses, for the first descriptor. */
@@ -116,9 +178,7 @@ static void ppnic_tx_describe(struct ppnic_txq *txq, struct sk_buff *skb,
 		txd->csum_offset = skb->csum_offset;
 	}
 	if (skb_is_gso(skb)) {
-		txd->flags |= PPNIC_TXD_GSO;
-		txd->gso_size = skb_shinfo(skb)->gso_size;
-		txd->gso_type = skb_shinfo(skb)->gso_type;
+		ppnic_tx_describe_gso(txq->port, txd, skb);
 		hdr = ppnic_gso_headers(skb);
 		segs = DIV_ROUND_UP(skb->len - hdr, txd->gso_size);
 	}
@@ -138,6 +198,67 @@ static void ppnic_tx_describe(struct ppnic_txq *txq, struct sk_buff *skb,
 	u64_stats_update_end(&txq->stats.sync);
 }
 
+/* A header that all segments can have? GRO calls GRE with a checksum plain GRE,
+ * and then nobody would make it each segment's.
+ */
+static bool ppnic_gre_able(const struct sk_buff *skb)
+{
+	const struct gre_base_hdr *gre;
+	struct gre_base_hdr copy;
+
+	gre = skb_header_pointer(skb, skb_transport_offset(skb), sizeof(copy),
+				 &copy);
+	return gre && !(gre->flags & ~(GRE_CSUM | GRE_KEY)) &&
+	       (!(gre->flags & GRE_CSUM) ||
+		skb_shinfo(skb)->gso_type & SKB_GSO_GRE_CSUM);
+}
+
+/* Can the device cut this out of its tunnel? It takes one of these at a time,
+ * and is told of what the stack keeps in order only.
+ */
+static bool ppnic_tunnel_able(const struct sk_buff *skb)
+{
+	u32 gso_type = skb_shinfo(skb)->gso_type;
+	bool udp = gso_type & (SKB_GSO_UDP_TUNNEL | SKB_GSO_UDP_TUNNEL_CSUM);
+	bool gre = gso_type & (SKB_GSO_GRE | SKB_GSO_GRE_CSUM);
+	bool ip = gso_type & (SKB_GSO_IPXIP4 | SKB_GSO_IPXIP6);
+	int l4_len = gso_type & SKB_GSO_UDP_L4 ? sizeof(struct udphdr) :
+						 sizeof(struct tcphdr);
+
+	/* Lengths that the outer headers can't tell. */
+	if (udp + gre + ip != 1 || skb->len - skb_network_offset(skb) > U16_MAX)
+		return false;
+	if (gre && !ppnic_gre_able(skb))
+		return false;
+	return skb_inner_network_offset(skb) > skb_network_offset(skb) &&
+	       skb_inner_transport_offset(skb) + l4_len <=
+		       (int)skb_headlen(skb) &&
+	       skb_checksum_start_offset(skb) ==
+		       skb_inner_transport_offset(skb);
+}
+
+/* Can the device cut this? */
+static bool ppnic_gso_able(const struct sk_buff *skb)
+{
+	u32 l3 = skb_network_header_len(skb);
+	bool v6;
+
+	if (!(skb_shinfo(skb)->gso_type &
+	      (SKB_GSO_TCPV4 | SKB_GSO_TCPV6 | SKB_GSO_UDP_L4)))
+		return false;
+
+	if (skb->encapsulation) {
+		if (!ppnic_tunnel_able(skb))
+			return false;
+		l3 = skb_inner_network_header_len(skb);
+		v6 = inner_ip_hdr(skb)->version == 6;
+	} else {
+		v6 = vlan_get_protocol(skb) == htons(ETH_P_IPV6);
+	}
+	return (!v6 || l3 == sizeof(struct ipv6hdr)) &&
+	       ppnic_gso_headers(skb) <= PPNIC_HDR_MAX;
+}
+
 /**
  * ppnic_features_check() - ndo_features_check: what the device can't segment
  * @skb: about to be sent
@@ -145,7 +266,7 @@ static void ppnic_tx_describe(struct ppnic_txq *txq, struct sk_buff *skb,
  * @features: what the core would use
  *
  * The device sees the first PPNIC_HDR_MAX bytes only, knows no extension
- * headers and no tunnels.
+ * headers of what it cuts, and one tunnel around it.
  *
  * Context: softirq or process with BH off.
  * Return: @features, less GSO and checksum where software must do it.
@@ -156,17 +277,8 @@ netdev_features_t ppnic_features_check(struct sk_buff *skb,
 {
 	features = vlan_features_check(skb, features);
 
-	if (skb_is_gso(skb)) {
-		u32 l3 = skb_network_header_len(skb);
-		bool v6 = vlan_get_protocol(skb) == htons(ETH_P_IPV6);
-
-		if (skb->encapsulation ||
-		    !(skb_shinfo(skb)->gso_type &
-		      (SKB_GSO_TCPV4 | SKB_GSO_TCPV6 | SKB_GSO_UDP_L4)) ||
-		    (v6 && l3 != sizeof(struct ipv6hdr)) ||
-		    ppnic_gso_headers(skb) > PPNIC_HDR_MAX)
-			features &= ~NETIF_F_GSO_MASK;
-	}
+	if (skb_is_gso(skb) && !ppnic_gso_able(skb))
+		features &= ~NETIF_F_GSO_MASK;
 	if (skb->ip_summed == CHECKSUM_PARTIAL &&
 	    skb_checksum_start_offset(skb) + skb->csum_offset +
 			    sizeof(__sum16) >

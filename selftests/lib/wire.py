@@ -225,4 +225,39 @@ class Back:
         return False
 
 
+class Tap:
+    """A packet socket with a virtio_net header on one device: it sends, and takes what is addressed to `address`.
+
+    :param name: a device of the port's namespace, instead of the port
+    """
+
+    def __init__(self, port: Port, address: bytes, defer: Callable[..., None], name: str | None = None) -> None:
+        self._name = name or port.name
+        self._address = address
+        self._sock = port.ns.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        defer(self._sock.close)
+        for option in (PACKET_VNET_HDR, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING):
+            self._sock.setsockopt(SOL_PACKET, option, 1)
+        for option in (SO_SNDBUFFORCE, SO_RCVBUFFORCE):
+            self._sock.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+        self._sock.setblocking(False)
+        self._sock.bind((self._name, ETH_P_ALL))
+
+    def send(self, frame: bytes, vnet: Vnet, protocol: int) -> None:
+        """Send a frame as `vnet` says; `protocol` is what a device without Ethernet headers can't tell."""
+        self._sock.sendto(vnet.pack() + frame, (self._name, protocol))
+
+    def receive(self, count: int) -> list[Received]:
+        """Wait for so many frames.
+
+        :raises lib.poll.NeverHappenedError: if fewer come
+        """
+        got: list[Received] = []
+        for _ in ticks(every=0.005):
+            got += [f for f in _read(self._sock, 0) if f.data.startswith(self._address)]
+            if len(got) >= count:
+                return got
+        raise NeverHappenedError(f"{count} frames at {self._name}: only {len(got)} have come")
+
+
 MakeWire = Callable[..., Wire]

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between kernels in how a super-packet says that its segments
+ * keep the IPv4 id.
+ *
+ * Until 6.18 there was one such bit, about the header next to TCP. Then it was
+ * made two: of the outermost header, and of that in a tunnel.
+ */
+#ifndef PPIOV_COMPAT_GSO_H
+#define PPIOV_COMPAT_GSO_H
+
+#include <linux/skbuff.h>
+
+/* Does the outermost header's id stay? @encap: there is another one in it. */
+static inline bool compat_gso_fixed_id(u32 gso_type, bool encap)
+{
+#ifdef HAVE_GSO_FIXEDID_INNER
+	return gso_type & SKB_GSO_TCP_FIXEDID;
+#else
+	return gso_type & SKB_GSO_TCP_FIXEDID && !encap;
+#endif
+}
+
+/* Does that in a tunnel stay? */
+static inline bool compat_gso_fixed_inner_id(u32 gso_type)
+{
+#ifdef HAVE_GSO_FIXEDID_INNER
+	return gso_type & SKB_GSO_TCP_FIXEDID_INNER;
+#else
+	return gso_type & SKB_GSO_TCP_FIXEDID;
+#endif
+}
+
+#endif /* PPIOV_COMPAT_GSO_H */
