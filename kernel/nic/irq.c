@@ -344,12 +344,11 @@ void ppnic_irq_disable(struct ppnic_channel *ch)
 	/* If the affinity just changed, the handler may be running for us on
 	 * another CPU than the one it was delivered to.
 	 */
-	if (ch->virq)
-		synchronize_irq(ch->virq);
+	synchronize_irq(ch->virq);
 	atomic_set(&ch->pending, 0);
 }
 
-/* -------------------------------------------------- init, request, free */
+/* ------------------------------------- init, create and destroy, request */
 
 /**
  * ppnic_irq_init() - set up the interrupt half of a channel
@@ -378,66 +377,46 @@ void ppnic_irq_init(struct ppnic_channel *ch)
 	ch->tx_mod.frames = PPNIC_DEF_TX_FRAMES;
 }
 
-static int ppnic_channel_request(struct ppnic_channel *ch)
+/* The CPU that a channel would best interrupt, as far as we know. */
+static const struct cpumask *ppnic_irq_home(u32 channel)
 {
-	struct ppnic_port *port = ch->port;
-	const struct cpumask *mask;
-	int virq, err;
-
-	virq = irq_create_mapping(port->parent->irq_domain, ch->index);
-	if (!virq)
-		return -ENOMEM;
-
-	/* The name at the time of ifup, as other drivers have it. */
-	snprintf(ch->irq_name, sizeof(ch->irq_name), "%s-TxRx-%u",
-		 port->dev->name, ch->index);
-	err = request_irq(virq, ppnic_irq_handler, 0, ch->irq_name, ch);
-	if (err) {
-		irq_dispose_mapping(virq);
-		return err;
-	}
-	ch->virq = virq;
-
-	/* Only a start: irqbalance or the user may do better. */
-	mask = cpumask_of(cpumask_local_spread(ch->index, NUMA_NO_NODE));
-	irq_set_affinity_and_hint(virq, mask);
-	compat_napi_set_irq(&ch->napi, virq);
-	return 0;
-}
-
-static void ppnic_channel_free(struct ppnic_channel *ch)
-{
-	compat_napi_set_irq(&ch->napi, -1);
-	irq_update_affinity_hint(ch->virq, NULL);
-	free_irq(ch->virq, ch);
-	irq_dispose_mapping(ch->virq);
-	ch->virq = 0;
-}
-
-static void ppnic_domain_remove(struct ppnic_parent *parent)
-{
-	struct fwnode_handle *fwnode = parent->irq_domain->fwnode;
-
-	irq_domain_remove(parent->irq_domain);
-	irq_domain_free_fwnode(fwnode);
-	parent->irq_domain = NULL;
+	return cpumask_of(cpumask_local_spread(channel, NUMA_NO_NODE));
 }
 
 /**
- * ppnic_irq_request() - get an interrupt for each channel of a port
- * @port: the port, going up
+ * ppnic_irq_destroy() - give back what ppnic_irq_create() got
+ * @port: the port, down for good
  *
- * They are off until ppnic_irq_enable().
- *
- * Context: process context, ops lock.
- * Return: 0, or an error and nothing was requested.
+ * Context: process context. May sleep.
  */
-int ppnic_irq_request(struct ppnic_port *port)
+void ppnic_irq_destroy(struct ppnic_port *port)
+{
+	struct irq_domain *domain = port->parent->irq_domain;
+	struct fwnode_handle *fwnode = domain->fwnode;
+	u32 i;
+
+	for (i = 0; i < port->nr_channels; i++)
+		if (port->channels[i].virq)
+			irq_dispose_mapping(port->channels[i].virq);
+	irq_domain_remove(domain);
+	irq_domain_free_fwnode(fwnode);
+}
+
+/**
+ * ppnic_irq_create() - get an interrupt for each channel of a port
+ * @port: the port, whose channels are initialised
+ *
+ * They are the port's as long as it lives, as a PCI device keeps its vectors:
+ * what the user has set of one, its affinity above all, outlives ifdown.
+ *
+ * Context: process context.
+ * Return: 0 or -ENOMEM.
+ */
+int ppnic_irq_create(struct ppnic_port *port)
 {
 	struct ppnic_parent *parent = port->parent;
 	struct fwnode_handle *fwnode;
 	u32 i;
-	int err;
 
 	fwnode = irq_domain_alloc_named_fwnode(dev_name(&parent->dev));
 	if (!fwnode)
@@ -452,6 +431,57 @@ int ppnic_irq_request(struct ppnic_port *port)
 	}
 
 	for (i = 0; i < port->nr_channels; i++) {
+		unsigned int virq = irq_create_mapping(parent->irq_domain, i);
+
+		if (!virq) {
+			ppnic_irq_destroy(port);
+			return -ENOMEM;
+		}
+		port->channels[i].virq = virq;
+		/* Only a start: irqbalance or the user may do better. */
+		irq_set_affinity(virq, ppnic_irq_home(i));
+	}
+	return 0;
+}
+
+static int ppnic_channel_request(struct ppnic_channel *ch)
+{
+	int err;
+
+	/* The name at the time of ifup, as other drivers have it. */
+	snprintf(ch->irq_name, sizeof(ch->irq_name), "%s-TxRx-%u",
+		 ch->port->dev->name, ch->index);
+	err = request_irq(ch->virq, ppnic_irq_handler, 0, ch->irq_name, ch);
+	if (err)
+		return err;
+
+	irq_update_affinity_hint(ch->virq, ppnic_irq_home(ch->index));
+	compat_napi_set_irq(&ch->napi, ch->virq);
+	return 0;
+}
+
+static void ppnic_channel_free(struct ppnic_channel *ch)
+{
+	compat_napi_set_irq(&ch->napi, -1);
+	irq_update_affinity_hint(ch->virq, NULL);
+	free_irq(ch->virq, ch);
+}
+
+/**
+ * ppnic_irq_request() - have the interrupts of a port handled
+ * @port: the port, going up
+ *
+ * They are off until ppnic_irq_enable().
+ *
+ * Context: process context, ops lock.
+ * Return: 0, or an error and nothing was requested.
+ */
+int ppnic_irq_request(struct ppnic_port *port)
+{
+	u32 i;
+	int err;
+
+	for (i = 0; i < port->nr_channels; i++) {
 		err = ppnic_channel_request(&port->channels[i]);
 		if (err)
 			goto err_free;
@@ -461,12 +491,11 @@ int ppnic_irq_request(struct ppnic_port *port)
 err_free:
 	while (i--)
 		ppnic_channel_free(&port->channels[i]);
-	ppnic_domain_remove(parent);
 	return err;
 }
 
 /**
- * ppnic_irq_free() - give back what ppnic_irq_request() got
+ * ppnic_irq_free() - undo ppnic_irq_request()
  * @port: the port, going down; its channels are disabled
  *
  * Context: process context, ops lock. May sleep.
@@ -477,5 +506,4 @@ void ppnic_irq_free(struct ppnic_port *port)
 
 	for (i = 0; i < port->nr_channels; i++)
 		ppnic_channel_free(&port->channels[i]);
-	ppnic_domain_remove(port->parent);
 }

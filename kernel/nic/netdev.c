@@ -502,13 +502,18 @@ static int ppnic_init(struct net_device *dev)
 		ppnic_irq_init(ch);
 		compat_napi_add(dev, &ch->napi, ppnic_poll, i);
 	}
-	err = ppnic_bind_init(port);
+	err = ppnic_irq_create(port);
 	if (err)
 		goto err_napi;
+	err = ppnic_bind_init(port);
+	if (err)
+		goto err_irq;
 
 	ppnic_fault_add_port(port);
 	return 0;
 
+err_irq:
+	ppnic_irq_destroy(port);
 err_napi:
 	for (i = 0; i < port->nr_channels; i++)
 		netif_napi_del(&port->channels[i].napi);
@@ -545,6 +550,7 @@ static void ppnic_uninit(struct net_device *dev)
 		timer_shutdown_sync(&port->txqs[i].reorder_timer);
 	for (i = 0; i < port->nr_channels; i++)
 		netif_napi_del(&port->channels[i].napi);
+	ppnic_irq_destroy(port);
 }
 
 /**

@@ -113,7 +113,7 @@ struct ppnic_parent {
 	atomic64_t faults;             /* accesses refused */
 	atomic64_t sync_cycles;        /* see ppnic_sync_single() */
 	struct dentry *debugfs;        /* owned by fault.c */
-	struct irq_domain *irq_domain; /* while the port is up; irq.c */
+	struct irq_domain *irq_domain; /* of the port's interrupts; irq.c */
 	u64 dma_mask;
 	struct device_dma_parameters dma_parms;
 };
@@ -150,8 +150,8 @@ enum ppnic_armed {
 /*
  * struct ppnic_channel - one NAPI and its interrupt
  *
- * Queue pair i of a port shares channel i. Exists as long as the port;
- * the interrupt only while the port is up.
+ * Queue pair i of a port shares channel i. Exists as long as the port, and so
+ * does its interrupt, which is handled only while the port is up.
  */
 struct ppnic_channel {
 	struct napi_struct napi;
@@ -161,7 +161,7 @@ struct ppnic_channel {
 	/* Of an AF_XDP socket, or NULL; [1], and with NAPI disabled */
 	struct xsk_buff_pool *xsk;
 	struct xdp_rxq_info xsk_info; /* registered while there is one */
-	int virq;                     /* 0 while the port is down */
+	unsigned int virq;            /* constant */
 	int cpu;                      /* effective affinity, by irq_chip */
 	bool masked;                  /* by irq_chip */
 	atomic_t armed;               /* enum ppnic_armed */
@@ -182,6 +182,8 @@ struct ppnic_channel {
 };
 
 void ppnic_irq_init(struct ppnic_channel *ch);
+int ppnic_irq_create(struct ppnic_port *port);
+void ppnic_irq_destroy(struct ppnic_port *port);
 int ppnic_irq_request(struct ppnic_port *port);
 void ppnic_irq_free(struct ppnic_port *port);
 void ppnic_irq_enable(struct ppnic_channel *ch);

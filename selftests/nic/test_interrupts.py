@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,50 @@ def test_affinity(wire: Wire, cpu: int) -> None:
     one_by_one(wire, 20)
     gained = [now - then for now, then in zip(interrupts.per_cpu(rx, 3), before, strict=True)]
     assert gained[cpu] > 0 and gained[1 - cpu] == 0, f"interrupts per CPU: {gained}, and affinity is CPU {cpu}"
+
+
+def _down_up(port: Port) -> None:
+    port.set(state="down")
+    port.set(state="up")
+
+
+def _rings(port: Port) -> None:
+    port.ethtool.run("-G", "rx", "128", "tx", "128")
+
+
+def _channels(port: Port) -> None:
+    port.ethtool.run("-L", "combined", "1")
+    port.ethtool.run("-L", "combined", "4")
+
+
+@pytest.mark.parametrize("change", [_down_up, _rings, _channels], ids=["down", "rings", "channels"])
+def test_affinity_stays(nic: Link, change: Callable[[Port], None]) -> None:
+    """Where the user put an interrupt, it stays, and so does its number, whatever is done with the port."""
+    if os.cpu_count() != 2:
+        pytest.skip("needs two CPUs")
+    # The channels start spread over the CPUs: so this is not where any of the three begins.
+    wanted = {1: "0", 2: "1", 3: "0-1"}
+    numbers = {channel: interrupts.number(nic.rx, channel) for channel in wanted}
+    for channel, cpus in wanted.items():
+        assert interrupts.affinity(nic.rx, channel).read_text().strip() != cpus
+        interrupts.affinity(nic.rx, channel).write_text(cpus)
+    change(nic.rx)
+    for channel, cpus in wanted.items():
+        assert interrupts.number(nic.rx, channel) == numbers[channel]
+        assert interrupts.affinity(nic.rx, channel).read_text().strip() == cpus, f"interrupt of channel {channel}"
+
+
+@pytest.mark.parametrize("cpus", ["0", "1"])
+def test_affinity_set_while_down(nic: Link, cpus: str) -> None:
+    """An interrupt can be moved while the port is down, and is there when it comes up."""
+    if os.cpu_count() != 2:
+        pytest.skip("needs two CPUs")
+    affinity = interrupts.affinity(nic.rx, 3)
+    nic.rx.set(state="down")
+    affinity.write_text(cpus)
+    nic.rx.set(state="up")
+    assert interrupts.affinity(nic.rx, 3) == affinity
+    assert affinity.read_text().strip() == cpus
 
 
 def bursts(wire: Wire, count: int, frames: int) -> int:
