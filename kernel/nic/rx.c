@@ -463,16 +463,25 @@ static void ppnic_set_metadata(struct ppnic_rxq *rxq, struct sk_buff *skb,
 	skb->protocol = eth_type_trans(skb, dev);
 }
 
-/* What the wire saw; what @frames became is the stack's business. */
+/* What the wire saw; what @frames, or the segments of a super-packet, became is
+ * the stack's business.
+ */
 static void ppnic_count(struct ppnic_rxq *rxq, const struct ppnic_cqe *cqe,
 			u32 frames)
 {
 	struct ppnic_rx_stats *s = &rxq->stats;
 	u32 len = cqe->host_len * frames + cqe->data_len;
+	u32 packets = frames, bytes = len;
+	bool super = cqe->gso_size && frames == 1;
+
+	if (super) {
+		packets = cqe->gso_segs;
+		bytes += (packets - 1) * cqe->gso_hdr;
+	}
 
 	u64_stats_update_begin(&s->sync);
-	u64_stats_add(&s->packets, frames);
-	u64_stats_add(&s->bytes, len);
+	u64_stats_add(&s->packets, packets);
+	u64_stats_add(&s->bytes, bytes);
 	u64_stats_add(&s->merged, frames - 1);
 	u64_stats_add(cqe->flags & PPNIC_CQ_SPLIT ? &s->split : &s->unsplit,
 		      frames);
@@ -480,12 +489,11 @@ static void ppnic_count(struct ppnic_rxq *rxq, const struct ppnic_cqe *cqe,
 			      &s->csum_unnecessary :
 			      &s->csum_none,
 		      frames);
-	if (cqe->gso_size && frames == 1) {
+	if (super) {
 		u64_stats_inc(&s->hw_gro_packets);
 		u64_stats_add(&s->hw_gro_bytes, len);
-		u64_stats_add(&s->hw_gro_wire_packets, cqe->gso_segs);
-		u64_stats_add(&s->hw_gro_wire_bytes,
-			      len + (cqe->gso_segs - 1) * cqe->gso_hdr);
+		u64_stats_add(&s->hw_gro_wire_packets, packets);
+		u64_stats_add(&s->hw_gro_wire_bytes, bytes);
 	}
 	u64_stats_update_end(&s->sync);
 }
