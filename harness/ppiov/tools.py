@@ -27,6 +27,7 @@ RELEASE = "forky"
 # Package -> the programs of it that the tests call
 PROGRAMS = {
     "bpftool": ("bpftool",),
+    "bpftrace": ("bpftrace",),
     "ethtool": ("ethtool",),
     "iperf3": ("iperf3",),
     "iproute2": ("bridge", "ip", "nstat", "ss", "tc"),

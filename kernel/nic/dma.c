@@ -371,7 +371,7 @@ struct ppnic_parent *ppnic_parent_create(void)
 		return ERR_PTR(err);
 	}
 	p->id = id;
-	xa_init_flags(&p->regions, XA_FLAGS_LOCK_BH);
+	xa_init_flags(&p->regions, XA_FLAGS_LOCK_IRQ);
 
 	device_initialize(&p->dev);
 	p->dev.release = ppnic_parent_release;

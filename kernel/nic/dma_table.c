@@ -10,9 +10,9 @@
  *  - addresses start above what RAM has, so a physical address hits nothing;
  *  - the direction of the mapping is the permission.
  *
- * It is an xarray from IOVA page to region. Mapping is done in process and
- * softirq context, hence the _bh lock and GFP_ATOMIC; lookups are under RCU
- * only.
+ * It is an xarray from IOVA page to region. As of any device, memory may be
+ * mapped in any context, hence the lock with interrupts off and GFP_ATOMIC;
+ * lookups are under RCU only.
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -42,14 +42,20 @@ u64 ppnic_iova_base(const struct ppnic_parent *p)
 static void ppnic_region_erase(struct ppnic_parent *p, unsigned long first,
 			       unsigned long nr)
 {
-	while (nr--)
-		xa_erase_bh(&p->regions, first + nr);
+	unsigned long flags;
+
+	/* Page by page, since a region may be a large dma-buf. */
+	while (nr--) {
+		xa_lock_irqsave(&p->regions, flags);
+		__xa_erase(&p->regions, first + nr);
+		xa_unlock_irqrestore(&p->regions, flags);
+	}
 }
 
 static int ppnic_region_enter(struct ppnic_parent *p, struct ppnic_region *r,
 			      unsigned long first, unsigned long nr)
 {
-	unsigned long i;
+	unsigned long flags, i;
 	int err;
 
 	/* Guard pages. The running counter provides them until it wraps. */
@@ -57,8 +63,10 @@ static int ppnic_region_enter(struct ppnic_parent *p, struct ppnic_region *r,
 		return -EBUSY;
 
 	for (i = 0; i < nr; i++) {
-		err = xa_insert_bh(&p->regions, first + i, r,
-				   GFP_ATOMIC | __GFP_NOWARN);
+		xa_lock_irqsave(&p->regions, flags);
+		err = __xa_insert(&p->regions, first + i, r,
+				  GFP_ATOMIC | __GFP_NOWARN);
+		xa_unlock_irqrestore(&p->regions, flags);
 		if (err) {
 			ppnic_region_erase(p, first, i);
 			return err;
@@ -75,7 +83,7 @@ static int ppnic_region_enter(struct ppnic_parent *p, struct ppnic_region *r,
  * The counter hands out disjoint ranges, so two callers meet only after a
  * whole turn, and then xa_insert() tells.
  *
- * Context: process or softirq.
+ * Context: any.
  * Return: 0, -ENOSPC or -ENOMEM.
  */
 int ppnic_region_add(struct ppnic_parent *p, struct ppnic_region *r)
@@ -124,7 +132,7 @@ int ppnic_region_add(struct ppnic_parent *p, struct ppnic_region *r)
  * @p: the parent; the region's reference is now the caller's
  * @r: the region; readers may use it for one more grace period
  *
- * Context: process or softirq.
+ * Context: any.
  */
 void ppnic_region_del(struct ppnic_parent *p, struct ppnic_region *r)
 {

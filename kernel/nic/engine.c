@@ -3,9 +3,10 @@
  * The device's engine: serves a TX ring, frame by frame.
  *
  * Runs where the doorbell is rung (xmit), and again where the reason to stop
- * is gone (the peer's refill, the end of a pause, the end of a fault). Whoever
- * holds engine_lock serves the queue; others leave a note in PENDING. Each
- * frame goes over the wire (wire.c) to a queue of the peer (deliver.c).
+ * is gone (the peer's refill, the end of a pause, the end of a fault); but in
+ * NAPI where netpoll rings, whose interrupts are off. Whoever holds engine_lock
+ * serves the queue; others leave a note in PENDING. Each frame goes over the
+ * wire (wire.c) to a queue of the peer (deliver.c).
  */
 #include <linux/timekeeping.h>
 #include <linux/timex.h>
@@ -215,16 +216,39 @@ static void ppnic_engine_charge(struct ppnic_port *port, u64 from)
 	atomic64_add(get_cycles() - from, &port->engine_cycles);
 }
 
+/* Leave a TX queue to its channel's NAPI. */
+static void ppnic_engine_defer(struct ppnic_txq *txq)
+{
+	set_bit(PPNIC_ENGINE_MORE, &txq->engine_flags);
+	/* The note before the look at armed; pairs with the cmpxchg in
+	 * ppnic_irq_rearm(), which then finds the note.
+	 */
+	smp_mb__after_atomic();
+	ppnic_irq_fire(&txq->port->channels[txq->index]);
+}
+
 /**
  * ppnic_engine_kick() - serve a TX queue now, or leave that to who already does
  * @txq: the queue; may be down
  *
- * Context: BH off, neither engine_lock nor an rxq's lock held.
+ * With interrupts off it is netpoll that sends, maybe from a hard interrupt
+ * that came while the device was at work with its locks held on this CPU. Then
+ * the frame waits in the ring for the next NAPI poll. Nothing is lost by that:
+ * who receives it is a NAPI of the same machine.
+ *
+ * Context: BH or interrupts off, neither engine_lock nor an rxq's lock held;
+ * with interrupts off they may be.
  */
 void ppnic_engine_kick(struct ppnic_txq *txq)
 {
-	u64 from = get_cycles();
+	u64 from;
 
+	if (unlikely(irqs_disabled())) {
+		ppnic_engine_defer(txq);
+		return;
+	}
+
+	from = get_cycles();
 	ppnic_engine_serve(txq);
 	ppnic_engine_charge(txq->port, from);
 }

@@ -46,8 +46,7 @@ static void ppnic_setup(struct net_device *dev)
 	dev->needs_free_netdev = true;
 	dev->priv_destructor = ppnic_priv_destructor;
 	dev->priv_flags &= ~IFF_TX_SKB_SHARING;
-	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE | IFF_UNICAST_FLT |
-			   IFF_DISABLE_NETPOLL;
+	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE | IFF_UNICAST_FLT;
 	dev->watchdog_timeo = 5 * HZ;
 	dev->min_mtu = ETH_MIN_MTU;
 	dev->max_mtu = PPNIC_MAX_MTU;

@@ -349,6 +349,9 @@ static int ppnic_poll(struct napi_struct *napi, int budget)
 		txq = &ch->port->txqs[ch->index];
 		tx_more = ppnic_tx_reap(txq, budget);
 	}
+	/* Netpoll wants room for its own frame, and no more. */
+	if (!budget)
+		return 0;
 	if (ch->index < dev->real_num_rx_queues) {
 		rxq = &ch->port->rxqs[ch->index];
 		done = ppnic_rx_poll(rxq, budget);

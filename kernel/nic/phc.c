@@ -25,7 +25,8 @@
  * struct ppnic_phc - a port's clock
  * @info: the PTP core's
  * @ptp: the core's; NULL if the kernel has no PTP clocks
- * @lock: for those below; read in NAPI, written in process context
+ * @lock: for those below; read in NAPI, and netpoll's, which may be a hard
+ *	interrupt; written in process context
  * @count: the counter, at a point
  * @ns: the time at that point
  * @scaled_ppm: the rate since
@@ -62,7 +63,7 @@ static u64 ppnic_phc_at(const struct ppnic_phc *phc, u64 count)
  * @port: the port
  * @count: the device's, which is ktime_get_raw_ns()
  *
- * Context: any but hard interrupt.
+ * Context: any.
  * Return: the time of the port's clock.
  */
 u64 ppnic_phc_ns(struct ppnic_port *port, u64 count)
@@ -114,10 +115,10 @@ static int ppnic_phc_settime64(struct ptp_clock_info *info,
 {
 	struct ppnic_phc *phc = to_phc(info);
 
-	write_seqlock_bh(&phc->lock);
+	write_seqlock_irq(&phc->lock);
 	phc->count = ktime_get_raw_ns();
 	phc->ns = timespec64_to_ns(ts);
-	write_sequnlock_bh(&phc->lock);
+	write_sequnlock_irq(&phc->lock);
 	return 0;
 }
 
@@ -125,9 +126,9 @@ static int ppnic_phc_adjtime(struct ptp_clock_info *info, s64 delta)
 {
 	struct ppnic_phc *phc = to_phc(info);
 
-	write_seqlock_bh(&phc->lock);
+	write_seqlock_irq(&phc->lock);
 	phc->ns += delta;
-	write_sequnlock_bh(&phc->lock);
+	write_sequnlock_irq(&phc->lock);
 	return 0;
 }
 
@@ -136,12 +137,12 @@ static int ppnic_phc_adjfine(struct ptp_clock_info *info, long scaled_ppm)
 	struct ppnic_phc *phc = to_phc(info);
 	u64 now;
 
-	write_seqlock_bh(&phc->lock);
+	write_seqlock_irq(&phc->lock);
 	now = ktime_get_raw_ns();
 	phc->ns = ppnic_phc_at(phc, now);
 	phc->count = now;
 	phc->scaled_ppm = scaled_ppm;
-	write_sequnlock_bh(&phc->lock);
+	write_sequnlock_irq(&phc->lock);
 	return 0;
 }
 

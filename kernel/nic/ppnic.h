@@ -19,8 +19,9 @@
  *     `---- irq, reap ----------' write-back
  *
  * Lock order: TX queue lock (core) -> ppnic_txq.engine_lock -> ppnic_rxq.lock.
- * All three are taken with bottom halves off; none in hard interrupt context
- * (netpoll is refused by IFF_DISABLE_NETPOLL).
+ * All three are taken with bottom halves off. Netpoll sends and reaps with
+ * interrupts off, maybe in a hard interrupt: it takes the first only, and the
+ * device works later, in NAPI (ppnic_engine_kick()).
  *
  * "The ops lock" is the netdev's own where the kernel has one, otherwise the
  * RTNL (compat/netdev.h). What is marked [1] is changed with both and read with
@@ -728,7 +729,7 @@ struct ppnic_txq {
 
 #define PPNIC_ENGINE_PENDING 0
 #define PPNIC_ENGINE_FLUSH   1 /* let the held-back frame go */
-#define PPNIC_ENGINE_MORE    2 /* budget used up; NAPI goes on */
+#define PPNIC_ENGINE_MORE    2 /* NAPI is to go on */
 
 /* ------------------------------------------------------------------- port */
 

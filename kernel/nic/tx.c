@@ -24,7 +24,7 @@
  * @txq: the queue
  * @slot: of the descriptor
  *
- * Context: any but hard interrupt.
+ * Context: any.
  */
 void ppnic_tx_unmap(struct ppnic_txq *txq, u32 slot)
 {
@@ -293,7 +293,7 @@ netdev_features_t ppnic_features_check(struct sk_buff *skb,
  * @skb: to send
  * @dev: the port
  *
- * Context: BH off, TX queue lock held.
+ * Context: TX queue lock held; BH off, or, called by netpoll, interrupts.
  * Return: NETDEV_TX_OK, or NETDEV_TX_BUSY with a full ring.
  */
 netdev_tx_t ppnic_xmit(struct sk_buff *skb, struct net_device *dev)
@@ -366,16 +366,19 @@ void ppnic_tx_maybe_stop(struct ppnic_txq *txq)
 }
 
 /**
- * ppnic_tx_pending() - has the device written back anything to reap
+ * ppnic_tx_pending() - is there something for ppnic_tx_reap() to do
  * @txq: the queue
  *
  * Context: NAPI of the queue's channel.
- * Return: true if it has.
+ * Return: true if the device has written back a frame, or waits for NAPI to go
+ * on.
  */
 bool ppnic_tx_pending(struct ppnic_txq *txq)
 {
 	if (!txq->mem.desc)
 		return false;
+	if (test_bit(PPNIC_ENGINE_MORE, &txq->engine_flags))
+		return true;
 	/* Pairs with the release in the engine: status before index. */
 	return txq->clean != smp_load_acquire(&txq->done);
 }
@@ -447,9 +450,11 @@ static bool ppnic_tx_wake(struct ppnic_txq *txq)
 /**
  * ppnic_tx_reap() - take back what the device is done with
  * @txq: the queue; may be down
- * @budget: NAPI budget
+ * @budget: NAPI budget; 0: of netpoll, which must not touch what XDP has sent
+ *	nor run the device, and so takes the stack's frames up to the first one
+ *	of XDP's
  *
- * Context: NAPI of the queue's channel.
+ * Context: NAPI of the queue's channel; with @budget 0 any.
  * Return: true if more is waiting than one poll should take.
  */
 bool ppnic_tx_reap(struct ppnic_txq *txq, int budget)
@@ -462,7 +467,7 @@ bool ppnic_tx_reap(struct ppnic_txq *txq, int budget)
 	if (!txq->mem.desc)
 		return false;
 
-	if (test_and_clear_bit(PPNIC_ENGINE_MORE, &txq->engine_flags))
+	if (budget && test_and_clear_bit(PPNIC_ENGINE_MORE, &txq->engine_flags))
 		ppnic_engine_kick(txq);
 
 	/* Pairs with the release in the engine: status before index. */
@@ -470,6 +475,8 @@ bool ppnic_tx_reap(struct ppnic_txq *txq, int budget)
 	while (clean != done && r.frames < PPNIC_TX_BUDGET) {
 		u16 n = txq->mem.desc[clean & txq->mem.mask].ndesc;
 
+		if (!budget && !txq->mem.buf[clean & txq->mem.mask].skb)
+			break;
 		ppnic_tx_finish(txq, clean, budget, &r);
 		clean += n;
 	}

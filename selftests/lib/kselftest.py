@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import processes
+from lib.configfs import mount_configfs
 from lib.link import Link
 from lib.netns import Namespace
 
@@ -128,7 +129,8 @@ def address(link: Link) -> None:
 
 
 def prepare(init: Namespace, link: Link | None) -> None:
-    """What the machine must have before a test: huge pages, and a way back to what is behind the NIC."""
+    """What the machine must have before a test: huge pages, configfs, a way back to what is behind the NIC."""
+    mount_configfs()
     Path("/proc/sys/vm/nr_hugepages").write_text(str(HUGE_PAGES))
     if link is None:
         return
