@@ -63,7 +63,7 @@ class Needs:
     cpus: int
     memory_mib: int
     queues: int
-    ports: bool
+    ports: int
     timeout_s: float
 
 
@@ -128,12 +128,14 @@ def address(link: Link) -> None:
         port.v4, port.v6 = f"198.51.100.{host}", f"2001:db8:1::{host}"
 
 
-def prepare(init: Namespace, link: Link | None) -> None:
-    """What the machine must have before a test: huge pages, configfs, a way back to what is behind the NIC."""
+def prepare() -> None:
+    """What the machine must have before a test: huge pages, configfs."""
     mount_configfs()
     Path("/proc/sys/vm/nr_hugepages").write_text(str(HUGE_PAGES))
-    if link is None:
-        return
+
+
+def prepare_link(init: Namespace, link: Link) -> None:
+    """What a link must have before a test: a way back to what is behind the NIC, or nothing at all."""
     if link.tx.ns.name is None:  # the test itself says how the ports are addressed
         for port in (link.rx, link.tx):
             port.set(state="down")

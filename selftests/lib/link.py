@@ -81,11 +81,14 @@ class Link:
     `rx` and `tx` are its ports; the names say which side tests bind, the link itself is symmetric.
 
     :param bare: leave the device's own defaults alone: no header split, RSS to all queues
+    :param number: in the ports' names, where there are several links; all have the same addresses
     """
 
-    def __init__(self, tx: Namespace, rx: Namespace, queues: int = 4, mtu: int = 1500, bare: bool = False) -> None:
-        self.tx = Port(tx, "tx0", "192.0.2.1", "2001:db8::1", "02:00:00:00:00:01")
-        self.rx = Port(rx, "rx0", "192.0.2.2", "2001:db8::2", "02:00:00:00:00:02")
+    def __init__(
+        self, tx: Namespace, rx: Namespace, queues: int = 4, mtu: int = 1500, bare: bool = False, number: int = 0
+    ) -> None:
+        self.tx = Port(tx, f"tx{number}", "192.0.2.1", "2001:db8::1", f"02:00:00:00:{number:02x}:01")
+        self.rx = Port(rx, f"rx{number}", "192.0.2.2", "2001:db8::2", f"02:00:00:00:{number:02x}:02")
         self.queues = queues
         self.mtu = mtu
         self.bare = bare

@@ -26,29 +26,31 @@ def _params() -> list[object]:
 
 
 @pytest.fixture
-def nic(program: str, namespaces: tuple[Namespace, Namespace], defer: Defer) -> Link | None:
-    """The link whose one end is the NIC under test, as the device comes: nothing is set."""
-    if not kselftest.wants_nic(program):
-        kselftest.prepare(INIT, None)
-        return None
+def nics(program: str, namespaces: tuple[Namespace, Namespace], defer: Defer) -> list[Link]:
+    """The links whose ends are the NICs under test, as the device comes: nothing is set."""
     needs = kselftest.needs(program)
-    link = Link(INIT if needs.ports else namespaces[0], INIT, queues=needs.queues, bare=True)
-    kselftest.address(link)
-    defer(link.delete)
-    link.create()
-    kselftest.prepare(INIT, link)
-    return link
+    links = []
+    for number in range(max(needs.ports // 2, 1) if kselftest.wants_nic(program) else 0):
+        link = Link(INIT if needs.ports else namespaces[0], INIT, queues=needs.queues, bare=True, number=number)
+        kselftest.address(link)
+        defer(link.delete)
+        link.create()
+        kselftest.prepare_link(INIT, link)
+        links.append(link)
+    kselftest.prepare()
+    return links
 
 
 @pytest.mark.parametrize("program", _params())
-def test_kernel(program: str, nic: Link | None, tmp_path: Path, ktap: Ktap) -> None:
+def test_kernel(program: str, nics: list[Link], tmp_path: Path, ktap: Ktap) -> None:
     """What the program itself says of each of its cases."""
     log = ktap.path()
     folder = Path(os.environ["PPIOV_PROGRAMS_DIR"])
     needs = kselftest.needs(program)
     seconds = needs.timeout_s - kselftest.MARGIN
-    ports = [nic.rx.name, nic.tx.name] if nic is not None and needs.ports else []
-    code = kselftest.run([folder / program, *ports], kselftest.environment(tmp_path, nic), log, seconds)
+    ports = [port.name for nic in nics for port in (nic.rx, nic.tx)] if needs.ports else []
+    environment = kselftest.environment(tmp_path, nics[0] if nics else None)
+    code = kselftest.run([folder / program, *ports], environment, log, seconds)
     output = log.read_text(errors="replace")
     if not kselftest.is_ktap(output):
         log.write_text(kselftest.as_ktap(Path(program).name, output, code))
