@@ -124,8 +124,8 @@ def command(config: GuestConfig, *, interactive: bool = False) -> list[str]:
     else:
         line += ["--verbose", "--show-boot-console", "--disable-monitor", f"--script-sh=exec {config.script}"]
     # Under TCG a busy machine's guest is slow, and programs with deadlines of their own in it are not to notice: an
-    # instruction takes 2 ns of the guest's time: some times less than it takes TCG, and what the programs are made for.
-    icount = ["-icount", "shift=1,sleep=on"] if config.own_time and config.accel == "tcg" else []
+    # instruction takes 1 ns of the guest's time: some times less than it takes TCG, and what the programs are made for.
+    icount = ["-icount", "shift=0,sleep=on"] if config.own_time and config.accel == "tcg" else []
     if config.exact and config.accel == "tcg":  # so its clock counts instructions (docs/bench.md)
         icount = ["-icount", "shift=0,sleep=off"]
     fsdev = "local,id=ppiovusr,path=/usr,security_model=none,readonly=on,multidevs=remap"
