@@ -148,12 +148,20 @@ def prepare_link(init: Namespace, link: Link) -> None:
     link.tx.ns.ip.route("add", dst=f"{GUEST_PREFIX}/64", gateway=link.rx.v6, oif=link.tx.ifindex)
 
 
+def _interpreter(program: Path) -> list[str]:
+    """What starts a program that may not be executed: what its first line names, as kselftest's runner has it."""
+    if os.access(program, os.X_OK):
+        return []
+    return program.read_text().splitlines()[0].removeprefix("#!").split()
+
+
 def run(command: Sequence[str | Path], environment: dict[str, str], log: Path, timeout: float) -> int:
     """Run a test in its folder, to its end or for ``timeout`` seconds, its output in ``log``; returns its exit code."""
+    program = Path(command[0])
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command,
-            cwd=Path(command[0]).parent,
+            [*_interpreter(program), *command],
+            cwd=program.parent,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=out,
