@@ -20,6 +20,10 @@ PPIOV_FEATURES += $(call probe,NET_SHAPER,linux/netdevice.h,((struct net_device_
 PPIOV_FEATURES += $(call probe,NETMEM_TX,linux/netdevice.h,((struct net_device *)0)->netmem_tx)
 PPIOV_FEATURES += $(call probe,NETMEM_TX_DMA,linux/netdevice.h,NETMEM_TX_DMA)
 
+# compat/gro.h
+PPIOV_FEATURES += $(call probe,GSO_TCP_ACCECN,linux/skbuff.h,SKB_GSO_TCP_ACCECN)
+PPIOV_FEATURES += $(call probe,GSO_TCP_FIXEDID_INNER,linux/skbuff.h,SKB_GSO_TCP_FIXEDID_INNER)
+
 # compat/queue_mgmt.h
 PPIOV_FEATURES += $(call probe,NETDEV_QUEUE_CONFIG,net/netdev_queues.h,&((struct netdev_queue_config *)0)->rx_page_size)
 

@@ -163,6 +163,7 @@ static int ppnic_place(struct ppnic_rxq *rxq, struct ppnic_frame *f,
 		.csum_offset = f->csum_offset,
 		.l3_off = f->h.l3_off,
 		.l4_off = f->h.l4_off,
+		.inner_off = f->inner_off,
 		.hash = f->hash,
 		.hash_type = f->hash_type,
 		.l3_proto = f->h.l3_proto,
@@ -197,7 +198,7 @@ static enum skb_drop_reason ppnic_check_csum(struct ppnic_rxq *rxq,
 
 	if (f->csum == PPNIC_CSUM_VERIFY &&
 	    (unreadable || (rxq->port->dev->features & NETIF_F_RXCSUM)))
-		f->csum = ppnic_frame_verify(f);
+		f->csum = ppnic_frame_verify(f, &f->h);
 
 	if (f->csum == PPNIC_CSUM_BAD)
 		hw_inc(rxq, csum_bad);
@@ -249,6 +250,20 @@ static bool ppnic_has_room(struct ppnic_rxq *rxq, const struct ppnic_need *need)
 	       ppnic_ring_avail(&rxq->mem.data) >= need->data;
 }
 
+/* Returns 0, PPNIC_BLOCKED or a drop reason. rxq->lock held. */
+static int ppnic_find_room(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
+			   const struct ppnic_need *need)
+{
+	if (ppnic_has_room(rxq, need))
+		return SKB_NOT_DROPPED_YET;
+	if (ppnic_may_pause(txq, rxq) && !ppnic_has_room(rxq, need))
+		return PPNIC_BLOCKED;
+	if (ppnic_has_room(rxq, need))
+		return SKB_NOT_DROPPED_YET;
+	hw_inc(rxq, overruns);
+	return SKB_DROP_REASON_FULL_RING;
+}
+
 /*
  * Deliver one frame to one queue. Returns PPNIC_BLOCKED, or a drop reason
  * (SKB_NOT_DROPPED_YET: delivered).
@@ -257,10 +272,13 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 			       struct ppnic_frame *f)
 {
 	struct ppnic_port *to = rxq->port;
-	enum skb_drop_reason reason = SKB_NOT_DROPPED_YET;
+	int reason = SKB_NOT_DROPPED_YET;
 	struct ppnic_need need;
+	bool more;
+	u32 before;
 
 	spin_lock(&rxq->lock);
+	before = rxq->mem.cq_prod;
 	if (!rxq->started) {
 		/* A queue in restart is back in no time; a port that is
 		 * down is not, and has no carrier either.
@@ -281,21 +299,23 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 		goto out;
 	}
 
-	if (!ppnic_has_room(rxq, &need)) {
-		if (ppnic_may_pause(txq, rxq) && !ppnic_has_room(rxq, &need)) {
-			spin_unlock(&rxq->lock);
-			return PPNIC_BLOCKED;
-		}
-		if (!ppnic_has_room(rxq, &need)) {
-			hw_inc(rxq, overruns);
-			reason = SKB_DROP_REASON_FULL_RING;
-			goto out;
-		}
-	}
+	reason = ppnic_find_room(txq, rxq, &need);
+	if (reason == PPNIC_BLOCKED)
+		goto out_blocked;
+	if (reason)
+		goto out;
 	rxq->storm = false;
 	rxq->pausing = false;
 
 	reason = ppnic_check_csum(rxq, f, &need);
+	if (reason)
+		goto out;
+	if (ppnic_gro_receive(txq, rxq, f))
+		goto out;
+	/* Frames that this one may not overtake have gone before it. */
+	reason = ppnic_find_room(txq, rxq, &need);
+	if (reason == PPNIC_BLOCKED)
+		goto out_blocked;
 	if (reason)
 		goto out;
 	if (ppnic_place(rxq, f, &need))
@@ -303,9 +323,57 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 out:
 	ppnic_mac_count(&rxq->mac, f);
 out_unlock:
+	/* One that waits here is not the driver's yet. */
+	more = reason || rxq->mem.cq_prod != before;
 	spin_unlock(&rxq->lock);
-	ppnic_irq_event_rx(&to->channels[rxq->index], 1);
+	if (more)
+		ppnic_irq_event_rx(&to->channels[rxq->index], 1);
 	return reason;
+
+out_blocked:
+	more = rxq->mem.cq_prod != before;
+	spin_unlock(&rxq->lock);
+	if (more)
+		ppnic_irq_event_rx(&to->channels[rxq->index], 1);
+	return PPNIC_BLOCKED;
+}
+
+/**
+ * ppnic_deliver_fits() - has the queue ever as many buffers as a frame takes?
+ * @rxq: the queue, its lock held
+ * @f: the frame
+ *
+ * Context: BH off.
+ * Return: whether it has, if all of them are free.
+ */
+bool ppnic_deliver_fits(const struct ppnic_rxq *rxq,
+			const struct ppnic_frame *f)
+{
+	struct ppnic_need need;
+
+	return ppnic_need(rxq, f, &need);
+}
+
+/**
+ * ppnic_deliver_aggregate() - give buffers to what has waited in the device
+ * @rxq: the queue, its lock held
+ * @f: the frame, or what several became
+ *
+ * Who sent it can't be held back any more: without buffers it is lost. The
+ * caller raises the interrupt.
+ *
+ * Context: BH off.
+ */
+void ppnic_deliver_aggregate(struct ppnic_rxq *rxq, struct ppnic_frame *f)
+{
+	struct ppnic_need need;
+
+	if (!ppnic_need(rxq, f, &need))
+		hw_inc(rxq, too_long);
+	else if (!ppnic_has_room(rxq, &need))
+		hw_inc(rxq, overruns);
+	else
+		ppnic_place(rxq, f, &need);
 }
 
 /**

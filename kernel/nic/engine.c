@@ -210,8 +210,14 @@ static void ppnic_engine_serve(struct ppnic_txq *txq)
 	}
 }
 
-/* The device has worked since @from, on the account of who works for @port. */
-static void ppnic_engine_charge(struct ppnic_port *port, u64 from)
+/**
+ * ppnic_engine_charge() - the device has worked on a CPU of the kernel's
+ * @port: on whose account
+ * @from: since when; get_cycles()
+ *
+ * Context: any.
+ */
+void ppnic_engine_charge(struct ppnic_port *port, u64 from)
 {
 	atomic64_add(get_cycles() - from, &port->engine_cycles);
 }

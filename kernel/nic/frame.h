@@ -47,12 +47,22 @@ struct ppnic_frame {
 	u16 gso_size; /* 0: not a super-packet */
 	u16 gso_segs;
 	u32 gso_type;
-	bool tunnel;                   /* a super-packet with outer headers */
+	bool tunnel;   /* a super-packet with outer headers */
+	u16 inner_off; /* of an aggregate from a tunnel: its inner IP header */
 	enum pkt_hash_types hash_type; /* these two: of the receiver's RSS */
 	u32 hash;
 	struct ppnic_headers h;
 	struct ppnic_headers inner; /* valid if @tunnel: what is cut */
 	u8 hdr[PPNIC_HDR_MAX];
+};
+
+/* A frame copied out of the TX ring: to be kept back, or to be corrupted. */
+struct ppnic_held {
+	struct ppnic_parent *parent;
+	dma_addr_t addr;
+	u32 len;
+	struct ppnic_frame frame;
+	u8 data[];
 };
 
 /* mac.c */
@@ -67,7 +77,8 @@ void ppnic_segment_id(u8 *hdr, const struct ppnic_headers *h, u32 index);
 void ppnic_segment_l3(u8 *hdr, const struct ppnic_headers *h, u32 index,
 		      u32 l3_len);
 int ppnic_frame_csum(struct ppnic_frame *f, const struct ppnic_txd *first);
-enum ppnic_csum ppnic_frame_verify(const struct ppnic_frame *f);
+enum ppnic_csum ppnic_frame_verify(const struct ppnic_frame *f,
+				   const struct ppnic_headers *h);
 int ppnic_frame_copy(struct ppnic_frame *f, u32 *pos, struct ppnic_parent *to,
 		     dma_addr_t addr, u32 len);
 int ppnic_segment(struct ppnic_frame *seg, const struct ppnic_frame *whole,
@@ -82,9 +93,19 @@ int ppnic_tunnel_segment(struct ppnic_frame *seg, const struct ppnic_txd *first,
 int ppnic_wire(struct ppnic_txq *txq, struct ppnic_port *to,
 	       struct ppnic_frame *f);
 int ppnic_wire_flush(struct ppnic_txq *txq, struct ppnic_port *to);
+struct ppnic_held *ppnic_hold(struct ppnic_port *port,
+			      const struct ppnic_frame *f);
+void ppnic_held_free(struct ppnic_held *held);
 
 /* deliver.c */
 int ppnic_deliver(struct ppnic_txq *txq, struct ppnic_port *to,
 		  struct ppnic_frame *f);
+bool ppnic_deliver_fits(const struct ppnic_rxq *rxq,
+			const struct ppnic_frame *f);
+void ppnic_deliver_aggregate(struct ppnic_rxq *rxq, struct ppnic_frame *f);
+
+/* gro.c */
+bool ppnic_gro_receive(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
+		       struct ppnic_frame *f);
 
 #endif /* PPNIC_FRAME_H */

@@ -182,6 +182,17 @@ static void parse_udp(const u8 *data, u32 avail, u32 off,
 	h->dport = udp.dest;
 }
 
+static void parse_l4(const u8 *data, u32 avail, u32 off,
+		     struct ppnic_headers *h)
+{
+	/* What is padding to IP is no header to L4. */
+	avail = min(avail, h->frame_len);
+	if (h->ip_proto == IPPROTO_TCP)
+		parse_tcp(data, avail, off, h);
+	else if (h->ip_proto == IPPROTO_UDP)
+		parse_udp(data, avail, off, h);
+}
+
 /**
  * ppnic_parse - find the headers of a frame
  * @data: start of the frame
@@ -212,12 +223,60 @@ void ppnic_parse(const u8 *data, u32 avail, u32 frame_len,
 		return;
 	h->next_off = l4;
 
-	/* What is padding to IP is no header to L4. */
-	avail = min(avail, h->frame_len);
-	if (h->ip_proto == IPPROTO_TCP)
-		parse_tcp(data, avail, l4, h);
-	else if (h->ip_proto == IPPROTO_UDP)
-		parse_udp(data, avail, l4, h);
+	parse_l4(data, avail, l4, h);
+}
+
+/**
+ * ppnic_parse_ipip() - find the headers behind those of an IP tunnel
+ * @data: start of the frame
+ * @avail: bytes readable at @data
+ * @outer: what ppnic_parse() found
+ * @h: result, written as a whole if there is one
+ *
+ * IP in IP, of any two versions, the outer one without options and extension
+ * headers.
+ *
+ * Context: any; touches nothing but its arguments.
+ * Return: whether the frame is of such a tunnel and its inner IP header could
+ * be read.
+ */
+bool ppnic_parse_ipip(const u8 *data, u32 avail,
+		      const struct ppnic_headers *outer,
+		      struct ppnic_headers *h)
+{
+	u32 off = outer->l3_off, l4;
+	u8 next;
+
+	if (!off || outer->is_frag || outer->l4 != PPNIC_L4_OTHER)
+		return false;
+	avail = min3(avail, outer->frame_len, PPNIC_HDR_MAX);
+
+	if (outer->l3_proto == htons(ETH_P_IP)) {
+		if (data[off] != 0x45)
+			return false;
+		next = data[off + offsetof(struct iphdr, protocol)];
+		off += sizeof(struct iphdr);
+	} else {
+		next = data[off + offsetof(struct ipv6hdr, nexthdr)];
+		off += sizeof(struct ipv6hdr);
+	}
+
+	memset(h, 0, sizeof(*h));
+	h->frame_len = outer->frame_len;
+	h->nr_vlans = outer->nr_vlans;
+	h->vlan_tci = outer->vlan_tci;
+	if (next == IPPROTO_IPIP) {
+		h->l3_proto = htons(ETH_P_IP);
+		l4 = parse_ipv4(data, avail, off, h);
+	} else if (next == IPPROTO_IPV6) {
+		h->l3_proto = htons(ETH_P_IPV6);
+		l4 = parse_ipv6(data, avail, off, h);
+	} else {
+		return false;
+	}
+	if (l4)
+		parse_l4(data, avail, l4, h);
+	return h->l3_off;
 }
 
 /**

@@ -231,6 +231,9 @@ void ppnic_parse(const u8 *data, u32 avail, u32 frame_len,
 		 struct ppnic_headers *h);
 bool ppnic_parse_inner(const u8 *data, u32 avail, u32 l3_off, u32 l4_off,
 		       struct ppnic_headers *h);
+bool ppnic_parse_ipip(const u8 *data, u32 avail,
+		      const struct ppnic_headers *outer,
+		      struct ppnic_headers *h);
 
 /* ------------------------------------------------------------------ rss.c */
 
@@ -453,7 +456,8 @@ struct ppnic_cqe {
 	u16 csum_offset;
 	u16 l3_off; /* these two: of a split frame's headers */
 	u16 l4_off;
-	u32 gso_type; /* SKB_GSO_* */
+	u16 inner_off; /* as in ppnic_frame */
+	u32 gso_type;  /* SKB_GSO_* */
 	enum pkt_hash_types hash_type;
 	u32 hash;
 	u64 stamp;       /* when it came, by the device; 0: not stamped */
@@ -562,6 +566,22 @@ struct ppnic_rx_hw_stats {
 	u64_stats_t pause_expired;
 };
 
+/**
+ * struct ppnic_gro - frames that wait in the device for more of their flow
+ * @waiting: struct ppnic_aggregate, as the first frame of each came
+ * @count: of them
+ * @last: when the queue's last frame came
+ * @timer: lets them go
+ *
+ * Under ppnic_rxq.lock; empty while the queue is not started.
+ */
+struct ppnic_gro {
+	struct list_head waiting;
+	u32 count;
+	ktime_t last;
+	struct hrtimer timer;
+};
+
 struct ppnic_rxq {
 	struct ppnic_port *port;
 	u16 index;
@@ -576,10 +596,17 @@ struct ppnic_rxq {
 	unsigned long waiters; /* TX queues held back, of the sender; bitops */
 	struct timer_list pause_timer;  /* ends a pause */
 	struct timer_list refill_timer; /* retries a failed refill */
+	struct ppnic_gro gro;
 	struct ppnic_rx_stats stats;
 	struct ppnic_rx_hw_stats hw;
 	struct ppnic_mac_stats mac; /* as hw */
 };
+
+/* ----------------------------------------------------------------- gro.c */
+
+void ppnic_gro_init(struct ppnic_rxq *rxq);
+u32 ppnic_gro_drop(struct ppnic_rxq *rxq);
+void ppnic_gro_stop(struct ppnic_rxq *rxq);
 
 /* --------------------------------------------------------------- merge.c */
 
@@ -887,6 +914,7 @@ void ppnic_xsk_sent(struct ppnic_txq *txq, u32 n);
 /* engine.c */
 void ppnic_engine_kick(struct ppnic_txq *txq);
 void ppnic_engine_kick_waiters(struct ppnic_rxq *rxq);
+void ppnic_engine_charge(struct ppnic_port *port, u64 from);
 
 /* wire.c; what only the device half calls is in frame.h */
 void ppnic_wire_init(struct ppnic_txq *txq);

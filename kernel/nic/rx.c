@@ -335,13 +335,16 @@ void ppnic_rx_start(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
  */
 void ppnic_rx_stop(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 {
+	u32 lost;
+
 	netif_queue_set_napi(rxq->port->dev, rxq->index, NETDEV_QUEUE_TYPE_RX,
 			     NULL);
 
 	spin_lock_bh(&rxq->lock);
 	*mem = rxq->mem;
+	lost = mem->cq_prod - mem->cq_cons + ppnic_gro_drop(rxq);
 	u64_stats_update_begin(&rxq->hw.sync);
-	u64_stats_add(&rxq->hw.down, mem->cq_prod - mem->cq_cons);
+	u64_stats_add(&rxq->hw.down, lost);
 	u64_stats_update_end(&rxq->hw.sync);
 	memset(&rxq->mem, 0, sizeof(rxq->mem));
 	rxq->started = false;
@@ -354,6 +357,7 @@ void ppnic_rx_stop(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 
 	timer_delete_sync(&rxq->refill_timer);
 	timer_delete_sync(&rxq->pause_timer);
+	ppnic_gro_stop(rxq);
 
 	if (ppnic_ring_exists(&mem->host))
 		ppnic_source_stop(&mem->host.src);
@@ -450,6 +454,16 @@ static void ppnic_set_metadata(struct ppnic_rxq *rxq, struct sk_buff *skb,
 		skb_shinfo(skb)->gso_size = cqe->gso_size;
 		skb_shinfo(skb)->gso_segs = cqe->gso_segs;
 		skb_shinfo(skb)->gso_type = cqe->gso_type;
+	}
+
+	if (cqe->inner_off) {
+		/* As after inet_gro_complete() and tcp_gro_complete(). */
+		bool v6 = cqe->gso_type & SKB_GSO_TCPV6;
+
+		skb->encapsulation = 1;
+		skb_set_inner_protocol(skb, htons(v6 ? ETH_P_IPV6 : ETH_P_IP));
+		skb_set_inner_network_header(skb, cqe->inner_off);
+		skb_set_inner_transport_header(skb, cqe->csum_start);
 	}
 
 	if (cqe->hash_type != PKT_HASH_TYPE_NONE &&
@@ -707,4 +721,5 @@ void ppnic_rx_queue_init(struct ppnic_port *port, u16 index)
 	u64_stats_init(&rxq->mac.sync);
 	timer_setup(&rxq->pause_timer, ppnic_pause_timer, 0);
 	timer_setup(&rxq->refill_timer, ppnic_refill_timer, 0);
+	ppnic_gro_init(rxq);
 }

@@ -126,6 +126,7 @@ int ppnic_frame_load(struct ppnic_frame *f, struct ppnic_txq *txq,
 	f->gso_size = 0;
 	f->gso_segs = 0;
 	f->gso_type = 0;
+	f->inner_off = 0;
 	f->csum_start = 0;
 	f->csum_offset = 0;
 	f->tunnel = false;
@@ -205,25 +206,27 @@ int ppnic_frame_csum(struct ppnic_frame *f, const struct ppnic_txd *first)
 /**
  * ppnic_frame_verify() - RX checksum offload: is the L4 checksum right?
  * @f: frame
+ * @h: its headers, or those in a tunnel
  *
  * Context: BH off.
  * Return: PPNIC_CSUM_GOOD, _BAD, or _NONE: not TCP or UDP, a fragment, a
  * frame with padding, a UDP datagram without a checksum.
  */
-enum ppnic_csum ppnic_frame_verify(const struct ppnic_frame *f)
+enum ppnic_csum ppnic_frame_verify(const struct ppnic_frame *f,
+				   const struct ppnic_headers *h)
 {
-	u32 l4_len = f->h.frame_len - f->h.l4_off;
-	u32 field = ppnic_csum_field(&f->h);
+	u32 l4_len = h->frame_len - h->l4_off;
+	u32 field = ppnic_csum_field(h);
 	__wsum sum;
 
-	if (!field || f->h.frame_len != f->hdr_len + f->data_len)
+	if (!field || h->frame_len != f->hdr_len + f->data_len)
 		return PPNIC_CSUM_NONE;
-	if (f->h.l4 == PPNIC_L4_UDP && !f->hdr[field] && !f->hdr[field + 1])
+	if (h->l4 == PPNIC_L4_UDP && !f->hdr[field] && !f->hdr[field + 1])
 		return PPNIC_CSUM_NONE;
-	if (ppnic_frame_sum(f, f->h.l4_off, &sum))
+	if (ppnic_frame_sum(f, h->l4_off, &sum))
 		return PPNIC_CSUM_NONE;
 
-	return csum_fold(csum_add(sum, ppnic_pseudo_sum(&f->h, l4_len))) ?
+	return csum_fold(csum_add(sum, ppnic_pseudo_sum(h, l4_len))) ?
 		       PPNIC_CSUM_BAD :
 		       PPNIC_CSUM_GOOD;
 }

@@ -8,16 +8,13 @@
 /* How long the reorder fault keeps a frame that nothing follows. */
 #define PPNIC_REORDER_JIFFIES msecs_to_jiffies(10)
 
-/* A frame copied out of the TX ring: to be kept back, or to be corrupted. */
-struct ppnic_held {
-	struct ppnic_parent *parent;
-	dma_addr_t addr;
-	u32 len;
-	struct ppnic_frame frame;
-	u8 data[];
-};
-
-static void ppnic_held_free(struct ppnic_held *held)
+/**
+ * ppnic_held_free() - forget a frame that was copied
+ * @held: from ppnic_hold()
+ *
+ * Context: any but hard interrupts.
+ */
+void ppnic_held_free(struct ppnic_held *held)
 {
 	dma_unmap_single(&held->parent->dev, held->addr, held->len,
 			 DMA_TO_DEVICE);
@@ -25,9 +22,17 @@ static void ppnic_held_free(struct ppnic_held *held)
 	kfree(held);
 }
 
-/* Copy a frame's payload and map the copy, as if the driver had sent it. */
-static struct ppnic_held *ppnic_hold(struct ppnic_port *port,
-				     const struct ppnic_frame *f)
+/**
+ * ppnic_hold() - copy a frame, as if the driver had sent the copy
+ * @port: the sender
+ * @f: the frame
+ *
+ * Context: BH off.
+ * Return: the copy, whose payload is one mapped piece, or NULL: no memory, or
+ * the sender's can't be read.
+ */
+struct ppnic_held *ppnic_hold(struct ppnic_port *port,
+			      const struct ppnic_frame *f)
 {
 	u32 len = max(f->data_len, 1U), i, off = f->data_off, got = 0;
 	struct device *dev = &port->parent->dev;

@@ -15,6 +15,8 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from lib import faults
+from lib.fixtures import Defer
 from lib.frames import SOURCE
 from lib.link import Link, Port
 from lib.poll import PATIENCE, NeverHappenedError, ticks
@@ -141,6 +143,12 @@ class Wire:
         header = vnet.pack()
         for frame in frames:
             self._out.send(header + frame)
+
+    def together(self, defer: Defer, frames: Iterable[bytes]) -> None:
+        """Send frames that arrive at once, with no time between them: the sender's device waits until all are there."""
+        faults.inject(self.link.tx, "stall_tx", 0xF, defer)
+        self.send(frames)
+        (faults.folder(self.link.tx) / "stall_tx").write_text("0")
 
     def drain(self) -> list[Received]:
         """What has come since the last call, queue by queue, in order within a queue."""

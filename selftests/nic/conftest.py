@@ -18,14 +18,15 @@ def mac(address: bytes) -> str:
 def make_wire(make_link: MakeLink, defer: Defer) -> MakeWire:
     """make_wire(queue=3, hashes=(), **of the link): a wire over a new link on which nobody else talks.
 
-    The frames of lib.frames are steered to `queue`, or with None spread by RSS. GRO is off: each frame stays one.
+    The frames of lib.frames are steered to `queue`, or with None spread by RSS. GRO is off, the stack's and the
+    device's: each frame stays one.
     """
 
     def make(queue: int | None = 3, hashes: tuple[int, ...] = (), **link_parameters: object) -> Wire:
         link = make_link(**link_parameters)
         for port in (link.tx, link.rx):  # IPv6 talks unasked: router and listener discovery
             port.ns.sysctl(f"net.ipv6.conf.{port.name}.disable_ipv6", "1")
-        link.rx.ethtool.run("-K", "gro", "off")
+        link.rx.ethtool.run("-K", "gro", "off", "rx-gro-hw", "off")
         if queue is not None:
             link.rx.ethtool.run("-N", "flow-type", "ether", "src", mac(SOURCE), "action", queue, "loc", 1000)
         wire = Wire(link, hashes)

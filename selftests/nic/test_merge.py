@@ -9,14 +9,13 @@ netns «ppiov-tx»               netns «ppiov-rx»
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-from lib import backend, devmem, faults
+from lib import backend, devmem
 from lib.dmabuf import Dmabuf
 from lib.fixtures import Defer
-from lib.frames import ACK, CWR, ETH_P_8021Q, FIN, FLOW4, FLOW6, PSH, RST, Flow, tcp
+from lib.following import NEXT, STAMPS, Next, two
+from lib.frames import ACK, FLOW4, FLOW6, PSH, Flow, tcp
 from lib.link import Link
 from lib.ppiov import Ppiov
 from lib.traffic import IPV4_AND_IPV6, connect, payload, receive, steer
@@ -26,7 +25,6 @@ MSS = 1400
 PAGES = 17  # a carrier has no more
 QUEUE = 3
 FLOWS = pytest.mark.parametrize("flow", [FLOW4, FLOW6], ids=["ipv4", "ipv6"])
-STAMPS = bytes.fromhex("0101080a0000000100000002")
 
 
 def _bind(link: Link, defer: Defer, queue: int, provider: str, dmabuf: Dmabuf | None = None) -> None:
@@ -42,13 +40,6 @@ def carried(wire: Wire, defer: Defer) -> Wire:
     _bind(wire.link, defer, QUEUE, "page")
     wire.link.rx.ethtool.run("-C", "rx-usecs", 10_000, "rx-frames", 4096)
     return wire
-
-
-def together(wire: Wire, defer: Defer, frames: list[bytes]) -> None:
-    """Send frames that arrive at once, and so are polled together: the sender's device waits until all are there."""
-    faults.inject(wire.link.tx, "stall_tx", 0xF, defer)
-    wire.send(frames)
-    (faults.folder(wire.link.tx) / "stall_tx").write_text("0")
 
 
 def merged(link: Link, queue: int = QUEUE) -> int:
@@ -93,55 +84,6 @@ def test_more_than_a_carrier_takes(carried: Wire, flow: Flow) -> None:
     assert b"".join(one.data[headers:] for one in got) == data
 
 
-@dataclass(frozen=True)
-class Next:
-    """The second of two frames: how it differs from what would follow, and whether it joins all the same."""
-
-    size: int = 1000
-    joins: bool = False
-    v4_only: bool = False  # IPv6 has no such field
-    options: bytes = STAMPS
-    flags: int = ACK
-    vlans: tuple[tuple[int, int], ...] = ()
-    flow: dict[str, int] = field(default_factory=dict)
-    words: dict[str, Any] = field(default_factory=dict)
-
-
-NEXT = {
-    "as it should be": Next(joins=True),
-    "shorter": Next(size=1, joins=True),
-    "with PSH": Next(flags=ACK | PSH, joins=True),
-    "longer": Next(size=1001),
-    "a gap": Next(words={"seq": 2001}),
-    "again": Next(words={"seq": 1000}),
-    "another port from": Next(flow={"sport": 1001}),
-    "another port to": Next(flow={"dport": 2001}),
-    "another ack": Next(words={"ack": 2}),
-    "another window": Next(words={"window": 8191}),
-    "another time to live": Next(words={"ttl": 63}),
-    "another class": Next(words={"tos": 4}),
-    "an id too far": Next(words={"ident": 9}, v4_only=True),
-    "the same id": Next(words={"ident": 7}, v4_only=True),
-    "another stamp": Next(options=STAMPS[:-1] + b"\3"),
-    "no options": Next(options=b""),
-    "FIN": Next(flags=ACK | FIN),
-    "RST": Next(flags=ACK | RST),
-    "CWR": Next(flags=ACK | CWR),
-    "no ACK": Next(flags=0),
-    "a VLAN": Next(vlans=((ETH_P_8021Q, 5),)),
-    "bytes behind a fragment": Next(words={"fragment": 1}, v4_only=True),
-}
-
-
-def _two(flow: Flow, second: Next) -> list[bytes]:
-    other = Flow(flow.src, flow.dst, **{"sport": flow.sport, "dport": flow.dport, **second.flow})
-    words: dict[str, Any] = {"seq": 2000, "ident": 8, **second.words}
-    return [
-        tcp(flow, payload(1000), options=STAMPS),
-        tcp(other, payload(second.size), second.vlans, options=second.options, flags=second.flags, **words),
-    ]
-
-
 @pytest.mark.parametrize(
     ("flow", "how"),
     [
@@ -154,8 +96,8 @@ def _two(flow: Flow, second: Next) -> list[bytes]:
 def test_who_follows(carried: Wire, defer: Defer, flow: Flow, how: str) -> None:
     """A frame joins the one before it only where it goes on there, and differs in nothing that would be lost."""
     second = NEXT[how]
-    before, sent = merged(carried.link), _two(flow, second)
-    together(carried, defer, sent)
+    before, sent = merged(carried.link), two(flow, second)
+    carried.together(defer, sent)
     got: list[Received] = carried.receive(1 if second.joins else 2)
     assert merged(carried.link) - before == second.joins
     if not second.joins:  # another flow may have another queue, so another place in the order
@@ -184,7 +126,7 @@ def test_what_ends_a_packet(
     for i, (flag, size) in enumerate(zip(flags, sizes, strict=True)):
         sent.append(tcp(flow, payload(size), flags=flag, seq=seq, ident=7 + i))
         seq += size
-    together(carried, defer, sent)
+    carried.together(defer, sent)
     got = carried.receive(frames)
     assert len(got) == frames and not carried.drain()
     assert sum(len(one.data) - gso(flow).hdr_len for one in got) == sum(sizes)
@@ -192,17 +134,17 @@ def test_what_ends_a_packet(
 
 def test_a_wrong_checksum_joins_nothing(carried: Wire, defer: Defer) -> None:
     """What the device could not verify goes up as it came, for the stack to judge."""
-    first, second = _two(FLOW4, Next())
+    first, second = two(FLOW4, Next())
     second = second[:-1] + bytes([second[-1] ^ 1])
-    together(carried, defer, [first, second])
+    carried.together(defer, [first, second])
     assert [one.data for one in carried.receive(2)] == [first, second]
 
 
 def test_not_without_gro(carried: Wire, defer: Defer) -> None:
     """ethtool -K gro off: each frame is one."""
     carried.link.rx.ethtool.run("-K", "gro", "off")
-    sent = _two(FLOW4, Next())
-    together(carried, defer, sent)
+    sent = two(FLOW4, Next())
+    carried.together(defer, sent)
     assert [one.data for one in carried.receive(2)] == sent
 
 

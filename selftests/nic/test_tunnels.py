@@ -109,7 +109,7 @@ class Through:
         defer(ns.run, ["ip", "link", "del", TUNNEL])
         ns.sysctl(f"net.ipv6.conf.{TUNNEL}.disable_ipv6", "1")  # or it would talk unasked
         ns.run(["ip", "link", "set", TUNNEL, "up"])
-        link.rx.ethtool.run("-K", "gro", "off")  # each frame is to stay one
+        link.rx.ethtool.run("-K", "gro", "off", "rx-gro-hw", "off")  # each frame is to stay one
         self._tap = Tap(link.rx, NOBODY, defer)
         self._out = Tap(link.tx, NOBODY, defer, name=TUNNEL)
 
