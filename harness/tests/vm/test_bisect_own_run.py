@@ -67,7 +67,7 @@ def test_a_commit_that_breaks_the_nic(kernel: str, tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(10**6)
     culprit = random.Random(seed).randint(1, own_history.SIZE)
     sys.stdout.write(f"seed {seed}: commit {culprit} lets rings be too large\n")
-    fault = Fault("kernel/nic/ppnic.h", "#define PPNIC_MAX_RING      8192", "#define PPNIC_MAX_RING      16384")
+    fault = Fault("kernel/nic/limits.h", "#define PPNIC_MAX_RING      8192", "#define PPNIC_MAX_RING      16384")
     commits = own_history.repository(tmp_path / "own", fault, culprit, seed)
     request = BisectRequest(
         *(commits[0], commits[-1], Oracle(TEST, name="nic/test_settings.py::test_rings_refused"), kernel),
