@@ -15,7 +15,7 @@ from lib.frames import plain
 from lib.link import Port
 from lib.poll import until
 from lib.traffic import payload
-from lib.wire import ETH_P_ALL, MakeWire
+from lib.wire import ETH_P_ALL, SO_RCVBUFFORCE, MakeWire
 
 
 def listen(port: Port, defer: Defer) -> socket.socket:
@@ -60,7 +60,7 @@ def test_loopback_with_small_rings(make_wire: MakeWire, defer: Defer) -> None:
     tx.ethtool.set_rings(RX=64, TX=64)
     tx.ethtool.run("-K", "loopback", "on")
     ear = listen(tx, defer)
-    ear.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
+    ear.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
     frames = [plain(i.to_bytes(4, "big") * 20) for i in range(640)]
     wire.send(frames)
     assert [ear.recv(1 << 14) for _ in frames] == frames
