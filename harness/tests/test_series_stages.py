@@ -100,6 +100,15 @@ def test_complaints_of_the_kernel_are_compared_by_what_they_are() -> None:
     assert (result.verdict, result.line) == (Verdict.FAIL, "new: kernel: WARNING at net/core/page_pool.c: splat")
 
 
+def test_a_complaint_and_the_test_that_met_it_are_one_thing() -> None:
+    quiet = run_of(test("one", Outcome.PASS), test("two", Outcome.PASS))
+    loud = run_of(test("one", Outcome.SPLAT, splats=(WARN,)), test("two", Outcome.PASS))
+    line = "new: kernel: WARNING at net/core/page_pool.c: splat"
+    assert relative.judged("traffic", quiet, loud, relative.changes(quiet, loud)).line == line
+    worse = run_of(test("one", Outcome.SPLAT, splats=(WARN,)), test("two", Outcome.FAIL))
+    assert relative.judged("traffic", quiet, worse, relative.changes(quiet, worse)).line == "new: two: fail and 1 more"
+
+
 @dataclass
 class Fake:
     """The run engine: what each commit's kernel does, and what was asked of it."""

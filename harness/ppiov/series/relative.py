@@ -70,8 +70,10 @@ def judged(name: str, before: Run, after: Run, found: Sequence[Change]) -> Check
     details = tuple(told(change) for change in found)
     common: dict[str, Any] = {"command": after.command, "runs": runs, "changes": tuple(found), "details": details}
     if bad:
-        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-        line = f"new: {bad[0].name}: {bad[0].after.value if bad[0].after else 'gone'}{more}"
+        # a test that is bad for a complaint alone says no more than the complaint
+        told_once = [change for change in bad if change.splat or change.after is not Outcome.SPLAT] or bad
+        first, more = told_once[0], f" and {len(told_once) - 1} more" if len(told_once) > 1 else ""
+        line = f"new: {first.name}: {first.after.value if first.after else 'gone'}{more}"
         return CheckResult(name, Verdict.FAIL, line, Relation.NEW, **common)
     if after.state is not RunState.COMPLETE:
         return CheckResult(name, Verdict.NOT_RUN, f"the run was {after.state.value}: {after.reason}", **common)
