@@ -11,6 +11,7 @@ PPIOV_FEATURES += $(call probe,ALLOC_PAGES_BULK_NODE,linux/gfp.h,&alloc_pages_bu
 
 # compat/gso.h
 PPIOV_FEATURES += $(call probe,GSO_FIXEDID_INNER,linux/skbuff.h,SKB_GSO_TCP_FIXEDID_INNER)
+PPIOV_FEATURES += $(call probe,GSO_TCP_ACCECN,linux/skbuff.h,SKB_GSO_TCP_ACCECN)
 
 # compat/netdev.h
 PPIOV_FEATURES += $(call probe,NETDEV_LOCK_OPS,net/netdev_lock.h,&netdev_lock_ops)
@@ -19,10 +20,6 @@ PPIOV_FEATURES += $(call probe,NETIF_NAPI_ADD_CONFIG,linux/netdevice.h,&netif_na
 PPIOV_FEATURES += $(call probe,NET_SHAPER,linux/netdevice.h,((struct net_device_ops *)0)->net_shaper_ops)
 PPIOV_FEATURES += $(call probe,NETMEM_TX,linux/netdevice.h,((struct net_device *)0)->netmem_tx)
 PPIOV_FEATURES += $(call probe,NETMEM_TX_DMA,linux/netdevice.h,NETMEM_TX_DMA)
-
-# compat/gro.h
-PPIOV_FEATURES += $(call probe,GSO_TCP_ACCECN,linux/skbuff.h,SKB_GSO_TCP_ACCECN)
-PPIOV_FEATURES += $(call probe,GSO_TCP_FIXEDID_INNER,linux/skbuff.h,SKB_GSO_TCP_FIXEDID_INNER)
 
 # compat/queue_mgmt.h
 PPIOV_FEATURES += $(call probe,NETDEV_QUEUE_CONFIG,net/netdev_queues.h,&((struct netdev_queue_config *)0)->rx_page_size)

@@ -25,7 +25,7 @@
 #include <net/checksum.h>
 #include <net/ip.h>
 
-#include "../compat/gro.h"
+#include "../compat/gso.h"
 #include "../compat/irq.h"
 #include "../compat/mm.h"
 #include "frame.h"
@@ -120,7 +120,7 @@ static bool ppnic_gro_able(const struct ppnic_frame *f,
 		       TCP_FLAG_URG;
 	u32 i;
 
-	if (!COMPAT_GRO_TCP_ACCECN)
+	if (!COMPAT_GSO_TCP_ACCECN)
 		never |= TCP_FLAG_CWR;
 	if (tcp_flag_word(th) & never || !(tcp_flag_word(th) & TCP_FLAG_ACK))
 		return false;
@@ -167,7 +167,7 @@ static enum ppnic_gro_ids ppnic_gro_ids(const struct ppnic_aggregate *a, u32 i,
 	enum ppnic_gro_ids ids = a->ids[i];
 
 	if (ids != PPNIC_GRO_IDS_COUNT && !step &&
-	    (COMPAT_GRO_TCP_FIXEDID_INNER ||
+	    (COMPAT_GSO_FIXEDID_INNER ||
 	     (is->frag_off & htons(IP_DF) && a->h.nr_l3 == 1)))
 		return PPNIC_GRO_IDS_FIXED;
 	if (ids != PPNIC_GRO_IDS_FIXED && step == (u16)a->frames)
@@ -301,9 +301,8 @@ static void ppnic_gro_finish(struct ppnic_aggregate *a)
 			iph->tot_len = htons(end - off);
 			ip_send_check(iph);
 			if (a->ids[i] == PPNIC_GRO_IDS_FIXED)
-				all->gso_type |=
-					i ? COMPAT_GRO_TCP_FIXEDID_INNER :
-					    SKB_GSO_TCP_FIXEDID;
+				all->gso_type |= i ? COMPAT_GSO_FIXEDID_INNER :
+						     SKB_GSO_TCP_FIXEDID;
 		} else {
 			struct ipv6hdr *ip6h = (void *)(all->hdr + off);
 
@@ -317,7 +316,7 @@ static void ppnic_gro_finish(struct ppnic_aggregate *a)
 
 	th->psh = a->psh;
 	if (th->cwr)
-		all->gso_type |= COMPAT_GRO_TCP_ACCECN;
+		all->gso_type |= COMPAT_GSO_TCP_ACCECN;
 	th->check = ~csum_fold(ppnic_pseudo_sum(&a->h.in, end - l4));
 	all->csum = PPNIC_CSUM_PSEUDO;
 	all->csum_start = l4;
