@@ -33,6 +33,14 @@
 #define COMPAT_ETHTOOL_RXNFC_OPS(rxnfc, ...) .get_rxnfc = rxnfc
 #endif
 
+/* A rule with an RSS context and a queue: since 6.13 that must be allowed. */
+#ifdef HAVE_ETHTOOL_CAP_RSS_RXNFC_ADDS
+#define COMPAT_ETHTOOL_RSS_CAPS \
+	.rxfh_per_ctx_key = true, .cap_rss_rxnfc_adds = true
+#else
+#define COMPAT_ETHTOOL_RSS_CAPS .rxfh_per_ctx_key = true
+#endif
+
 /* The flow label of IPv6 as part of the RSS hash. */
 #ifdef RXH_IP6_FL
 #define COMPAT_RXH_IP6_FL RXH_IP6_FL

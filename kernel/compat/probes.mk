@@ -29,6 +29,7 @@ PPIOV_FEATURES += $(call probe,RTNL_NEWLINK_PARAMS,net/rtnetlink.h,&((struct rtn
 
 # compat/ethtool.h
 PPIOV_FEATURES += $(call probe,ETHTOOL_OP_NEEDS_RTNL,linux/ethtool.h,ETHTOOL_OP_NEEDS_RTNL_SRINGPARAM)
+PPIOV_FEATURES += $(call probe,ETHTOOL_CAP_RSS_RXNFC_ADDS,linux/ethtool.h,((struct ethtool_ops *)0)->cap_rss_rxnfc_adds)
 PPIOV_FEATURES += $(call probe,ETHTOOL_GET_RX_RING_COUNT,linux/ethtool.h,((struct ethtool_ops *)0)->get_rx_ring_count)
 PPIOV_FEATURES += $(call probe,RXFH_CTXS_RESIZE,linux/ethtool.h,&ethtool_rxfh_ctxs_resize)
 PPIOV_FEATURES += $(call probe,HDS_THRESH,linux/ethtool.h,((struct kernel_ethtool_ringparam *)0)->hds_thresh)

@@ -26,11 +26,12 @@ static u32 ppnic_ring_avail(const struct ppnic_rx_ring *ring)
 static enum skb_drop_reason ppnic_classify(struct ppnic_port *to,
 					   struct ppnic_frame *f, u16 *queue)
 {
-	u32 nr = READ_ONCE(to->dev->real_num_rx_queues), target = 0, ctx = 0;
+	u32 nr = READ_ONCE(to->dev->real_num_rx_queues), ctx = 0;
 	bool to_queue = false;
+	u16 given = 0;
 
 	if (to->dev->features & NETIF_F_NTUPLE) {
-		switch (ppnic_steer(to, &f->h, f->hdr, &target)) {
+		switch (ppnic_steer(to, &f->h, f->hdr, &given, &ctx)) {
 		case PPNIC_STEER_DROP:
 			/* Of no queue; counted at the first. */
 			spin_lock(&to->rxqs[0].lock);
@@ -39,20 +40,17 @@ static enum skb_drop_reason ppnic_classify(struct ppnic_port *to,
 			spin_unlock(&to->rxqs[0].lock);
 			return SKB_DROP_REASON_TAP_FILTER;
 		case PPNIC_STEER_QUEUE:
-			to_queue = target < nr;
+			to_queue = given < nr;
 			break;
 		case PPNIC_STEER_CONTEXT:
-			ctx = target;
-			break;
 		case PPNIC_STEER_NONE:
 			break;
 		}
 	}
 
 	/* A frame steered to a queue has the hash of the default context. */
-	*queue = ppnic_rss_lookup(to, ctx, &f->h, &f->hash, &f->hash_type) % nr;
-	if (to_queue)
-		*queue = target;
+	*queue = ppnic_rss_lookup(to, ctx, &f->h, &f->hash, &f->hash_type);
+	*queue = to_queue ? given : (*queue + given) % nr;
 	return SKB_NOT_DROPPED_YET;
 }
 

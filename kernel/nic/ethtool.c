@@ -409,7 +409,7 @@ const struct ethtool_ops ppnic_ethtool_ops = {
 				 COMPAT_RING_USE_HDS_THRS,
 	.supported_input_xfrm = RXH_XFRM_SYM_XOR,
 	.rxfh_per_ctx_fields = true,
-	.rxfh_per_ctx_key = true,
+	COMPAT_ETHTOOL_RSS_CAPS,
 	.rxfh_max_num_contexts = PPNIC_RSS_CONTEXTS,
 	.rxfh_indir_space = PPNIC_RSS_MAX_INDIR,
 	.get_drvinfo = ppnic_get_drvinfo,

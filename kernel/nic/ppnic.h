@@ -198,6 +198,7 @@ u16 ppnic_rss_lookup(struct ppnic_port *port, u32 id,
 struct ppnic_rss_ctx *ppnic_rss_ctx_get(struct ppnic_port *port, u32 id);
 struct ppnic_rss_ctx *ppnic_rss_ctx_new(struct ppnic_port *port);
 struct ppnic_rss_ctx *ppnic_rss_ctx_dup(struct ppnic_port *port, u32 id);
+u32 ppnic_rss_ctx_queues(struct ppnic_port *port, u32 id);
 void ppnic_rss_ctx_set(struct ppnic_port *port, u32 id,
 		       struct ppnic_rss_ctx *ctx);
 u32 ppnic_toeplitz(const u8 *key, const u8 *data, u32 len);
@@ -219,10 +220,11 @@ struct ppnic_steer {
 void ppnic_steer_init(struct ppnic_port *port);
 void ppnic_steer_free(struct ppnic_port *port);
 bool ppnic_steer_in_use(struct ppnic_port *port, u32 first_gone);
+u32 ppnic_steer_most_queues(struct ppnic_port *port, u32 ctx);
 bool ppnic_steer_uses_context(struct ppnic_port *port, u32 ctx);
 enum ppnic_verdict ppnic_steer(struct ppnic_port *port,
 			       const struct ppnic_headers *h, const u8 *data,
-			       u32 *target);
+			       u16 *queue, u32 *ctx);
 int ppnic_steer_get_rxnfc(struct ppnic_port *port, struct ethtool_rxnfc *cmd,
 			  u32 *locs);
 int ppnic_steer_set_rxnfc(struct ppnic_port *port, struct ethtool_rxnfc *cmd);

@@ -251,14 +251,27 @@ void ppnic_rss_ctx_set(struct ppnic_port *port, u32 id,
 		kfree_rcu(ctx, rcu);
 }
 
-static bool rss_reaches(const struct ppnic_rss_ctx *ctx, u32 first_gone)
+/* How many queues the port must have for a table. */
+static u32 rss_queues(const struct ppnic_rss_ctx *ctx)
 {
-	u32 i;
+	u32 i, last = 0;
 
 	for (i = 0; i < ctx->size; i++)
-		if (ctx->indir[i] >= first_gone)
-			return true;
-	return false;
+		last = max(last, ctx->indir[i]);
+	return last + 1;
+}
+
+/**
+ * ppnic_rss_ctx_queues - how many queues must the port have for a context?
+ * @port: port
+ * @id: an existing context
+ *
+ * Context: ops lock.
+ * Return: one more than the highest queue that its table points to.
+ */
+u32 ppnic_rss_ctx_queues(struct ppnic_port *port, u32 id)
+{
+	return rss_queues(ppnic_rss_ctx_get(port, id));
 }
 
 /**
@@ -279,7 +292,7 @@ bool ppnic_rss_in_use(struct ppnic_port *port, u32 first_gone)
 
 	for (; i < PPNIC_RSS_CONTEXTS; i++) {
 		ctx = ppnic_rss_ctx_get(port, i);
-		if (ctx && rss_reaches(ctx, first_gone))
+		if (ctx && rss_queues(ctx) > first_gone)
 			return true;
 	}
 	return false;

@@ -74,9 +74,9 @@ static bool fields_symmetric(u32 fields)
 	       !!(fields & RXH_L4_B_0_1) == !!(fields & RXH_L4_B_2_3);
 }
 
-/* Writes what @rxfh wants changed into @ctx. */
+/* Writes what @rxfh wants changed into @ctx, which may have @queues queues. */
 static int rss_apply(struct net_device *dev, struct ppnic_rss_ctx *ctx,
-		     const struct ethtool_rxfh_param *rxfh,
+		     u32 queues, const struct ethtool_rxfh_param *rxfh,
 		     struct netlink_ext_ack *extack)
 {
 	u32 i;
@@ -111,6 +111,12 @@ static int rss_apply(struct net_device *dev, struct ppnic_rss_ctx *ctx,
 						   i, rxfh->indir[i]);
 				return -EINVAL;
 			}
+			if (rxfh->indir[i] >= queues) {
+				NL_SET_ERR_MSG_FMT(extack,
+						   "entry %u: an ntuple rule adds too much to RX queue %u",
+						   i, rxfh->indir[i]);
+				return -EBUSY;
+			}
 			ctx->indir[i] = rxfh->indir[i];
 		}
 	}
@@ -136,7 +142,8 @@ static int rss_modify(struct net_device *dev, u32 id,
 	ctx = ppnic_rss_ctx_dup(port, id);
 	if (!ctx)
 		return -ENOMEM;
-	err = rss_apply(dev, ctx, rxfh, extack);
+	err = rss_apply(dev, ctx, ppnic_steer_most_queues(port, id), rxfh,
+			extack);
 	if (err)
 		goto err_free;
 	ppnic_rss_ctx_set(port, id, ctx);
@@ -155,7 +162,8 @@ err_free:
  *
  * Context: ops lock.
  * Return: 0; -EOPNOTSUPP for another hash or transformation, -EINVAL for a
- * queue not in use, -ENOMEM.
+ * queue not in use, -EBUSY for one to which an ntuple rule adds too much,
+ * -ENOMEM.
  */
 int ppnic_set_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh,
 		   struct netlink_ext_ack *extack)
@@ -192,7 +200,7 @@ int ppnic_create_rxfh_context(struct net_device *dev,
 	rss = ppnic_rss_ctx_new(port);
 	if (!rss)
 		return -ENOMEM;
-	err = rss_apply(dev, rss, rxfh, extack);
+	err = rss_apply(dev, rss, dev->real_num_rx_queues, rxfh, extack);
 	if (err)
 		goto err_free;
 

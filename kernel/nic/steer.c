@@ -61,10 +61,15 @@ struct steer_rule {
 	u32 rss_context;                /* with FLOW_RSS */
 };
 
-static bool rule_to_queue(const struct steer_rule *rule)
+/* How many queues the port must have for a rule. */
+static u32 rule_queues(struct ppnic_port *port, u32 flow_type, u64 cookie,
+		       u32 rss_context)
 {
-	return rule->fs.ring_cookie != RX_CLS_FLOW_DISC &&
-	       !(rule->fs.flow_type & FLOW_RSS);
+	if (cookie == RX_CLS_FLOW_DISC)
+		return 0;
+	if (flow_type & FLOW_RSS)
+		return cookie + ppnic_rss_ctx_queues(port, rss_context);
+	return cookie + 1;
 }
 
 /*
@@ -128,16 +133,17 @@ static bool rule_matches(const struct steer_rule *rule,
  * @port: receiving port
  * @h: the frame's headers
  * @data: start of the frame, readable as far as ppnic_parse() was told
- * @target: receives the queue (PPNIC_STEER_QUEUE) or the RSS context
- *	(PPNIC_STEER_CONTEXT). Both existed when the rule was made; the caller
- *	checks again
+ * @queue: receives the queue (PPNIC_STEER_QUEUE), or what the context's queue
+ *	is added to (PPNIC_STEER_CONTEXT)
+ * @ctx: receives the RSS context. All existed when the rule was made; the
+ *	caller checks again
  *
  * Context: softirq or bottom halves off.
  * Return: what to do; that of the first rule that matches.
  */
 enum ppnic_verdict ppnic_steer(struct ppnic_port *port,
 			       const struct ppnic_headers *h, const u8 *data,
-			       u32 *target)
+			       u16 *queue, u32 *ctx)
 {
 	const struct steer_rule *rule;
 	struct steer_key key;
@@ -151,14 +157,13 @@ enum ppnic_verdict ppnic_steer(struct ppnic_port *port,
 	list_for_each_entry_rcu(rule, &port->steer.rules, list) {
 		if (!rule_matches(rule, &key))
 			continue;
-		if (rule->fs.flow_type & FLOW_RSS) {
-			*target = rule->rss_context;
-			return PPNIC_STEER_CONTEXT;
-		}
 		if (rule->fs.ring_cookie == RX_CLS_FLOW_DISC)
 			return PPNIC_STEER_DROP;
-		*target = rule->fs.ring_cookie;
-		return PPNIC_STEER_QUEUE;
+		*queue = rule->fs.ring_cookie;
+		if (!(rule->fs.flow_type & FLOW_RSS))
+			return PPNIC_STEER_QUEUE;
+		*ctx = rule->rss_context;
+		return PPNIC_STEER_CONTEXT;
 	}
 	return PPNIC_STEER_NONE;
 }
@@ -310,20 +315,20 @@ static int rule_set_ext(struct steer_rule *rule,
 static int check_target(struct ppnic_port *port,
 			const struct ethtool_rxnfc *cmd)
 {
+	u32 nr = port->dev->real_num_rx_queues, type = cmd->fs.flow_type;
 	u64 cookie = cmd->fs.ring_cookie;
 
-	if (cmd->fs.flow_type & FLOW_RSS) {
-		/* The queue within a context is for the context to choose. */
-		if (cookie || !ppnic_rss_ctx_get(port, cmd->rss_context))
-			return -EINVAL;
-		return 0;
-	}
+	if (type & FLOW_RSS && !ppnic_rss_ctx_get(port, cmd->rss_context))
+		return -EINVAL;
 	if (cookie == RX_CLS_FLOW_DISC)
 		return 0;
 	if (cookie == RX_CLS_FLOW_WAKE)
 		return -EOPNOTSUPP;
 	/* This leaves no room for a virtual function either: there are none. */
-	return cookie < port->dev->real_num_rx_queues ? 0 : -EINVAL;
+	if (cookie >= nr ||
+	    rule_queues(port, type, cookie, cmd->rss_context) > nr)
+		return -EINVAL;
+	return 0;
 }
 
 static struct steer_rule *rule_new(struct ppnic_port *port,
@@ -370,6 +375,19 @@ static struct steer_rule *rule_find(struct ppnic_port *port, u32 location)
 	return NULL;
 }
 
+/* The rule that matches the same frames. */
+static struct steer_rule *rule_like(struct ppnic_port *port,
+				    const struct steer_rule *new)
+{
+	struct steer_rule *rule;
+
+	list_for_each_entry(rule, &port->steer.rules, list)
+		if (!memcmp(&rule->value, &new->value, sizeof(new->value)) &&
+		    !memcmp(&rule->mask, &new->mask, sizeof(new->mask)))
+			return rule;
+	return NULL;
+}
+
 /* Resolves RX_CLS_LOC_*: the lowest location free, or the highest. */
 static int free_location(struct ppnic_port *port, u32 *location)
 {
@@ -410,12 +428,18 @@ static int rule_insert(struct ppnic_port *port, struct ethtool_rxnfc *cmd)
 
 	if (!(port->dev->features & NETIF_F_NTUPLE))
 		return -EOPNOTSUPP;
-	err = free_location(port, &cmd->fs.location);
-	if (err)
-		return err;
 	rule = rule_new(port, cmd);
 	if (IS_ERR(rule))
 		return PTR_ERR(rule);
+
+	/* Two of the same match: the second could never be reached. */
+	old = cmd->fs.location == RX_CLS_LOC_ANY ? rule_like(port, rule) : NULL;
+	if (old)
+		cmd->fs.location = old->fs.location;
+	err = free_location(port, &cmd->fs.location);
+	if (err)
+		goto err_free;
+	rule->fs.location = cmd->fs.location;
 
 	old = rule_find(port, rule->fs.location);
 	if (old) {
@@ -434,6 +458,10 @@ static int rule_insert(struct ppnic_port *port, struct ethtool_rxnfc *cmd)
 	list_add_tail_rcu(&rule->list, before);
 	port->steer.count++;
 	return 0;
+
+err_free:
+	kfree(rule);
+	return err;
 }
 
 static void rule_del(struct ppnic_port *port, struct steer_rule *rule)
@@ -447,8 +475,8 @@ static void rule_del(struct ppnic_port *port, struct steer_rule *rule)
  * ppnic_steer_set_rxnfc - insert or delete a rule
  * @port: port
  * @cmd: ETHTOOL_SRXCLSRLINS or _SRXCLSRLDEL; an insertion over a location in
- *	use replaces its rule, and RX_CLS_LOC_* is overwritten with the
- *	location taken
+ *	use replaces its rule, as one of RX_CLS_LOC_ANY does with a rule of
+ *	the same match; RX_CLS_LOC_* is overwritten with the location taken
  *
  * Context: ops lock, may sleep.
  * Return: 0; -EOPNOTSUPP for an unknown command, flow type or field, or with
@@ -527,10 +555,37 @@ bool ppnic_steer_in_use(struct ppnic_port *port, u32 first_gone)
 {
 	struct steer_rule *rule;
 
-	list_for_each_entry(rule, &port->steer.rules, list)
-		if (rule_to_queue(rule) && rule->fs.ring_cookie >= first_gone)
+	list_for_each_entry(rule, &port->steer.rules, list) {
+		/* That is for the table to say, which may be made anew. */
+		if (rule->fs.flow_type & FLOW_RSS && !rule->fs.ring_cookie)
+			continue;
+		if (rule_queues(port, rule->fs.flow_type, rule->fs.ring_cookie,
+				rule->rss_context) > first_gone)
 			return true;
+	}
 	return false;
+}
+
+/**
+ * ppnic_steer_most_queues - up to which queues may an RSS context point?
+ * @port: port
+ * @ctx: the context
+ *
+ * A rule with a context and a queue adds the one to the other.
+ *
+ * Context: ops lock.
+ * Return: how many queues of the port the context can have.
+ */
+u32 ppnic_steer_most_queues(struct ppnic_port *port, u32 ctx)
+{
+	u32 nr = port->dev->real_num_rx_queues, added = 0;
+	struct steer_rule *rule;
+
+	list_for_each_entry(rule, &port->steer.rules, list)
+		if (rule->fs.flow_type & FLOW_RSS && rule->rss_context == ctx &&
+		    rule->fs.ring_cookie != RX_CLS_FLOW_DISC)
+			added = max_t(u32, added, rule->fs.ring_cookie);
+	return nr - added;
 }
 
 /**

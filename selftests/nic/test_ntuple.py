@@ -115,6 +115,29 @@ def test_first_match_wins(wire: Wire) -> None:
     assert queue_of(wire, tcp(FLOW4, b"x")) == 0
 
 
+def test_context_and_queue(wire: Wire) -> None:
+    """A rule adds its queue to what a context's table says, and nothing may come to lie beyond the queues in use."""
+    ethtool = wire.link.rx.ethtool
+    (number,) = re.findall(r"context is (\d+)", ethtool.run("-X", "context", "new", "weight", 1, 0, 1, 0))
+    context = ("context", number)
+    to = ("tcp4", "dst-port", FLOW4.dport, *context)
+    frames = [tcp(Flow(sport=port), b"x") for port in range(1000, 1016)]
+    first = rule(wire.link, *to)
+    assert {got.queue for got in wire.exchange(frames)} == {0, 2}
+    assert rule(wire.link, *to, "action", 1) == first, "a rule for the same frames takes the place of the first"
+    assert {got.queue for got in wire.exchange(frames)} == {1, 3}
+    with pytest.raises(AssertionError):
+        rule(wire.link, *to, "action", 2)  # 2 + 2 is none of four
+    with pytest.raises(AssertionError):
+        ethtool.run("-X", *context, "weight", 1, 1, 1, 1)
+    with pytest.raises(AssertionError):
+        ethtool.run("-L", "combined", 3)
+    assert {got.queue for got in wire.exchange(frames)} == {1, 3}, "what was refused changed something"
+    ethtool.run("-X", *context, "weight", 1, 0, 0, 0)
+    ethtool.run("-L", "combined", 2)
+    assert {got.queue for got in wire.exchange(frames)} == {1}
+
+
 def test_drop(wire: Wire) -> None:
     """Action -1 drops, and each frame is counted: here, in qstats and in ip -s link."""
     rule(wire.link, "udp4", "dst-port", FLOW4.dport, "action", -1)
