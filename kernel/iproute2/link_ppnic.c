@@ -21,7 +21,7 @@
 #include "../include/ppnic_link.h"
 #include "iproute2_abi.h"
 
-#define MAX_QUEUES    64 /* as the driver has it */
+#define MAX_QUEUES    128 /* as the driver has it */
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* A numeric option of the peer. */

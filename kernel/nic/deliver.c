@@ -223,7 +223,7 @@ static bool ppnic_may_pause(struct ppnic_txq *txq, struct ppnic_rxq *rxq)
 	    rxq->storm)
 		return false;
 
-	set_bit(txq->index, &rxq->waiters);
+	set_bit(txq->index, rxq->waiters);
 	if (!rxq->pausing) {
 		rxq->pausing = true;
 		rxq->pause_began = jiffies;
@@ -242,7 +242,7 @@ static bool ppnic_may_pause(struct ppnic_txq *txq, struct ppnic_rxq *rxq)
 
 static bool ppnic_has_room(struct ppnic_rxq *rxq, const struct ppnic_need *need)
 {
-	if (READ_ONCE(rxq->port->faults.stall_rx) & BIT_ULL(rxq->index))
+	if (ppnic_fault_has_queue(&rxq->port->faults.stall_rx, rxq->index))
 		return false;
 	return ppnic_ring_avail(&rxq->mem.host) >= need->host &&
 	       ppnic_ring_avail(&rxq->mem.data) >= need->data;

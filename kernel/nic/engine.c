@@ -147,7 +147,7 @@ static void ppnic_engine_run(struct ppnic_txq *txq)
 
 	if (!txq->started)
 		return;
-	if (READ_ONCE(txq->port->faults.stall_tx) & BIT_ULL(txq->index)) {
+	if (ppnic_fault_has_queue(&txq->port->faults.stall_tx, txq->index)) {
 		hw_inc(txq, stalls);
 		return;
 	}
@@ -269,14 +269,15 @@ void ppnic_engine_kick_waiters(struct ppnic_rxq *rxq)
 {
 	struct ppnic_port *senders[2] = { rxq->port };
 	u64 from = get_cycles();
-	unsigned long waiters;
-	int i, s;
+	DECLARE_BITMAP(waiters, PPNIC_MAX_QUEUES);
+	u32 i, s;
 
 	rcu_read_lock();
 	/* The peer's, or in loopback its own; it may have changed since. */
 	senders[1] = rcu_dereference(rxq->port->peer);
-	waiters = xchg(&rxq->waiters, 0);
-	for_each_set_bit(i, &waiters, PPNIC_MAX_QUEUES)
+	for (i = 0; i < ARRAY_SIZE(waiters); i++)
+		waiters[i] = xchg(&rxq->waiters[i], 0);
+	for_each_set_bit(i, waiters, PPNIC_MAX_QUEUES)
 		for (s = 0; s < ARRAY_SIZE(senders); s++)
 			if (senders[s] && i < senders[s]->dev->num_tx_queues)
 				ppnic_engine_serve(&senders[s]->txqs[i]);

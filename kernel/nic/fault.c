@@ -7,7 +7,8 @@
  *     <fault>         argument, writable; 0: off
  *     <fault>_hits    how often it struck
  *     rx_queues       bitmap of RX queues that rx_alloc, rx_attach and
- *                     stray_dma strike; at first all
+ *                     stray_dma strike; at first all. It and the next
+ *                     two are of the first 64 queues
  *     stall_rx, stall_tx  bitmap of queues that the device leaves alone
  *     hold            "QUEUE N": keep N free buffers from that RX queue;
  *                     "0": give all back. Reads as how many are kept
@@ -112,7 +113,8 @@ bool ppnic_fault_next_rx(const struct ppnic_rxq *rxq, struct ppnic_fault *f)
 {
 	if (likely(!READ_ONCE(f->arg)))
 		return false;
-	return READ_ONCE(rxq->port->faults.rx_queues) & BIT_ULL(rxq->index) &&
+	return ppnic_fault_has_queue(&rxq->port->faults.rx_queues,
+				     rxq->index) &&
 	       ppnic_fault_next(f);
 }
 
@@ -183,7 +185,7 @@ static int ppnic_stall_rx_set(void *data, u64 val)
 	rcu_read_lock();
 	local_bh_disable();
 	for (i = 0; i < port->dev->num_rx_queues; i++)
-		if (released & BIT_ULL(i))
+		if (ppnic_fault_has_queue(&released, i))
 			ppnic_engine_kick_waiters(&port->rxqs[i]);
 	local_bh_enable();
 	rcu_read_unlock();
@@ -211,7 +213,7 @@ static int ppnic_stall_tx_set(void *data, u64 val)
 	rcu_read_lock();
 	local_bh_disable();
 	for (i = 0; i < port->dev->num_tx_queues; i++)
-		if (released & BIT_ULL(i))
+		if (ppnic_fault_has_queue(&released, i))
 			ppnic_engine_kick(&port->txqs[i]);
 	local_bh_enable();
 	rcu_read_unlock();

@@ -3,15 +3,12 @@
 #ifndef PPNIC_LIMITS_H
 #define PPNIC_LIMITS_H
 
-#include <linux/bits.h>
-#include <linux/build_bug.h>
 #include <linux/sizes.h>
 #include <linux/skbuff.h>
 #include <net/xdp.h>
 
 #define PPNIC_DEF_QUEUES 4
-#define PPNIC_MAX_QUEUES 64 /* width of ppnic_rxq.waiters */
-static_assert(PPNIC_MAX_QUEUES <= BITS_PER_LONG);
+#define PPNIC_MAX_QUEUES 128
 
 #define PPNIC_DEF_RING      512
 #define PPNIC_MIN_RING      64
@@ -26,7 +23,7 @@ static_assert(PPNIC_MAX_QUEUES <= BITS_PER_LONG);
 #define PPNIC_RSS_PER_QUEUE 8   /* ... and of it for each queue, at least */
 #define PPNIC_RSS_MAX_INDIR (PPNIC_RSS_PER_QUEUE * PPNIC_MAX_QUEUES)
 #define PPNIC_RSS_KEY       52
-#define PPNIC_RSS_CONTEXTS  16 /* context 0 is the default one */
+#define PPNIC_RSS_CONTEXTS  64 /* context 0 is the default one */
 #define PPNIC_STEER_RULES   1024
 #define PPNIC_DEF_PAUSE_MS  100
 #define PPNIC_DEF_RX_USECS  8

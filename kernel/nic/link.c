@@ -70,6 +70,8 @@ static void ppnic_setup(struct net_device *dev)
 	compat_netdev_set_netmem_tx(dev);
 }
 
+#define PPNIC_AT_MOST "a ppnic has at most " __stringify(PPNIC_MAX_QUEUES)
+
 static int ppnic_validate(struct nlattr *tb[], struct nlattr *data[],
 			  struct netlink_ext_ack *extack)
 {
@@ -88,13 +90,13 @@ static int ppnic_validate(struct nlattr *tb[], struct nlattr *data[],
 	if (tb[IFLA_NUM_RX_QUEUES] &&
 	    nla_get_u32(tb[IFLA_NUM_RX_QUEUES]) > PPNIC_MAX_QUEUES) {
 		NL_SET_ERR_MSG_ATTR(extack, tb[IFLA_NUM_RX_QUEUES],
-				    "a ppnic has at most 64 RX queues");
+				    PPNIC_AT_MOST " RX queues");
 		return -ERANGE;
 	}
 	if (tb[IFLA_NUM_TX_QUEUES] &&
 	    nla_get_u32(tb[IFLA_NUM_TX_QUEUES]) > PPNIC_MAX_QUEUES) {
 		NL_SET_ERR_MSG_ATTR(extack, tb[IFLA_NUM_TX_QUEUES],
-				    "a ppnic has at most 64 TX queues");
+				    PPNIC_AT_MOST " TX queues");
 		return -ERANGE;
 	}
 	return 0;

@@ -257,7 +257,7 @@ struct ppnic_faults {
 	struct ppnic_fault queue_start;
 	struct ppnic_fault queue_stop;
 	u64 rx_queues; /* bitmap: whom rx_alloc, rx_attach, stray_dma strike */
-	u64 stall_rx;  /* bitmap of queues */
+	u64 stall_rx;  /* bitmap of queues, of the first 64 */
 	u64 stall_tx;
 	struct xarray held; /* netmems held back, by fault.c */
 	u32 nr_held;
@@ -271,6 +271,12 @@ bool ppnic_fault_due(struct ppnic_fault *f);
 void ppnic_fault_struck(struct ppnic_fault *f);
 bool ppnic_fault_every(struct ppnic_fault *f);
 bool ppnic_fault_next(struct ppnic_fault *f);
+static inline bool ppnic_fault_has_queue(const u64 *queues, u32 index)
+{
+	return index < BITS_PER_TYPE(*queues) &&
+	       READ_ONCE(*queues) & BIT_ULL(index);
+}
+
 bool ppnic_fault_next_rx(const struct ppnic_rxq *rxq, struct ppnic_fault *f);
 
 /* ------------------------------------------------------------------- port */

@@ -9,6 +9,7 @@
 #ifndef PPNIC_RING_H
 #define PPNIC_RING_H
 
+#include <linux/bitmap.h>
 #include <linux/dma-mapping.h>
 #include <linux/hrtimer.h>
 #include <linux/netdevice.h>
@@ -280,7 +281,8 @@ struct ppnic_rxq {
 	bool storm;                    /* pause ran out; drop until refilled */
 	bool pausing;                  /* under lock: senders are held back */
 	unsigned long pause_began;     /* jiffies; valid while pausing */
-	unsigned long waiters; /* TX queues held back, of the sender; bitops */
+	/* TX queues held back, of the sender; bitops */
+	DECLARE_BITMAP(waiters, PPNIC_MAX_QUEUES);
 	struct timer_list pause_timer;  /* ends a pause */
 	struct timer_list refill_timer; /* retries a failed refill */
 	struct ppnic_gro gro;

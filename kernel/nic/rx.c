@@ -530,6 +530,16 @@ static bool ppnic_fill(struct ppnic_rxq *rxq)
 	return full;
 }
 
+static bool ppnic_rx_has_waiters(const struct ppnic_rxq *rxq)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(rxq->waiters); i++)
+		if (READ_ONCE(rxq->waiters[i]))
+			return true;
+	return false;
+}
+
 static void ppnic_refill(struct ppnic_rxq *rxq)
 {
 	u32 before = rxq->mem.host.prod + rxq->mem.data.prod;
@@ -546,7 +556,7 @@ static void ppnic_refill(struct ppnic_rxq *rxq)
 	 * looking at the index once more.
 	 */
 	smp_mb();
-	if (READ_ONCE(rxq->waiters))
+	if (ppnic_rx_has_waiters(rxq))
 		ppnic_engine_kick_waiters(rxq);
 }
 

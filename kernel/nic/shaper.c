@@ -62,7 +62,7 @@ struct ppnic_shaping {
 	struct ppnic_port *port;
 	spinlock_t lock; /* BH off; after engine_lock */
 	bool active;
-	unsigned long waiting;
+	DECLARE_BITMAP(waiting, PPNIC_MAX_QUEUES);
 	int granted;
 	struct hrtimer timer;
 	struct ppnic_shaper root;
@@ -153,7 +153,7 @@ static int ppnic_shaper_next(struct ppnic_shaping *sh, u64 now, u64 *when)
 	int best = -1, i;
 
 	*when = U64_MAX;
-	for_each_set_bit(i, &sh->waiting, PPNIC_MAX_QUEUES) {
+	for_each_set_bit(i, sh->waiting, PPNIC_MAX_QUEUES) {
 		u64 at = ppnic_shaper_when(&sh->queues[i]);
 
 		if (at > now)
@@ -163,6 +163,13 @@ static int ppnic_shaper_next(struct ppnic_shaping *sh, u64 now, u64 *when)
 			best = i;
 	}
 	return best;
+}
+
+/* Does no other queue wait? */
+static bool ppnic_shaper_alone(const struct ppnic_shaping *sh, u32 queue)
+{
+	return bitmap_weight(sh->waiting, PPNIC_MAX_QUEUES) ==
+	       test_bit(queue, sh->waiting);
 }
 
 static void ppnic_shaper_arm(struct ppnic_shaping *sh, u64 when)
@@ -185,7 +192,7 @@ static enum hrtimer_restart ppnic_shaper_timer(struct hrtimer *timer)
 		spin_lock(&sh->lock);
 		queue = ppnic_shaper_next(sh, ktime_get_ns(), &when);
 		if (queue >= 0)
-			clear_bit(queue, &sh->waiting);
+			clear_bit(queue, sh->waiting);
 		sh->granted = queue;
 		spin_unlock(&sh->lock);
 		if (queue < 0)
@@ -199,7 +206,7 @@ static enum hrtimer_restart ppnic_shaper_timer(struct hrtimer *timer)
 	queue = ppnic_shaper_next(sh, ktime_get_ns(), &when);
 	if (queue >= 0)
 		when = ktime_get_ns() + NSEC_PER_USEC;
-	if (sh->waiting)
+	if (!bitmap_empty(sh->waiting, PPNIC_MAX_QUEUES))
 		ppnic_shaper_arm(sh, when);
 	spin_unlock(&sh->lock);
 	return HRTIMER_NORESTART;
@@ -232,14 +239,14 @@ bool ppnic_shaper_admit(struct ppnic_txq *txq, u32 bytes, u32 frames)
 	when = ppnic_shaper_when(queue);
 	/* Those who wait come first, but for the one whose turn it is. */
 	go = when <= now &&
-	     (sh->granted == txq->index || !(sh->waiting & ~BIT(txq->index)));
+	     (sh->granted == txq->index || ppnic_shaper_alone(sh, txq->index));
 	if (go) {
 		ppnic_shaper_charge(queue, now, bytes, frames);
-		clear_bit(txq->index, &sh->waiting);
+		clear_bit(txq->index, sh->waiting);
 		if (sh->granted == txq->index)
 			sh->granted = -1;
 	} else {
-		set_bit(txq->index, &sh->waiting);
+		set_bit(txq->index, sh->waiting);
 		ppnic_shaper_arm(sh, max(when, now));
 	}
 	spin_unlock(&sh->lock);
@@ -329,7 +336,7 @@ static void ppnic_shaper_changed(struct ppnic_shaping *sh)
 	for (i = 0; i < PPNIC_MAX_QUEUES; i++)
 		active |= sh->queues[i].rate;
 	WRITE_ONCE(sh->active, active);
-	if (sh->waiting)
+	if (!bitmap_empty(sh->waiting, PPNIC_MAX_QUEUES))
 		ppnic_shaper_arm(sh, 0);
 }
 
@@ -486,7 +493,7 @@ void ppnic_shaper_set_channels(struct ppnic_port *port, u32 tx)
 	spin_lock_bh(&sh->lock);
 	for (; tx < port->dev->num_tx_queues; tx++) {
 		ppnic_shaper_reset(sh, &sh->queues[tx]);
-		clear_bit(tx, &sh->waiting);
+		clear_bit(tx, sh->waiting);
 	}
 	ppnic_shaper_changed(sh);
 	spin_unlock_bh(&sh->lock);

@@ -177,8 +177,8 @@ def _remove(ns: Namespace) -> None:
 
 
 REFUSED = [
-    ("RX queues", [("IFLA_NUM_RX_QUEUES", 65)], [], errno.ERANGE, "at most 64 RX queues"),
-    ("TX queues of the peer", [], [("IFLA_NUM_TX_QUEUES", 65)], errno.ERANGE, "at most 64 TX queues"),
+    ("RX queues", [("IFLA_NUM_RX_QUEUES", 129)], [], errno.ERANGE, "at most 128 RX queues"),
+    ("TX queues of the peer", [], [("IFLA_NUM_TX_QUEUES", 129)], errno.ERANGE, "at most 128 TX queues"),
     ("no queues", [("IFLA_NUM_RX_QUEUES", 0)], [], errno.EINVAL, ""),
     ("multicast address", [("IFLA_ADDRESS", "01:00:00:00:00:01")], [], errno.EADDRNOTAVAIL, "zero or multicast"),
     ("address 0 of the peer", [], [("IFLA_ADDRESS", "00:00:00:00:00:00")], errno.EADDRNOTAVAIL, "zero or multicast"),
@@ -256,7 +256,7 @@ def test_iproute2_plugin(pair: Pair, defer: Defer, tmp_path: Path) -> None:
     ip("link", "del", "p0")
     assert names(tx) == {"lo"}
     with pytest.raises(AssertionError, match="numrxqueues"):
-        ip(*["link", "add", "p0", "type", "ppnic", "peer", "p1", "numrxqueues", "65"])
+        ip(*["link", "add", "p0", "type", "ppnic", "peer", "p1", "numrxqueues", "129"])
     with pytest.raises(AssertionError):
         ip(*["link", "add", "p0", "type", "ppnic", "nonsense"])
     assert names(rx) == {"lo"}

@@ -184,11 +184,11 @@ def test_one_queue(make_link: MakeLink, defer: Defer) -> None:
 
 
 def test_many_queues(make_wire: MakeWire) -> None:
-    """The largest, too: 64 queues, each with a NAPI and an interrupt of its own; the last one gets what it is sent."""
-    wire = make_wire(queue=63, queues=64, bare=True)
+    """The largest, too: 128 queues, each with a NAPI and an interrupt of its own; the last one gets what it is sent."""
+    wire = make_wire(queue=127, queues=128, bare=True)
     (got,) = wire.exchange([plain(b"x" * 60)])
-    assert got.queue == 63
+    assert got.queue == 127
     queues = wire.link.netdev.queues(wire.link.rx.ifindex)
-    assert len({q.napi_id for q in queues}) == 64
+    assert len({q.napi_id for q in queues}) == 128
     irqs = wire.link.netdev.napi_irqs(wire.link.rx.ifindex)
-    assert len(set(irqs.values())) == 64
+    assert len(set(irqs.values())) == 128
