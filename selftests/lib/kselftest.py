@@ -4,7 +4,7 @@
        the initial netns                     netns «ppiov-tx»
      .--------------------.              .--------------------.
      | rx0 (NETIF)        |              | tx0 (the endpoint) |
-     | 198.51.100.2/24    |  ppnic pair  | 198.51.100.1/24    |
+     | 203.0.113.2/24     |  ppnic pair  | 203.0.113.1/24     |
      | 2001:db8:1::2/64   |==============| 2001:db8:1::1/64   |
      |                    |              | route: 2001:db8:2::/64
      '--------------------'              '--------------------'   via 2001:db8:1::2
@@ -125,7 +125,7 @@ def environment(folder: Path, link: Link | None) -> dict[str, str]:
 def address(link: Link) -> None:
     """Before it is made: the addresses above."""
     for port, host in ((link.tx, 1), (link.rx, 2)):
-        port.v4, port.v6 = f"198.51.100.{host}", f"2001:db8:1::{host}"
+        port.v4, port.v6 = f"203.0.113.{host}", f"2001:db8:1::{host}"
 
 
 def prepare() -> None:
