@@ -21,6 +21,9 @@ PPIOV_FEATURES += $(call probe,NET_SHAPER,linux/netdevice.h,((struct net_device_
 PPIOV_FEATURES += $(call probe,NETMEM_TX,linux/netdevice.h,((struct net_device *)0)->netmem_tx)
 PPIOV_FEATURES += $(call probe,NETMEM_TX_DMA,linux/netdevice.h,NETMEM_TX_DMA)
 
+# compat/xfrm.h
+PPIOV_FEATURES += $(call probe,XDO_DEV_STATE_DEV,linux/netdevice.h,((struct xfrmdev_ops *)0)->xdo_dev_state_delete(0$(comma)0))
+
 # compat/queue_mgmt.h
 PPIOV_FEATURES += $(call probe,NETDEV_QUEUE_CONFIG,net/netdev_queues.h,&((struct netdev_queue_config *)0)->rx_page_size)
 

@@ -13,6 +13,7 @@
 #include <linux/tcp.h>
 #include <linux/timekeeping.h>
 
+#include "esp.h"
 #include "frame.h"
 
 static u32 ppnic_ring_avail(const struct ppnic_rx_ring *ring)
@@ -166,6 +167,8 @@ static int ppnic_place(struct ppnic_rxq *rxq, struct ppnic_frame *f,
 		.hash_type = f->hash_type,
 		.l3_proto = f->h.l3_proto,
 		.l4 = f->h.l4,
+		.sa = f->sa,
+		.seq = f->seq,
 		.stamp = READ_ONCE(rxq->port->stamp_rx) ? ktime_get_raw_ns() :
 							  0,
 	};
@@ -175,6 +178,12 @@ static int ppnic_place(struct ppnic_rxq *rxq, struct ppnic_frame *f,
 		cqe->flags |= PPNIC_CQ_CSUM_PARTIAL;
 	else if (f->csum == PPNIC_CSUM_GOOD)
 		cqe->flags |= PPNIC_CQ_CSUM_OK;
+	if (f->sa && f->sa_bad) {
+		hw_inc(rxq, esp_bad);
+	} else if (f->sa) {
+		hw_inc(rxq, esp_decrypted);
+		cqe->flags |= PPNIC_CQ_ESP_OK;
+	}
 
 	mem->host.cons += need->host;
 	mem->data.cons += need->data;
@@ -271,6 +280,7 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 {
 	struct ppnic_port *to = rxq->port;
 	int reason = SKB_NOT_DROPPED_YET;
+	struct ppnic_held *clear = NULL;
 	struct ppnic_need need;
 	bool more;
 	u32 before;
@@ -305,6 +315,9 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 	rxq->storm = false;
 	rxq->pausing = false;
 
+	clear = ppnic_esp_decrypt(txq, to, f);
+	if (clear)
+		f = &clear->frame;
 	reason = ppnic_check_csum(rxq, f, &need);
 	if (reason)
 		goto out;
@@ -326,6 +339,8 @@ out_unlock:
 	spin_unlock(&rxq->lock);
 	if (more)
 		ppnic_irq_event_rx(&to->channels[rxq->index], 1);
+	if (clear)
+		ppnic_held_free(clear);
 	return reason;
 
 out_blocked:
@@ -333,6 +348,8 @@ out_blocked:
 	spin_unlock(&rxq->lock);
 	if (more)
 		ppnic_irq_event_rx(&to->channels[rxq->index], 1);
+	if (clear)
+		ppnic_held_free(clear);
 	return PPNIC_BLOCKED;
 }
 

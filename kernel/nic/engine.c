@@ -11,6 +11,7 @@
 #include <linux/timekeeping.h>
 #include <linux/timex.h>
 
+#include "esp.h"
 #include "frame.h"
 #include "shaper.h"
 
@@ -84,6 +85,21 @@ static bool ppnic_admit(struct ppnic_txq *txq, const struct ppnic_frame *f,
 	return txq->admitted;
 }
 
+/* Nothing that is to be encrypted leaves in clear. */
+static int ppnic_send_esp(struct ppnic_txq *txq, struct ppnic_port *to,
+			  const struct ppnic_frame *f,
+			  const struct ppnic_txd *first)
+{
+	struct ppnic_held *held = ppnic_esp_encrypt(txq, f, first);
+	int ret;
+
+	if (!held)
+		return SKB_DROP_REASON_DEV_HDR;
+	ret = ppnic_wire(txq, to, &held->frame);
+	ppnic_held_free(held);
+	return ret;
+}
+
 /* Send the frame at @first: PPNIC_BLOCKED or a drop reason. */
 static int ppnic_send(struct ppnic_txq *txq, struct ppnic_port *to,
 		      const struct ppnic_txd *first)
@@ -97,6 +113,9 @@ static int ppnic_send(struct ppnic_txq *txq, struct ppnic_port *to,
 
 	if (!ppnic_admit(txq, &f, first))
 		return PPNIC_BLOCKED;
+
+	if (first->flags & PPNIC_TXD_ESP)
+		return ppnic_send_esp(txq, to, &f, first);
 
 	if (first->flags & PPNIC_TXD_GSO) {
 		u32 udp = first->gso_type & SKB_GSO_UDP_L4;

@@ -51,6 +51,9 @@ struct ppnic_frame {
 	u16 inner_off; /* of an aggregate from a tunnel: its inner IP header */
 	enum pkt_hash_types hash_type; /* these two: of the receiver's RSS */
 	u32 hash;
+	u32 sa; /* of the receiver's; 0: none that it has decrypted it by */
+	bool sa_bad; /* valid with @sa: it is not authentic, and as it came */
+	u64 seq;     /* valid with @sa, unless @sa_bad */
 	struct ppnic_headers h;
 	struct ppnic_headers inner; /* valid if @tunnel: what is cut */
 	u8 hdr[PPNIC_HDR_MAX];

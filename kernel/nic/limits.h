@@ -25,6 +25,8 @@
 #define PPNIC_RSS_KEY       52
 #define PPNIC_RSS_CONTEXTS  64 /* context 0 is the default one */
 #define PPNIC_STEER_RULES   1024
+#define PPNIC_MAX_SAS       1024 /* of IPsec */
+#define PPNIC_ESP_BUCKETS   64   /* of the hash that finds inbound ones */
 #define PPNIC_DEF_PAUSE_MS  100
 #define PPNIC_DEF_RX_USECS  8
 #define PPNIC_DEF_RX_FRAMES 32

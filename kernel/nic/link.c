@@ -11,7 +11,7 @@
 #include "../compat/netdev.h"
 #include "../compat/rtnetlink.h"
 #include "../include/ppnic_link.h"
-#include "ppnic.h"
+#include "esp.h"
 
 /* What the device does without help. */
 #define PPNIC_FEATURES                                                       \
@@ -32,7 +32,7 @@
 #define PPNIC_ENC_FEATURES                                              \
 	(NETIF_F_SG | NETIF_F_HIGHDMA | NETIF_F_HW_CSUM | NETIF_F_TSO | \
 	 NETIF_F_TSO6 | NETIF_F_TSO_ECN | NETIF_F_GSO_UDP_L4 |          \
-	 PPNIC_TUNNEL_FEATURES)
+	 PPNIC_ESP_FEATURES | PPNIC_TUNNEL_FEATURES)
 
 static void ppnic_setup(struct net_device *dev)
 {
@@ -58,11 +58,15 @@ static void ppnic_setup(struct net_device *dev)
 		dev->xdp_features |= NETDEV_XDP_ACT_XSK_ZEROCOPY;
 	dev->xdp_metadata_ops = &ppnic_xdp_metadata_ops;
 
-	dev->features = PPNIC_FEATURES | PPNIC_TUNNEL_FEATURES;
+	dev->features = PPNIC_FEATURES | PPNIC_TUNNEL_FEATURES |
+			PPNIC_ESP_FEATURES;
 	dev->hw_features = dev->features | NETIF_F_LOOPBACK;
-	dev->vlan_features = dev->features & ~(NETIF_F_NTUPLE | NETIF_F_GRO_HW);
+	/* A state is a device's: a VLAN device has no ops for them. */
+	dev->vlan_features = dev->features & ~(NETIF_F_NTUPLE | NETIF_F_GRO_HW |
+					       PPNIC_ESP_FEATURES);
 	dev->hw_enc_features = PPNIC_ENC_FEATURES;
 	dev->gso_partial_features = PPNIC_PARTIAL_FEATURES;
+	ppnic_ipsec_setup(dev);
 	netif_set_tso_max_size(dev, GSO_LEGACY_MAX_SIZE);
 	/* The engine reads memory by DMA address only: device memory is none
 	 * other.

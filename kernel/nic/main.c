@@ -3,6 +3,7 @@
 #include <linux/module.h>
 #include <net/rtnetlink.h>
 
+#include "esp.h"
 #include "ppnic.h"
 
 static int __init ppnic_init(void)
@@ -12,6 +13,10 @@ static int __init ppnic_init(void)
 	err = ppnic_dma_init();
 	if (err)
 		return err;
+
+	err = ppnic_ipsec_init();
+	if (err)
+		goto err_dma;
 
 	ppnic_fault_init();
 
@@ -23,6 +28,8 @@ static int __init ppnic_init(void)
 
 err_fault:
 	ppnic_fault_exit();
+	ppnic_ipsec_exit();
+err_dma:
 	ppnic_dma_exit();
 	return err;
 }
@@ -32,6 +39,7 @@ static void __exit ppnic_exit(void)
 	/* Removes the links, hence all work that could make new mappings. */
 	rtnl_link_unregister(&ppnic_link_ops);
 	ppnic_fault_exit();
+	ppnic_ipsec_exit();
 	ppnic_dma_exit();
 }
 

@@ -10,6 +10,7 @@
 
 #include "../compat/netdev.h"
 #include "../compat/queue_mgmt.h"
+#include "esp.h"
 #include "ppnic.h"
 #include "shaper.h"
 
@@ -393,6 +394,9 @@ static netdev_features_t ppnic_fix_features(struct net_device *dev,
 	 */
 	if (rcu_access_pointer(port->xdp_prog) || ppnic_xsk_in_use(port, 0))
 		features &= ~NETIF_F_GRO_HW;
+	/* The checksum of what is encrypted is nobody else's. */
+	if (!(features & NETIF_F_HW_ESP))
+		features &= ~NETIF_F_HW_ESP_TX_CSUM;
 	return features;
 }
 
@@ -489,6 +493,7 @@ static int ppnic_init(struct net_device *dev)
 
 	ppnic_queue_mgmt_init(port);
 	ppnic_steer_init(port);
+	ppnic_esp_init(&port->esp);
 	err = ppnic_rss_init(port);
 	if (err)
 		goto err_shaper;

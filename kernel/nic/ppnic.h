@@ -5,10 +5,11 @@
  *
  * Two ports form a link, like veth. The split between driver and device is
  * kept on purpose: the driver half (rx.c, tx.c, xdp.c, xsk.c, netdev.c,
- * queue_mgmt.c, ethtool.c) only writes descriptors, rings doorbells and reads
- * completions; the device half (engine.c, wire.c, deliver.c, gro.c, segment.c,
- * parse.c, rss.c, steer.c) only sees descriptors and reaches memory through the
- * table of mapped regions in dma.c. What both halves see is in ring.h.
+ * queue_mgmt.c, ethtool.c, ipsec.c) only writes descriptors, rings doorbells
+ * and reads completions; the device half (engine.c, wire.c, deliver.c, gro.c,
+ * segment.c, parse.c, rss.c, steer.c, esp.c) only sees descriptors and reaches
+ * memory through the table of mapped regions in dma.c. What both halves see is
+ * in ring.h.
  *
  *   port A                                      port B
  *   ndo_start_xmit                              napi poll
@@ -229,6 +230,26 @@ int ppnic_steer_get_rxnfc(struct ppnic_port *port, struct ethtool_rxnfc *cmd,
 			  u32 *locs);
 int ppnic_steer_set_rxnfc(struct ppnic_port *port, struct ethtool_rxnfc *cmd);
 
+/* ------------------------------------------------------------------ esp.c */
+
+/**
+ * struct ppnic_esp - the security associations of a port
+ * @sas: struct ppnic_sa, by id
+ * @next: id to try next, so that a late descriptor finds no other one
+ * @inbound: those that decrypt, by SPI; RCU reads
+ * @count: of @sas
+ * @lock: writers of @inbound, and @count
+ *
+ * Without IPsec offload in the kernel there are none.
+ */
+struct ppnic_esp {
+	struct xarray sas;
+	u32 next;
+	struct hlist_head inbound[PPNIC_ESP_BUCKETS];
+	u32 count;
+	spinlock_t lock; /* of @inbound and @count; BH off */
+};
+
 /* ---------------------------------------------------------------- fault.c */
 
 /**
@@ -334,6 +355,7 @@ struct ppnic_port {
 	struct delayed_work restart_work; /* tries queues with @restart */
 	struct ppnic_rss rss;
 	struct ppnic_steer steer;
+	struct ppnic_esp esp; /* the stack removes them before the port goes */
 	struct ppnic_faults faults;
 	/* get_cycles() that the device half took of whoever works for this
 	 * port: on real hardware no CPU would have done that

@@ -123,6 +123,7 @@ static inline bool ppnic_ring_exists(const struct ppnic_rx_ring *ring)
 #define PPNIC_CQ_CSUM_OK      BIT(0)
 #define PPNIC_CQ_CSUM_PARTIAL BIT(1) /* super-packet; pseudo header sum */
 #define PPNIC_CQ_SPLIT        BIT(2) /* payload is in data buffers */
+#define PPNIC_CQ_ESP_OK       BIT(3) /* decrypted, and authentic */
 
 /*
  * struct ppnic_cqe - one received frame
@@ -149,6 +150,8 @@ struct ppnic_cqe {
 	enum pkt_hash_types hash_type;
 	u32 hash;
 	u64 stamp;       /* when it came, by the device; 0: not stamped */
+	u64 seq;         /* of IPsec, with PPNIC_CQ_ESP_OK */
+	u32 sa;          /* ppnic_sa.id of whom it is; 0: nobody's */
 	__be16 l3_proto; /* these two: what the hash is of */
 	enum ppnic_l4 l4;
 };
@@ -238,6 +241,7 @@ struct ppnic_rx_stats {
 	u64_stats_t xdp_aborted; /* ... or what made no sense */
 	u64_stats_t xdp_failed;  /* frame dropped: that could not be done */
 	u64_stats_t xsk_frames;  /* in buffers of an AF_XDP socket */
+	u64_stats_t esp_lost; /* frame dropped: its SA is gone, or no memory */
 };
 
 /* Written by the device under ppnic_rxq.lock. */
@@ -250,7 +254,9 @@ struct ppnic_rx_hw_stats {
 	u64_stats_t steer_drops;      /* by an ntuple rule */
 	u64_stats_t too_long;         /* over the MTU, or too many buffers */
 	u64_stats_t dma_errors;       /* the table refused an address */
-	u64_stats_t pauses;           /* times the link was held back */
+	u64_stats_t esp_decrypted;
+	u64_stats_t esp_bad; /* of a known SA, and not authentic */
+	u64_stats_t pauses;  /* times the link was held back */
 	u64_stats_t pause_expired;
 };
 
@@ -343,8 +349,10 @@ struct ppnic_txd {
 	u16 inner_l3; /* these two: of what is cut, with PPNIC_TXD_TUNNEL */
 	u16 inner_l4;
 	u32 gso_type; /* SKB_GSO_* */
-	u32 status;   /* write-back: enum skb_drop_reason */
-	u64 stamp;    /* write-back: when it went, with PPNIC_TXD_STAMP */
+	u32 sa;       /* these two: with PPNIC_TXD_ESP, ppnic_sa.id ... */
+	u32 seq_hi; /* ... and the half of the number that isn't in the frame */
+	u32 status; /* write-back: enum skb_drop_reason */
+	u64 stamp;  /* write-back: when it went, with PPNIC_TXD_STAMP */
 };
 
 #define PPNIC_TXD_CSUM  BIT(0)
@@ -356,6 +364,10 @@ struct ppnic_txd {
 #define PPNIC_TXD_TUNNEL       BIT(3)
 #define PPNIC_TXD_FIX_ID       BIT(4) /* don't count the first IPv4 id up ... */
 #define PPNIC_TXD_FIX_INNER_ID BIT(5) /* ... nor that in the tunnel */
+/* To be encrypted. Room for the IV and the ICV is there, and the trailer is; a
+ * checksum ends where that begins.
+ */
+#define PPNIC_TXD_ESP BIT(6)
 
 /* Who mapped what a TX descriptor points at, and so how to unmap it. */
 enum ppnic_tx_map {
@@ -415,6 +427,8 @@ struct ppnic_tx_hw_stats {
 	u64_stats_t malformed; /* descriptor chain or headers unusable */
 	u64_stats_t no_link;   /* no peer, or the peer is down */
 	u64_stats_t stalls;    /* runs refused by the stall_tx fault */
+	u64_stats_t esp_encrypted;
+	u64_stats_t esp_refused; /* to be encrypted, and could not be */
 };
 
 struct ppnic_txq {

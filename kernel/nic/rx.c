@@ -16,6 +16,7 @@
 
 #include "../compat/netdev.h"
 #include "../compat/page_pool.h"
+#include "esp.h"
 #include "ppnic.h"
 
 /* The head of a received skb is the host buffer itself. */
@@ -575,18 +576,31 @@ bool ppnic_rx_pending(struct ppnic_rxq *rxq)
 	return rxq->mem.cq_cons != smp_load_acquire(&rxq->mem.cq_prod);
 }
 
+/* Hand an skb to the stack, with all that the device says of it. */
+static void ppnic_rx_skb(struct ppnic_rxq *rxq, struct sk_buff *skb,
+			 const struct ppnic_cqe *cqe)
+{
+	struct ppnic_channel *ch = &rxq->port->channels[rxq->index];
+
+	ppnic_set_metadata(rxq, skb, cqe);
+	if (cqe->sa && unlikely(!ppnic_ipsec_rx(rxq->port, skb, cqe))) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_HDR);
+		ppnic_count_lost(rxq, &rxq->stats.esp_lost, 1);
+		return;
+	}
+	napi_gro_receive(&ch->napi, skb);
+}
+
 /* Hand one frame to the stack, or what several of them became. */
 static void ppnic_rx_up(struct ppnic_rxq *rxq, const struct ppnic_cqe *cqe,
 			u8 *hdr, u32 frames, u32 size)
 {
-	struct ppnic_channel *ch = &rxq->port->channels[rxq->index];
 	struct sk_buff *skb = ppnic_build_skb(rxq, cqe, hdr, frames, size);
 
 	if (!skb)
 		return;
 	ppnic_count(rxq, cqe, frames);
-	ppnic_set_metadata(rxq, skb, cqe);
-	napi_gro_receive(&ch->napi, skb);
+	ppnic_rx_skb(rxq, skb, cqe);
 }
 
 static void ppnic_rx_up_merged(struct ppnic_rxq *rxq, struct ppnic_merge *merge)
@@ -619,7 +633,6 @@ static void ppnic_rx_one_xdp(struct ppnic_rxq *rxq, struct bpf_prog *prog,
 			     const struct ppnic_cqe *cqe,
 			     struct ppnic_xdp_out *out)
 {
-	struct ppnic_channel *ch = &rxq->port->channels[rxq->index];
 	struct sk_buff *skb;
 
 	if (rxq->mem.xsk)
@@ -630,10 +643,8 @@ static void ppnic_rx_one_xdp(struct ppnic_rxq *rxq, struct bpf_prog *prog,
 	/* XDP is the stack's first layer: it has received the frame. */
 	if (skb || prog)
 		ppnic_count(rxq, cqe, 1);
-	if (!skb)
-		return;
-	ppnic_set_metadata(rxq, skb, cqe);
-	napi_gro_receive(&ch->napi, skb);
+	if (skb)
+		ppnic_rx_skb(rxq, skb, cqe);
 }
 
 /**

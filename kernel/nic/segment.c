@@ -127,6 +127,8 @@ int ppnic_frame_load(struct ppnic_frame *f, struct ppnic_txq *txq,
 	f->gso_segs = 0;
 	f->gso_type = 0;
 	f->inner_off = 0;
+	f->sa = 0;
+	f->seq = 0;
 	f->csum_start = 0;
 	f->csum_offset = 0;
 	f->tunnel = false;

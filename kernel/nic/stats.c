@@ -88,6 +88,7 @@ static const struct sum link_rx[] = {
 	{ RX(stats, skb_alloc_fail), TO_LINK(rx_dropped) },
 	{ RX(stats, carrier_fail), TO_LINK(rx_dropped) },
 	{ RX(stats, xdp_failed), TO_LINK(rx_dropped) },
+	{ RX(stats, esp_lost), TO_LINK(rx_dropped) },
 	{ RX(hw, down), TO_LINK(rx_dropped) },
 	{ RX(hw, steer_drops), TO_LINK(rx_dropped) },
 	{ RX(hw, overruns), TO_LINK(rx_missed_errors) },
@@ -157,6 +158,7 @@ static const struct sum queue_tx[] = {
 	{ TX(done_stats, dropped), TO_QTX(hw_drops) },
 	{ TX(hw, dma_errors), TO_QTX(hw_drop_errors) },
 	{ TX(hw, malformed), TO_QTX(hw_drop_errors) },
+	{ TX(hw, esp_refused), TO_QTX(hw_drop_errors) },
 	{ TX(stats, csum_none), TO_QTX(csum_none) },
 	{ TX(stats, needs_csum), TO_QTX(needs_csum) },
 	{ TX(stats, gso_packets), TO_QTX(hw_gso_packets) },
@@ -272,6 +274,7 @@ static const struct counter all_rx[] = {
 	RX(stats, xdp_aborted),
 	RX(stats, xdp_failed),
 	RX(stats, xsk_frames),
+	RX(stats, esp_lost),
 	RX(hw, overruns),
 	RX(hw, down),
 	RX(hw, csum_bad),
@@ -279,6 +282,8 @@ static const struct counter all_rx[] = {
 	RX(hw, steer_drops),
 	RX(hw, too_long),
 	RX(hw, dma_errors),
+	RX(hw, esp_decrypted),
+	RX(hw, esp_bad),
 	RX(hw, pauses),
 	RX(hw, pause_expired),
 };
@@ -294,6 +299,7 @@ static const struct counter all_tx[] = {
 	TX(done_stats, wake),      TX(done_stats, dropped),
 	TX(hw, dma_errors),        TX(hw, malformed),
 	TX(hw, no_link),           TX(hw, stalls),
+	TX(hw, esp_encrypted),     TX(hw, esp_refused),
 };
 
 /* A new counter must not be forgotten here; sync takes no room on 64 bits. */

@@ -14,6 +14,7 @@
 #include <net/gre.h>
 
 #include "../compat/gso.h"
+#include "esp.h"
 #include "tx.h"
 
 /* How many frames one poll reaps at most, as other drivers have it. */
@@ -183,6 +184,7 @@ static void ppnic_tx_describe(struct ppnic_txq *txq, struct sk_buff *skb,
 		segs = DIV_ROUND_UP(skb->len - hdr, txd->gso_size);
 	}
 	wire = skb->len + (segs - 1) * hdr;
+	ppnic_ipsec_tx(txq->port, skb, txd);
 
 	u64_stats_update_begin(&txq->stats.sync);
 	u64_stats_add(&txq->stats.packets, segs);
