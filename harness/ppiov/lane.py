@@ -170,6 +170,8 @@ class Lane:
         ledger, limits, now = self._ledger, self._common.deadlines, time.monotonic()
         if self._exact:  # its heart beats by its own clock
             limits = limits.times(_EXACT_HOST)
+        elif self._own_time:
+            limits = dataclasses.replace(limits, silence=limits.silence * _OWN_TIME)
         if ledger.vm_error:  # QEMU has paused the guest and waits for a debugger
             return Death("qemu-exit", ledger.vm_error)
         if fatal := self._detector.fatal:
