@@ -42,6 +42,7 @@ STATES = 1024  # that a port has at most
 FAMILY = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 FAMILIES = pytest.mark.parametrize("family", FAMILY.values(), ids=FAMILY)
 MODES = pytest.mark.parametrize("mode", ["transport", "tunnel"])
+STREAM = 200_000  # bytes
 WHO = pytest.mark.parametrize("who", ["tx", "both"])
 
 
@@ -238,6 +239,17 @@ def ip_frames(tap: Tap, count: int) -> list[bytes]:
     return [f.data for f in tap.receive(count) if f.data[12:14] in (b"\x08\x00", b"\x86\xdd")]
 
 
+def through(out: socket.socket, into: socket.socket) -> None:
+    """What one end sends comes to the other one, to the last byte."""
+    data = payload(STREAM)
+    thread = threading.Thread(target=out.sendall, args=(data,))
+    thread.start()
+    try:
+        assert receive(into, len(data)) == data
+    finally:
+        thread.join(PATIENCE)
+
+
 @FAMILIES
 @MODES
 @WHO
@@ -245,16 +257,10 @@ def test_stream(link: Link, defer: Defer, family: int, mode: str, who: str) -> N
     """TCP both ways arrives byte by byte, and each end's cryptography is whose it should be."""
     esp = Esp(link, defer, Way(family, mode, who))
     sender, receiver = connect(link, family, defer, prepared=False)
-    data = payload(200_000)
     for out, into in ((sender, receiver), (receiver, sender)):
-        thread = threading.Thread(target=out.sendall, args=(data,))
-        thread.start()
-        try:
-            assert receive(into, len(data)) == data
-        finally:
-            thread.join(PATIENCE)
+        through(out, into)
 
-    segments = len(data) // 1460
+    segments = STREAM // 1460
     for port, name in ((link.tx, "tx"), (link.rx, "rx")):
         encrypted, decrypted = esp.count(port)
         if esp.way.by_nic(name):
@@ -326,13 +332,7 @@ def test_extended_numbers_of_segments(link: Link, defer: Defer) -> None:
     """The 32 bits end within what the stack cuts for the NIC."""
     esp = Esp(link, defer, Way(who="tx", esn=True, start=2**32 - 100))
     sender, receiver = connect(link, socket.AF_INET, defer, prepared=False)
-    data = payload(200_000)
-    thread = threading.Thread(target=sender.sendall, args=(data,))
-    thread.start()
-    try:
-        assert receive(receiver, len(data)) == data
-    finally:
-        thread.join(PATIENCE)
+    through(sender, receiver)
     assert esp.refused(link.rx)["failed"] == 0
 
 
@@ -472,7 +472,7 @@ def test_second_state(link: Link, defer: Defer) -> None:
     assert esp.count(link.rx)[1] == 6
 
 
-class NewSa(nlmsg):  # type: ignore[misc]
+class NewSa(nlmsg):  # type: ignore[misc]  # pyroute2 does not say its type
     """XFRM_MSG_NEWSA: struct xfrm_usersa_info and attributes, as bytes."""
 
     fields = (("info", "224s"),)
