@@ -19,6 +19,8 @@ MAKEFLAGS += -rR
 CFLAGS := -Wall -Wno-unused-function -Iinclude -m64
 W := 0
 
+all: $(patsubst %.c,$(O)/%.o,$(wildcard net/core/*.c)) ;
+
 allmodconfig allnoconfig:
 	@mkdir -p $(O) && cp $(KCONFIG_ALLCONFIG) $(O)/.config
 

@@ -15,7 +15,7 @@ from engines import drain
 from fake_series import commit, edit
 from ppiov import toolchain
 from ppiov.errors import PpiovError
-from ppiov.events import Event, Note, StageEnded, StageProgress
+from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
 from ppiov.results import RunState
 from ppiov.series import builder, engine, kept
 from ppiov.series import check as checks
@@ -201,6 +201,20 @@ def test_what_breaks_in_the_middle_and_is_repaired_at_the_end(top: Path) -> None
     assert of(run, 3, "build_gcc").relation is Relation.AS_BEFORE
     assert of(run, 4, "build_gcc").relation is Relation.FIXED
     assert whole(run, "bisectable").line == "build_gcc: patch 1 does not build, patch 4 repairs it"
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_the_whole_tree_is_built_on_request_and_says_how_far_it_is(top: Path, everything: bool) -> None:
+    """What a patch breaks two headers away is only found so."""
+    edit(top, "include/net/foo.h", "int foo(int one);", "int foo(int one);\nint bar(int one);")
+    commit(top, "net: foo: declare bar, but not as it is")
+    seen, run = check(top, options=Options("allmodconfig", includers=0, whole_tree=everything))
+    assert fails(run) == ({(1, "build_gcc")} if everything else set())
+    if everything:
+        assert of(run, 1, "build_gcc").line.startswith("does not build: net/core/foo.c")
+        begun = [event for event in seen if isinstance(event, StageBegun) and event.key == "make-build_gcc"]
+        assert [(event.total, event.unit) for event in begun] == [(None, "objects")] * 2
+        assert max(e.done for e in seen if isinstance(e, StageProgress) and e.key == "make-build_gcc") == 3
 
 
 def test_what_a_makefile_above_its_own_compiled_is_not_in_the_configuration(tmp_path: Path) -> None:

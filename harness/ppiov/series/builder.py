@@ -172,10 +172,10 @@ class Builder:
         try:
             if self.config in ("allmodconfig", "lab"):
                 target = "allmodconfig" if self.config == "allmodconfig" else "allnoconfig"
-                lines = yield from self._make(source, [f"KCONFIG_ALLCONFIG={wanted}", target], None, commit)
+                lines = yield from self._make(source, [f"KCONFIG_ALLCONFIG={wanted}", target], (), commit)
             else:
                 (self.output / ".config").write_text(wanted.read_text())
-                lines = yield from self._make(source, ["olddefconfig"], None, commit)
+                lines = yield from self._make(source, ["olddefconfig"], (), commit)
             if not (self.output / ".config").is_file():
                 raise self._failed("configure", lines)
         except PpiovError:
@@ -196,16 +196,20 @@ class Builder:
     def _make(
         self, source: Path, arguments: Sequence[str | Path], objects: Sequence[str] | None, commit: str
     ) -> Generator[Event, None, list[str]]:
-        """Run make and return its lines. Raises DiskFull, and BuildFailed where it came to no object at all."""
+        """Run make and return its lines. Raises DiskFull, and BuildFailed where it came to no object at all.
+
+        ``objects`` are those to be compiled: none where it configures, None for whatever is out of date.
+        """
         command: list[str | Path] = ["make", "-C", source, f"O={self.output}", *self.tools.flags, *self.tools.wrapped]
         command += [f"ARCH={self.flavour.arch}", "LOCALVERSION=", *arguments, f"-j{len(os.sched_getaffinity(0))}"]
         env = MAKE_ENV | {"CROSS_COMPILE": "", "KBUILD_OUTPUT": "", "KCFLAGS": "", "KBUILD_BUILD_TIMESTAMP": "@0"}
         key = f"make-{self.flavour.name}"
         what = f"{self.flavour.title} at {commit[:12]}"
-        if objects is not None:
-            yield StageBegun(key, what, len(objects), "objects")
+        compiles = objects is None or bool(objects)
+        if compiles:
+            yield StageBegun(key, what, None if objects is None else len(objects), "objects")
         lines: list[str] = []
-        wanted, done = set(objects or ()), set[str]()
+        done: set[str] = set()
         with (
             self.log.open("a") as log,
             child.child(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env) as process,
@@ -215,16 +219,23 @@ class Builder:
                 line = raw.decode(errors="replace").rstrip("\n").replace(f"{source}/", "")
                 log.write(line + "\n")
                 lines.append(line)
-                if (match := _TARGET.match(line)) and match["path"] in wanted - done:
-                    done.add(match["path"])
+                if path := self._compiled(line, objects):
+                    done.add(path)
                     yield StageProgress(key, len(done))
         if any("No space left on device" in line for line in lines):
             raise self.scratch.store.full(self.flavour.name, self.output)
-        if objects is not None:
+        if compiles:
             yield StageEnded(key, ok=process.returncode == 0, note=f"{len(done)} compiled")
         if process.returncode and not self._explained(lines, objects):
             raise self._failed("build", lines)
         return lines
+
+    def _compiled(self, line: str, objects: Sequence[str] | None) -> str:
+        """The object that a line of make says is being compiled, if it is one of those to be compiled."""
+        match = _TARGET.match(line)
+        if not match or match["tool"] not in ("CC", "AS"):
+            return ""
+        return match["path"] if objects is None or match["path"] in objects else ""
 
     def _explained(self, lines: Sequence[str], objects: Sequence[str] | None) -> bool:
         """Whether make has failed for objects that were asked for, and not for what they all need."""
