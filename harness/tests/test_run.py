@@ -138,6 +138,17 @@ def test_the_guilty_is_blamed_and_the_rest_goes_on(
         assert "ppiov: begin" in run.tests[1].detail  # the console's last lines
 
 
+def test_a_guest_with_a_time_of_its_own_may_be_silent_for_longer(
+    fake: Callable[..., engine.RunRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its heart beats by its own seconds, each of which takes several of the host's."""
+    monkeypatch.setattr(lane, "UPSTREAM", "traffic")
+    monkeypatch.setattr(lane, "_OWN_TIME", 3.0)
+    _, run = play(fake({TWO: "silence"}, deadlines=vm.Deadlines(60, 1, 600, 60)))
+    assert run.tests[1].outcome is Outcome.HANG
+    assert "no sign of life for 3 s" in run.tests[1].reason
+
+
 def test_a_flake_is_one_and_says_how_often_it_passed(fake: Callable[..., engine.RunRequest]) -> None:
     _, run = play(fake({TWO: "fail@1,3", THREE: "fail"}, repeat=4))
     assert verdicts(run) == {ONE: Outcome.PASS, TWO: Outcome.FLAKY, THREE: Outcome.FAIL}
