@@ -7,6 +7,8 @@
 # overlay, whose xattr lookups the cache does not cover); and Python's library comes as one zip file, read from memory
 # (pyzip.py).
 set -eu
+read -r PPIOV_BEGUN _ </proc/uptime # for the record: from here on the time is ours
+export PPIOV_BEGUN
 share=/run/ppiov
 # shellcheck source=/dev/null
 . "$share/boot.env" # RELEASE, MODULES_ROOT, PYTHON_ZIP, ENTRY

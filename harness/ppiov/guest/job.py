@@ -5,7 +5,8 @@ Everything that the host believes about a test comes from here, as records: one 
 ``records.jsonl`` in the shared folder, on the host's disk before the next thing happens.
 
 ==================  =============================================================================================
-``job-begun``       the guest is prepared; ``release``, ``uptime`` at the first line of this program
+``job-begun``       the guest is prepared; ``release``, ``booted`` and ``uptime``: the guest's seconds at the first line
+                    of boot.sh, where a user would have a prompt, and of this program
 ``beat``            every 5 s: the guest lives, however long a test takes
 ``test-begun``      ``name, artifacts`` (a folder's name), ``jiffies`` where the kernel has kmemleak; written before the
                     test's first line runs
@@ -86,6 +87,16 @@ def prepare() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=False)
 
 
+def begun() -> dict[str, Any]:
+    """What the record ``job-begun`` says."""
+    booted = os.environ.get("PPIOV_BEGUN")  # nobody but boot.sh sets it
+    return {
+        "release": os.uname().release,
+        "booted": float(booted) if booted else None,
+        "uptime": round(FIRST_LINE, 3),
+    }
+
+
 class Job:
     """One pytest over one list of tests, watched."""
 
@@ -99,7 +110,7 @@ class Job:
 
     def run(self) -> None:
         prepare()
-        self.records.write("job-begun", release=os.uname().release, uptime=round(FIRST_LINE, 3))
+        self.records.write("job-begun", **begun())
         tests: list[dict[str, Any]] = self.plan["tests"]
         timeouts = {test["name"]: float(test["timeout_s"]) for test in tests}
         events, says = os.pipe()  # pytest's plugin -> here

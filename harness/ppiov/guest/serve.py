@@ -29,7 +29,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from job import BEAT_SECONDS, FIRST_LINE, Records, kernel_log, prepare  # type: ignore[import-not-found]
+from job import BEAT_SECONDS, Records, begun, kernel_log, prepare  # type: ignore[import-not-found]
 
 _POLL_SECONDS = 0.02
 _MOST_OUTPUT = 65536
@@ -93,7 +93,7 @@ def main() -> None:
     share = Path(sys.argv[1])
     records = Records(share / "records.jsonl")
     prepare()
-    records.write("job-begun", release=os.uname().release, uptime=round(FIRST_LINE, 3))
+    records.write("job-begun", **begun())
     number, beat = 1, time.monotonic() + BEAT_SECONDS
     while True:
         path = share / "requests" / f"{number}.json"
