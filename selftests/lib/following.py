@@ -7,7 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from lib.frames import ACK, CWR, ETH_P_8021Q, FIN, PSH, RST, Flow, tcp
+import pytest
+
+from lib.frames import ACK, CWR, ETH_P_8021Q, FIN, FLOW4, FLOW6, PSH, RST, Flow, tcp
 from lib.traffic import payload
 
 STAMPS = bytes.fromhex("0101080a0000000100000002")
@@ -51,6 +53,17 @@ NEXT = {
     "a VLAN": Next(vlans=((ETH_P_8021Q, 5),)),
     "bytes behind a fragment": Next(words={"fragment": 1}, v4_only=True),
 }
+
+
+def who_follows(*, without: tuple[str, ...] = ()) -> pytest.MarkDecorator:
+    """A test's ``flow`` and ``how``: each of NEXT over IPv4 and, where it has the field, IPv6."""
+    cases = [
+        pytest.param(flow, how, id=f"{how}-{version}")
+        for how, second in NEXT.items()
+        for flow, version in ((FLOW4, "ipv4"), (FLOW6, "ipv6"))
+        if how not in without and (flow is FLOW4 or not second.v4_only)
+    ]
+    return pytest.mark.parametrize(("flow", "how"), cases)
 
 
 def two(flow: Flow, second: Next) -> list[bytes]:

@@ -13,7 +13,7 @@ import socket
 import pytest
 from lib import sysfs
 from lib.fixtures import Defer
-from lib.following import NEXT, STAMPS, Next, two
+from lib.following import NEXT, STAMPS, Next, two, who_follows
 from lib.frames import ACK, CWR, ETH_P_IP, ETH_P_IPV6, FLOW4, FLOW6, PSH, Flow, Segment, ethernet, ip, plain, tcp
 from lib.link import Link
 from lib.poll import until
@@ -94,15 +94,7 @@ def test_frames_become_one(wire: Wire, defer: Defer, flow: Flow, split: str, las
     }
 
 
-@pytest.mark.parametrize(
-    ("flow", "how"),
-    [
-        pytest.param(flow, how, id=f"{how}-{version}")
-        for how, second in NEXT.items()
-        for flow, version in ((FLOW4, "ipv4"), (FLOW6, "ipv6"))
-        if how != "the same id" and (flow is FLOW4 or not second.v4_only)
-    ],
-)
+@who_follows(without=("the same id",))
 def test_who_follows(wire: Wire, defer: Defer, flow: Flow, how: str) -> None:
     """A frame joins the one before it only where it goes on there, and differs in nothing that would be lost."""
     second = NEXT[how]

@@ -14,7 +14,7 @@ import pytest
 from lib import backend, devmem
 from lib.dmabuf import Dmabuf
 from lib.fixtures import Defer
-from lib.following import NEXT, STAMPS, Next, two
+from lib.following import NEXT, STAMPS, Next, two, who_follows
 from lib.frames import ACK, FLOW4, FLOW6, PSH, Flow, tcp
 from lib.link import Link
 from lib.ppiov import Ppiov
@@ -84,15 +84,7 @@ def test_more_than_a_carrier_takes(carried: Wire, flow: Flow) -> None:
     assert b"".join(one.data[headers:] for one in got) == data
 
 
-@pytest.mark.parametrize(
-    ("flow", "how"),
-    [
-        pytest.param(flow, how, id=f"{how}-{version}")
-        for how, second in NEXT.items()
-        for flow, version in ((FLOW4, "ipv4"), (FLOW6, "ipv6"))
-        if flow is FLOW4 or not second.v4_only
-    ],
-)
+@who_follows()
 def test_who_follows(carried: Wire, defer: Defer, flow: Flow, how: str) -> None:
     """A frame joins the one before it only where it goes on there, and differs in nothing that would be lost."""
     second = NEXT[how]
