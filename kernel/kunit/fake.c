@@ -348,6 +348,73 @@ ppiov_netmem_t ppiov_fake_alloc(struct ppiov_fake *fake)
 }
 
 /**
+ * ppiov_fake_bulk() - get several buffers, as a NAPI would
+ * @fake: with a pool
+ * @netmems: where they go
+ * @n: how many at most
+ *
+ * Context: process.
+ * Return: how many it got.
+ */
+unsigned int ppiov_fake_bulk(struct ppiov_fake *fake, ppiov_netmem_t *netmems,
+			     unsigned int n)
+{
+	unsigned int got;
+
+	local_bh_disable();
+	got = ppiov_pool_alloc_bulk(fake->pool, GFP_ATOMIC, netmems, n);
+	local_bh_enable();
+	return got;
+}
+
+/**
+ * ppiov_fake_exhausted() - assert that the pool has nothing left to give
+ * @fake: with a pool
+ *
+ * Context: process.
+ */
+void ppiov_fake_exhausted(struct ppiov_fake *fake)
+{
+	ppiov_netmem_t none;
+
+	local_bh_disable();
+	none = ppiov_pool_alloc(fake->pool, GFP_ATOMIC);
+	local_bh_enable();
+	KUNIT_ASSERT_EQ(fake->test, ppiov_raw(none), 0UL);
+}
+
+/**
+ * ppiov_fake_put_direct() - put a buffer, as the NAPI would that has the pool
+ * @fake: with a pool
+ * @netmem: from it
+ *
+ * Context: process.
+ */
+void ppiov_fake_put_direct(struct ppiov_fake *fake, ppiov_netmem_t netmem)
+{
+	local_bh_disable();
+	ppiov_pool_put(fake->pool, netmem, true);
+	local_bh_enable();
+}
+
+/**
+ * ppiov_fake_array() - room for buffers
+ * @test: whose memory it is
+ * @n: how many
+ *
+ * Context: process, may sleep.
+ * Return: @n that are 0; a failure ends the test.
+ */
+ppiov_netmem_t *ppiov_fake_array(struct kunit *test, unsigned int n)
+{
+	ppiov_netmem_t *netmems;
+
+	netmems = kunit_kcalloc(test, n, sizeof(*netmems), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, netmems);
+	return netmems;
+}
+
+/**
  * ppiov_fake_out() - buffers that the provider gave and has not got back
  * @fake: the fake
  *

@@ -91,6 +91,11 @@ bool ppiov_fake_ended(struct ppiov_fake *fake);
 bool ppiov_fake_still_there(struct ppiov_fake *fake);
 
 ppiov_netmem_t ppiov_fake_alloc(struct ppiov_fake *fake);
+unsigned int ppiov_fake_bulk(struct ppiov_fake *fake, ppiov_netmem_t *netmems,
+			     unsigned int n);
+void ppiov_fake_exhausted(struct ppiov_fake *fake);
+void ppiov_fake_put_direct(struct ppiov_fake *fake, ppiov_netmem_t netmem);
+ppiov_netmem_t *ppiov_fake_array(struct kunit *test, unsigned int n);
 u32 ppiov_fake_out(struct ppiov_fake *fake);
 struct ppiov_pool_stats ppiov_fake_stats(const struct ppiov_fake *fake);
 
