@@ -125,6 +125,7 @@ class Lane:
         config = GuestConfig(
             *(common.ready.tree, accel, self._share, cpus, memory_mib),
             device_memory_mib=_DEVICE_MEMORY_MIB,
+            unchanging=common.ready.unchanging,
             own_time=self._own_time,
             exact=self._exact,
         )
@@ -280,7 +281,7 @@ class Lane:
             for path in sorted((self._share / "artifacts").iterdir()):
                 path.rename(_free(self._common.folder / "artifacts" / path.name))
             (self._share / "artifacts").rmdir()
-            for name in ("boot.env", "tests.json", DEVICE_MEMORY):
+            for name in ("boot.env", "mounts", "tests.json", DEVICE_MEMORY):
                 (self._share / name).unlink(missing_ok=True)
 
 

@@ -38,7 +38,7 @@ from ppiov.suites import (
 )
 from ppiov.tree import KernelTree
 from ppiov.upstream import Programs
-from ppiov.vm import SHARE
+from ppiov.vm import SHARE, cached
 
 # The guest sees this machine's files, but not below these: virtme mounts file systems of the guest's own there.
 _HIDDEN = ("/dev", "/proc", "/run", "/sys", "/var/cache", "/var/lib/apt", "/var/log", "/var/tmp")
@@ -68,6 +68,12 @@ class Ready:
     kunit: tuple[Suite, ...] = ()  # those to run, where the kunit suite was asked for
     meter: str = "insns"  # one of suites.METERS
     simple: Path | None = None  # the kernel's own benchmark module, where the bench suite was asked for
+
+    @property
+    def unchanging(self) -> tuple[Path, ...]:
+        """Folders with programs that guests start by the hundred."""
+        own = self.programs
+        return (own.folder, own.tools) if own is not None else ()
 
     def test_environment(self) -> dict[str, str]:
         """What the tests find in their environment (docs/run.md)."""
@@ -192,8 +198,11 @@ def _visible(path: Path) -> None:
             raise BadRequest(f"{path} cannot be seen in the guest, which has a {hidden} of its own: move it elsewhere")
 
 
-def write_share(share: Path, tree: KernelTree, entry: str) -> None:
-    """Make the shared folder of one guest; ``entry`` is the shell command that boot.sh ends in."""
+def write_share(share: Path, tree: KernelTree, entry: str, unchanging: tuple[Path, ...] = ()) -> None:
+    """Make the shared folder of one guest; ``entry`` is the shell command that boot.sh ends in.
+
+    ``unchanging`` is that of the guest's configuration.
+    """
     share.mkdir(parents=True, exist_ok=True)
     (share / "artifacts").mkdir(exist_ok=True)
     variables = {
@@ -204,6 +213,7 @@ def write_share(share: Path, tree: KernelTree, entry: str) -> None:
     }
     lines = [f"{name}={shlex.quote(value)}\n" for name, value in variables.items()]
     (share / "boot.env").write_text("".join(lines))
+    (share / "mounts").write_text("".join(f"{tag} {folder}\n" for tag, folder in cached(unchanging)))
 
 
 def write_job(
@@ -217,7 +227,8 @@ def write_job(
         raise PpiovError("a guest was to be started with nothing to run")
     selftests = ready.source / "selftests"
     job = Path(__file__).parent / "guest" / "job.py"
-    write_share(share, ready.tree, shlex.join(["exec", str(guest_python()), "-S", str(job), SHARE]))
+    entry = shlex.join(["exec", str(guest_python()), "-S", str(job), SHARE])
+    write_share(share, ready.tree, entry, ready.unchanging)
     (share / "tests.json").write_text(json.dumps([test.name for test in tests]))
     files = sorted({test.name.partition("::")[0] for test in tests})
     plan = {

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,6 @@ from ppiov.tree import KernelTree
 GUEST = Path(__file__).parent / "guest"
 SHARE = "/run/ppiov"  # where the shared folder is in the guest; short, since the kernel's command line is
 DEVICE_MEMORY = "device-memory"  # file in the shared folder: what the memory of a PCI device of the guest is
-USR_TAG = "ppiov.usr"  # 9p tag of the second, cached export of /usr (guest/boot.sh)
 _COMMAND_LINE_MAX = 2047  # arch/x86/include/asm/setup.h: COMMAND_LINE_SIZE 2048, with its zero byte
 
 # Modules of QEMU's q35 machine that udev would load and no test needs. A module named here cannot be loaded at all, so
@@ -78,8 +78,14 @@ class GuestConfig:
     script: str = str(GUEST / "boot.sh")  # what runs in the guest
     kernel_arguments: tuple[str, ...] = ()
     device_memory_mib: int = 0  # of an ivshmem-plain device, a power of two; 0: there is none
+    unchanging: tuple[Path, ...] = ()  # folders that the guest may read with a cache, besides /usr
     own_time: bool = False  # under TCG: the guest's clock goes on with what it executes, and while it is idle
     exact: bool = False  # under TCG: an instruction takes 1 ns of the guest's time, and being idle takes none of ours
+
+
+def cached(unchanging: Iterable[Path]) -> list[tuple[str, Path]]:
+    """(9p tag, folder) of what the guest mounts once more at its place, with a cache: /usr, and these."""
+    return [(f"ppiov{number}", folder) for number, folder in enumerate((Path("/usr"), *unchanging))]
 
 
 def command(config: GuestConfig, *, interactive: bool = False) -> list[str]:
@@ -128,16 +134,11 @@ def command(config: GuestConfig, *, interactive: bool = False) -> list[str]:
     icount = ["-icount", "shift=0,sleep=on"] if config.own_time and config.accel == "tcg" else []
     if config.exact and config.accel == "tcg":  # so its clock counts instructions (docs/bench.md)
         icount = ["-icount", "shift=0,sleep=off"]
-    fsdev = "local,id=ppiovusr,path=/usr,security_model=none,readonly=on,multidevs=remap"
-    line += [
-        "--qemu-opts",
-        *(["-no-reboot"] if interactive else []),
-        *icount,
-        "-fsdev",
-        fsdev,
-        "-device",
-        f"virtio-9p-pci,fsdev=ppiovusr,mount_tag={USR_TAG}",
-    ]
+    line += ["--qemu-opts", *(["-no-reboot"] if interactive else []), *icount]
+    for tag, folder in cached(config.unchanging):
+        path = str(folder).replace(",", ",,")
+        line += ["-fsdev", f"local,id={tag},path={path},security_model=none,readonly=on,multidevs=remap"]
+        line += ["-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
     if config.device_memory_mib:
         file = str(config.share / DEVICE_MEMORY).replace(",", ",,")
         size = f"size={config.device_memory_mib}M"

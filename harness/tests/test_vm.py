@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ppiov import vm
+from ppiov import prepare, vm
 from ppiov.errors import BadRequest, MissingTool
 from ppiov.kernels import KernelTree
 
@@ -51,6 +51,20 @@ def test_device_memory_is_a_file_of_the_shared_folder(tmp_path: Path) -> None:
     backend = line[line.index("-object") + 1].split(",", 1)[1]
     assert backend == f"id=device-memory,share=on,size=32M,mem-path={tmp_path}/a,,b/{vm.DEVICE_MEMORY}"
     assert "ivshmem-plain,memdev=device-memory" in line
+
+
+@pytest.mark.usefixtures("tools")
+def test_what_does_not_change_is_exported_once_more(tmp_path: Path) -> None:
+    """By the tags that the guest finds in its shared folder."""
+    folders = (tmp_path / "programs", tmp_path / "a, b")
+    line = vm.command(replace(config(tmp_path), unchanging=folders))
+    prepare.write_share(tmp_path, TREE, "true", folders)
+    mounts = [mount.split(" ", 1) for mount in (tmp_path / "mounts").read_text().splitlines()]
+    assert [folder for _, folder in mounts] == ["/usr", *map(str, folders)]
+    for tag, folder in mounts:
+        (export,) = [word for word in line if word.startswith(f"local,id={tag},")]
+        assert f",path={folder.replace(',', ',,')},security_model=none,readonly=on," in export
+        assert f"virtio-9p-pci,fsdev={tag},mount_tag={tag}" in line
 
 
 @pytest.mark.usefixtures("tools")
