@@ -54,6 +54,10 @@ _PYTHON = """\
 #!/bin/sh
 PYTHONPATH='{path}' exec '{python}' -S "$@"
 """
+_NICE = """\
+#!/bin/sh
+exec nice -n 19 '{program}' "$@"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,9 @@ def wants_nic(program: str) -> bool:
 def environment(folder: Path, link: Link | None) -> dict[str, str]:
     """What a test finds in its environment; ``folder`` is for programs that only it sees.
 
-    There is no udev in the guest, so a udevadm that does nothing is right: devices have the names that they get.
+    There is no udev in the guest, so a udevadm that does nothing is right: devices have the names that they get. And
+    iperf3 is load, of 16 streams with two threads each, and an emulated machine has one CPU for it and for what the
+    test does beside it: what it takes is what the others leave.
 
     :raises KeyError: without PPIOV_TOOLS, where nothing was built
     """
@@ -103,9 +109,12 @@ def environment(folder: Path, link: Link | None) -> dict[str, str]:
     python.write_text(_PYTHON.format(path=os.pathsep.join(libraries), python=sys.executable))
     udevadm = folder / "udevadm"
     udevadm.write_text("#!/bin/sh\n")
-    for script in (python, udevadm):
+    tools = Path(os.environ["PPIOV_TOOLS"]) / "bin"
+    load = folder / "iperf3"
+    load.write_text(_NICE.format(program=tools / "iperf3"))
+    for script in (python, udevadm, load):
         script.chmod(0o755)
-    path = [str(folder), f"{os.environ['PPIOV_TOOLS']}/bin", os.environ["PATH"]]
+    path = [str(folder), str(tools), os.environ["PATH"]]
     found = {**processes.environment(), "PATH": os.pathsep.join(path), "NO_COLOR": "1"}
     found.pop("PYTHONPATH", None)
     if link is not None and link.tx.ns.name is not None:
