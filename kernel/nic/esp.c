@@ -13,15 +13,13 @@
  * and the completion says so. What the device leaves alone, as fragments, the
  * stack decrypts itself.
  */
-#include <crypto/aead.h>
 #include <linux/in.h>
 #include <linux/jhash.h>
-#include <linux/scatterlist.h>
-#include <linux/slab.h>
 #include <linux/unaligned.h>
 #include <net/checksum.h>
 #include <net/ipv6.h>
 
+#include "aead.h"
 #include "esp.h"
 #include "frame.h"
 
@@ -31,15 +29,9 @@
 #define PPNIC_ESP_HDR     (PPNIC_ESP_IV + PPNIC_ESP_IV_LEN)
 #define PPNIC_ESP_TRAILER 2 /* pad length, next header */
 
-/* One run of the cipher. What is authenticated only stands here: with 64 bits
- * of sequence number it is more than the frame has.
- */
-struct ppnic_esp_op {
-	struct scatterlist sg[3];
-	u8 iv[PPNIC_ESP_IV_LEN];
-	u8 ad[PPNIC_ESP_HDR + sizeof(__be32)];
-	struct aead_request req; /* the cipher's own words follow */
-};
+/* Sequence numbers of 64 bits are more than the frame has. */
+static_assert(PPNIC_ESP_HDR + sizeof(__be32) <= PPNIC_AEAD_AD);
+static_assert(PPNIC_ESP_IV_LEN <= PPNIC_AEAD_IV);
 
 /* @len: of ESP, from @off in the frame to its end, the ICV included. */
 static int ppnic_esp_crypt(const struct ppnic_sa *sa, struct ppnic_held *held,
@@ -47,11 +39,9 @@ static int ppnic_esp_crypt(const struct ppnic_sa *sa, struct ppnic_held *held,
 {
 	u32 body = off + PPNIC_ESP_HDR, in_hdr, in_data, ad = 0, n = 1;
 	struct ppnic_frame *f = &held->frame;
-	struct ppnic_esp_op *op;
-	int err;
+	struct ppnic_aead_op *op;
 
-	op = kmalloc(sizeof(*op) + crypto_aead_reqsize(sa->aead),
-		     GFP_ATOMIC | __GFP_NOWARN);
+	op = ppnic_aead_op(sa->aead);
 	if (!op)
 		return -ENOMEM;
 
@@ -75,20 +65,8 @@ static int ppnic_esp_crypt(const struct ppnic_sa *sa, struct ppnic_held *held,
 		sg_set_buf(&op->sg[n++], f->hdr + body, in_hdr);
 	if (in_data)
 		sg_set_buf(&op->sg[n++], held->data, in_data);
-
-	aead_request_set_tfm(&op->req, sa->aead);
-	aead_request_set_callback(&op->req, 0, NULL, NULL);
-	aead_request_set_ad(&op->req, ad);
-	if (encrypt) {
-		aead_request_set_crypt(&op->req, op->sg, op->sg,
-				       len - sa->icv_len, op->iv);
-		err = crypto_aead_encrypt(&op->req);
-	} else {
-		aead_request_set_crypt(&op->req, op->sg, op->sg, len, op->iv);
-		err = crypto_aead_decrypt(&op->req);
-	}
-	kfree(op);
-	return err;
+	return ppnic_aead_run(op, ad, encrypt ? len - sa->icv_len : len,
+			      encrypt);
 }
 
 /* Where ESP begins in a frame that has it whole, all but its body within reach;

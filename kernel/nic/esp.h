@@ -69,8 +69,6 @@ struct ppnic_held *ppnic_esp_decrypt(struct ppnic_txq *txq,
 				     struct ppnic_frame *f);
 
 /* ipsec.c: the driver's */
-int ppnic_ipsec_init(void);
-void ppnic_ipsec_exit(void);
 void ppnic_ipsec_setup(struct net_device *dev);
 void ppnic_ipsec_tx(struct ppnic_port *port, struct sk_buff *skb,
 		    struct ppnic_txd *txd);
@@ -97,15 +95,6 @@ static inline struct ppnic_held *ppnic_esp_decrypt(struct ppnic_txq *txq,
 						   struct ppnic_frame *f)
 {
 	return NULL;
-}
-
-static inline int ppnic_ipsec_init(void)
-{
-	return 0;
-}
-
-static inline void ppnic_ipsec_exit(void)
-{
 }
 
 static inline void ppnic_ipsec_setup(struct net_device *dev)

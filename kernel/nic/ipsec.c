@@ -6,42 +6,15 @@
  * The device does the cryptography (esp.c). Policies, replay, lifetimes and the
  * trailer are the stack's: "offload crypto" of ip xfrm state, not "packet".
  */
-#include <crypto/aead.h>
 #include <linux/slab.h>
 #include <net/esp.h>
 #include <net/xfrm.h>
 
 #include "../compat/xfrm.h"
+#include "aead.h"
 #include "esp.h"
 
 #define PPNIC_ESP_CIPHER "rfc4106(gcm(aes))"
-
-/* Frees associations; empty when no port is left. */
-static struct workqueue_struct *ppnic_ipsec_wq;
-
-/**
- * ppnic_ipsec_init() - before the first port
- *
- * Context: process.
- * Return: 0 or -ENOMEM.
- */
-int ppnic_ipsec_init(void)
-{
-	ppnic_ipsec_wq = alloc_workqueue("ppnic_ipsec", WQ_UNBOUND, 0);
-	return ppnic_ipsec_wq ? 0 : -ENOMEM;
-}
-
-/**
- * ppnic_ipsec_exit() - after the last port
- *
- * Context: process.
- */
-void ppnic_ipsec_exit(void)
-{
-	/* What waits for RCU is not queued yet. */
-	rcu_barrier();
-	destroy_workqueue(ppnic_ipsec_wq);
-}
 
 /* Could it be one of the device's? */
 static int ppnic_ipsec_check(const struct xfrm_state *x,
@@ -85,37 +58,6 @@ static int ppnic_ipsec_check(const struct xfrm_state *x,
 	return 0;
 }
 
-static struct crypto_aead *ppnic_ipsec_aead(const struct xfrm_state *x,
-					    struct netlink_ext_ack *extack)
-{
-	struct crypto_aead *aead;
-	int err;
-
-	/* One that is done when it returns. */
-	aead = crypto_alloc_aead(PPNIC_ESP_CIPHER, 0, CRYPTO_ALG_ASYNC);
-	if (IS_ERR(aead)) {
-		NL_SET_ERR_MSG(extack, "the kernel has no " PPNIC_ESP_CIPHER
-				       " that is synchronous");
-		return aead;
-	}
-	err = crypto_aead_setkey(aead, x->aead->alg_key,
-				 DIV_ROUND_UP(x->aead->alg_key_len, 8));
-	if (err) {
-		NL_SET_ERR_MSG(extack, "the cipher takes no such key");
-		goto err_free;
-	}
-	err = crypto_aead_setauthsize(aead, x->aead->alg_icv_len / 8);
-	if (err) {
-		NL_SET_ERR_MSG(extack, "the cipher has no ICV of that length");
-		goto err_free;
-	}
-	return aead;
-
-err_free:
-	crypto_free_aead(aead);
-	return ERR_PTR(err);
-}
-
 static void ppnic_ipsec_describe(struct ppnic_sa *sa, struct xfrm_state *x)
 {
 	const struct xfrm_replay_state_esn *esn = x->replay_esn;
@@ -153,7 +95,9 @@ static int ppnic_ipsec_add(struct net_device *dev, struct xfrm_state *x,
 	sa = kzalloc(sizeof(*sa), GFP_KERNEL);
 	if (!sa)
 		return -ENOMEM;
-	sa->aead = ppnic_ipsec_aead(x, extack);
+	sa->aead = ppnic_aead_new(PPNIC_ESP_CIPHER, x->aead->alg_key,
+				  DIV_ROUND_UP(x->aead->alg_key_len, 8),
+				  x->aead->alg_icv_len / 8, extack);
 	if (IS_ERR(sa->aead)) {
 		err = PTR_ERR(sa->aead);
 		goto err_sa;
@@ -196,7 +140,6 @@ static void ppnic_ipsec_delete(struct net_device *dev, struct xfrm_state *x)
 		ppnic_esp_disable(&port->esp, sa);
 }
 
-/* A cipher may want to sleep when it goes. */
 static void ppnic_ipsec_gone(struct work_struct *work)
 {
 	struct ppnic_sa *sa = container_of(to_rcu_work(work), struct ppnic_sa,
@@ -216,7 +159,7 @@ static void ppnic_ipsec_free(struct net_device *dev, struct xfrm_state *x)
 	ppnic_esp_disable(&port->esp, sa);
 	ppnic_esp_remove(&port->esp, sa);
 	INIT_RCU_WORK(&sa->gone, ppnic_ipsec_gone);
-	queue_rcu_work(ppnic_ipsec_wq, &sa->gone);
+	ppnic_aead_later(&sa->gone);
 }
 
 /* The stack's window has moved: by what it received, which the device knows, or

@@ -3,7 +3,7 @@
 #include <linux/module.h>
 #include <net/rtnetlink.h>
 
-#include "esp.h"
+#include "aead.h"
 #include "ppnic.h"
 
 static int __init ppnic_init(void)
@@ -14,7 +14,7 @@ static int __init ppnic_init(void)
 	if (err)
 		return err;
 
-	err = ppnic_ipsec_init();
+	err = ppnic_aead_init();
 	if (err)
 		goto err_dma;
 
@@ -28,7 +28,7 @@ static int __init ppnic_init(void)
 
 err_fault:
 	ppnic_fault_exit();
-	ppnic_ipsec_exit();
+	ppnic_aead_exit();
 err_dma:
 	ppnic_dma_exit();
 	return err;
@@ -39,7 +39,7 @@ static void __exit ppnic_exit(void)
 	/* Removes the links, hence all work that could make new mappings. */
 	rtnl_link_unregister(&ppnic_link_ops);
 	ppnic_fault_exit();
-	ppnic_ipsec_exit();
+	ppnic_aead_exit();
 	ppnic_dma_exit();
 }
 
