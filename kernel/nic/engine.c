@@ -158,6 +158,15 @@ static struct ppnic_port *ppnic_engine_listener(struct ppnic_port *port)
 	return peer;
 }
 
+/* The frame at @txq->fetch is done, or given up: what of it was kept goes. */
+static void ppnic_engine_forget(struct ppnic_txq *txq)
+{
+	txq->admitted = false;
+	txq->retry = false;
+	txq->progress = 0;
+	txq->gso_reason = SKB_NOT_DROPPED_YET;
+}
+
 /* Called with engine_lock held, under RCU. */
 static void ppnic_engine_run(struct ppnic_txq *txq)
 {
@@ -194,7 +203,7 @@ static void ppnic_engine_run(struct ppnic_txq *txq)
 
 		if (first->flags & PPNIC_TXD_STAMP)
 			first->stamp = ktime_get_raw_ns();
-		txq->admitted = false;
+		ppnic_engine_forget(txq);
 		first->status = ret;
 		txq->fetch += first->ndesc;
 		/* Status before index; the reaper acquires it. */
