@@ -20,7 +20,7 @@ import socket
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pyroute2.netlink import NETLINK_ROUTE, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL
 from pyroute2.netlink.rtnl import RTM_NEWLINK
@@ -73,6 +73,13 @@ class Port:
         """A link attribute, as pyroute2 decodes it: IFLA_MTU, IFLA_CARRIER, IFLA_ADDRESS, ..."""
         (link,) = self.ns.ip.get_links(self.ifindex)
         return link.get_attr(name)
+
+
+class Ends(Protocol):
+    """Two ports that talk to each other: those of a link, or devices over them."""
+
+    tx: Port
+    rx: Port
 
 
 class Link:

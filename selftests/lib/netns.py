@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,13 @@ class Namespace:
         """processes.run() in this namespace."""
         with self.inside():
             return processes.run(args, timeout)
+
+    def batch(self, lines: Iterable[str]) -> None:
+        """Commands of ip's, in one process: one that fails ends it."""
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("".join(f"{line}\n" for line in lines))
+            file.flush()
+            self.run(["ip", "-batch", file.name])
 
     def start(
         self, args: Sequence[str | Path], stdout: int | None = None, stderr: int | None = None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lib import backend, devmem
-from lib.link import Link
+from lib.link import Ends, Link
 from lib.netns import Namespace
 from lib.poll import PATIENCE, until
 from lib.ppcat import Event, Ppcat, receive_args, send_args
@@ -52,7 +52,7 @@ def retransmitted(sender: socket.socket) -> int:
 
 
 def connect(
-    link: Link, family: int, defer: Callable[..., None], port: int = PORT, prepared: bool = True
+    link: Ends, family: int, defer: Callable[..., None], port: int = PORT, prepared: bool = True
 ) -> tuple[socket.socket, socket.socket]:
     """A connection from tx0 to rx0; returns (the sender's end, the receiver's end).
 

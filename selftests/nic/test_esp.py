@@ -14,9 +14,6 @@ from __future__ import annotations
 import re
 import socket
 import struct
-import threading
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,21 +25,17 @@ from lib.link import Link, Port
 from lib.netlink import Netlink, RefusedError
 from lib.netns import Namespace
 from lib.poll import PATIENCE, until
+from lib.talk import FAMILIES, MARK, STREAM, Datagrams, Flood, macs, through
 from lib.traffic import connect, payload, receive
-from lib.wire import ETH_P_ALL, SO_RCVBUFFORCE, Tap
+from lib.wire import ETH_P_ALL, Tap
 from pyroute2.netlink import NETLINK_XFRM, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, nlmsg
 
-UDP_PORT = 6000
 SPI_THERE, SPI_BACK = 0x1000, 0x1001
 CIPHER = "rfc4106(gcm(aes))"
 PACKET_OUTGOING = 4
 ESP_HDR, IV_LEN = 8, 8
-MARK = b"in the clear"
 STATES = 1024  # that a port has at most
-FAMILY = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
-FAMILIES = pytest.mark.parametrize("family", FAMILY.values(), ids=FAMILY)
 MODES = pytest.mark.parametrize("mode", ["transport", "tunnel"])
-STREAM = 200_000  # bytes
 WHO = pytest.mark.parametrize("who", ["tx", "both"])
 
 
@@ -149,50 +142,6 @@ def link(make_link: MakeLink) -> Link:
     return make_link(bare=True)
 
 
-class Datagrams:
-    """From a socket at one end to one at the other; with `back`, from rx0 to tx0."""
-
-    def __init__(self, link: Link, defer: Defer, family: int, back: bool = False) -> None:
-        source, sink = (link.rx, link.tx) if back else (link.tx, link.rx)
-        self._to = (sink.address(family), UDP_PORT)
-        self.out = source.ns.socket(family, socket.SOCK_DGRAM)
-        defer(self.out.close)
-        self._in = sink.ns.socket(family, socket.SOCK_DGRAM)
-        defer(self._in.close)
-        self._in.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
-        self._in.bind(self._to)
-        self._in.settimeout(PATIENCE)
-
-    def send(self, data: bytes) -> None:
-        self.out.sendto(data, self._to)
-
-    def get(self) -> bytes:
-        return self._in.recv(1 << 16)
-
-    def empty(self) -> bool:
-        """Has nothing come?"""
-        self._in.setblocking(False)
-        try:
-            self._in.recv(1)
-        except BlockingIOError:
-            return True
-        finally:
-            self._in.settimeout(PATIENCE)
-        return False
-
-    def drain(self) -> None:
-        """Forget what has come."""
-        while not self.empty():
-            pass
-
-    def exchange(self, count: int, size: int = 500) -> None:
-        """So many, and each arrives as it was sent."""
-        for i in range(count):
-            data = payload(size, seed=i)
-            self.send(data)
-            assert self.get() == data
-
-
 class Sent:
     """What a port gives to its NIC: where the stack encrypts, the frames as they are on the wire."""
 
@@ -222,12 +171,6 @@ def esp_at(frame: bytes) -> int:
     return 14 + (40 if frame[14] >> 4 == 6 else 20)
 
 
-def macs(link: Link) -> tuple[bytes, bytes]:
-    """The addresses of tx0 and rx0."""
-    tx, rx = (bytes.fromhex(p.attribute("IFLA_ADDRESS").replace(":", "")) for p in (link.tx, link.rx))
-    return tx, rx
-
-
 def wire_tap(link: Link, defer: Defer) -> Tap:
     """What comes to rx0, as it was on the wire: GRO would decrypt before anybody sees it."""
     link.rx.ethtool.run("-K", "gro", "off", "rx-gro-hw", "off")
@@ -237,17 +180,6 @@ def wire_tap(link: Link, defer: Defer) -> Tap:
 def ip_frames(tap: Tap, count: int) -> list[bytes]:
     """At least so many frames that came for rx0; those of them that are of IP."""
     return [f.data for f in tap.receive(count) if f.data[12:14] in (b"\x08\x00", b"\x86\xdd")]
-
-
-def through(out: socket.socket, into: socket.socket) -> None:
-    """What one end sends comes to the other one, to the last byte."""
-    data = payload(STREAM)
-    thread = threading.Thread(target=out.sendall, args=(data,))
-    thread.start()
-    try:
-        assert receive(into, len(data)) == data
-    finally:
-        thread.join(PATIENCE)
 
 
 @FAMILIES
@@ -495,35 +427,6 @@ def test_packet_offload_is_refused(link: Link, defer: Defer) -> None:
     with Netlink(link.rx.ns, NETLINK_XFRM) as xfrm, pytest.raises(RefusedError, match="cryptography only"):
         xfrm.talk(msg, 16, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
     assert states(link.rx.ns) == 0
-
-
-class Flood:
-    """Datagrams both ways, as fast as it goes, until stop()."""
-
-    def __init__(self, link: Link, defer: Defer, family: int) -> None:
-        self._ends = [Datagrams(link, defer, family), Datagrams(link, defer, family, back=True)]
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(end,)) for end in self._ends]
-        for thread in self._threads:
-            thread.start()
-        defer(self.stop)
-
-    def _run(self, end: Datagrams) -> None:
-        while not self._over.is_set():
-            with suppress(OSError):  # no state, or no port
-                end.send(MARK * 20)
-            time.sleep(0.0005)
-
-    def exchange(self) -> None:
-        """After stop(): does what is sent now arrive?"""
-        for end in self._ends:
-            end.drain()
-            end.exchange(3)
-
-    def stop(self) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join(PATIENCE)
 
 
 def more_frames(link: Link, count: int) -> bool:
