@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the device's ciphers have in common: AES-GCM. */
+/* What the device's ciphers have in common: AES-GCM, of ESP and MACsec. */
 #ifndef PPNIC_AEAD_H
 #define PPNIC_AEAD_H
 
@@ -30,7 +30,7 @@ struct ppnic_aead_op {
 	struct aead_request req;
 };
 
-#ifdef CONFIG_XFRM_OFFLOAD
+#if defined(CONFIG_XFRM_OFFLOAD) || IS_ENABLED(CONFIG_MACSEC)
 
 int ppnic_aead_init(void);
 void ppnic_aead_exit(void);

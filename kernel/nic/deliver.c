@@ -15,6 +15,7 @@
 
 #include "esp.h"
 #include "frame.h"
+#include "macsec.h"
 
 static u32 ppnic_ring_avail(const struct ppnic_rx_ring *ring)
 {
@@ -24,8 +25,20 @@ static u32 ppnic_ring_avail(const struct ppnic_rx_ring *ring)
 
 /* ----------------------------------------------------------- classification */
 
+/* Of no queue: counted at the first. */
+#define ppnic_count_dropped(to, field, wire)                \
+	do {                                                \
+		struct ppnic_rxq *__first = &(to)->rxqs[0]; \
+		spin_lock(&__first->lock);                  \
+		hw_inc(__first, field);                     \
+		ppnic_mac_count(&__first->mac, wire);       \
+		spin_unlock(&__first->lock);                \
+	} while (0)
+
 static enum skb_drop_reason ppnic_classify(struct ppnic_port *to,
-					   struct ppnic_frame *f, u16 *queue)
+					   struct ppnic_frame *f,
+					   const struct ppnic_frame *wire,
+					   u16 *queue)
 {
 	u32 nr = READ_ONCE(to->dev->real_num_rx_queues), ctx = 0;
 	bool to_queue = false;
@@ -34,11 +47,7 @@ static enum skb_drop_reason ppnic_classify(struct ppnic_port *to,
 	if (to->dev->features & NETIF_F_NTUPLE) {
 		switch (ppnic_steer(to, &f->h, f->hdr, &given, &ctx)) {
 		case PPNIC_STEER_DROP:
-			/* Of no queue; counted at the first. */
-			spin_lock(&to->rxqs[0].lock);
-			hw_inc(&to->rxqs[0], steer_drops);
-			ppnic_mac_count(&to->rxqs[0].mac, f);
-			spin_unlock(&to->rxqs[0].lock);
+			ppnic_count_dropped(to, steer_drops, wire);
 			return SKB_DROP_REASON_TAP_FILTER;
 		case PPNIC_STEER_QUEUE:
 			to_queue = given < nr;
@@ -169,6 +178,7 @@ static int ppnic_place(struct ppnic_rxq *rxq, struct ppnic_frame *f,
 		.l4 = f->h.l4,
 		.sa = f->sa,
 		.seq = f->seq,
+		.rx_sc = f->rx_sc,
 		.stamp = READ_ONCE(rxq->port->stamp_rx) ? ktime_get_raw_ns() :
 							  0,
 	};
@@ -272,11 +282,12 @@ static int ppnic_find_room(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 }
 
 /*
- * Deliver one frame to one queue. Returns PPNIC_BLOCKED, or a drop reason
- * (SKB_NOT_DROPPED_YET: delivered).
+ * Deliver one frame to one queue; @wire is what the MAC saw of it. Returns
+ * PPNIC_BLOCKED, or a drop reason (SKB_NOT_DROPPED_YET: delivered).
  */
 static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
-			       struct ppnic_frame *f)
+			       struct ppnic_frame *f,
+			       const struct ppnic_frame *wire)
 {
 	struct ppnic_port *to = rxq->port;
 	int reason = SKB_NOT_DROPPED_YET;
@@ -332,7 +343,9 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 	if (ppnic_place(rxq, f, &need))
 		reason = SKB_DROP_REASON_DEV_HDR;
 out:
-	ppnic_mac_count(&rxq->mac, f);
+	if (f->rx_sc && !reason)
+		hw_inc(rxq, macsec_accepted);
+	ppnic_mac_count(&rxq->mac, wire);
 out_unlock:
 	/* One that waits here is not the driver's yet. */
 	more = reason || rxq->mem.cq_prod != before;
@@ -405,20 +418,37 @@ int ppnic_deliver(struct ppnic_txq *txq, struct ppnic_port *to,
 {
 	u32 limit = READ_ONCE(to->dev->mtu) + ETH_HLEN +
 		    f->h.nr_vlans * VLAN_HLEN;
-	enum skb_drop_reason reason;
+	bool too_long = f->hdr_len + (f->gso_size ?: f->data_len) > limit;
+	const struct ppnic_frame *wire = f;
+	struct ppnic_held *open = NULL;
+	struct ppnic_rxq *rxq;
+	bool drop = false;
 	u16 queue;
+	int ret;
 
-	reason = ppnic_classify(to, f, &queue);
-	if (reason)
-		return reason;
+	if (!too_long)
+		open = ppnic_macsec_in(txq, to, f, &drop);
+	if (drop) {
+		ppnic_count_dropped(to, macsec_dropped, wire);
+		return SKB_DROP_REASON_DEV_HDR;
+	}
+	if (open)
+		f = &open->frame;
 
-	if (f->hdr_len + (f->gso_size ?: f->data_len) > limit) {
-		struct ppnic_rxq *rxq = &to->rxqs[queue];
-
+	ret = ppnic_classify(to, f, wire, &queue);
+	if (ret)
+		goto out;
+	rxq = &to->rxqs[queue];
+	if (too_long) {
 		spin_lock(&rxq->lock);
 		hw_inc(rxq, too_long);
 		spin_unlock(&rxq->lock);
-		return SKB_DROP_REASON_PKT_TOO_BIG;
+		ret = SKB_DROP_REASON_PKT_TOO_BIG;
+		goto out;
 	}
-	return ppnic_deliver_queue(txq, &to->rxqs[queue], f);
+	ret = ppnic_deliver_queue(txq, rxq, f, wire);
+out:
+	if (open)
+		ppnic_held_free(open);
+	return ret;
 }

@@ -13,20 +13,34 @@
 
 #include "esp.h"
 #include "frame.h"
+#include "macsec.h"
 #include "shaper.h"
 
 /* Frames served in one go; NAPI goes on with the rest. */
 #define PPNIC_ENGINE_BUDGET 256
 
+/* Out of the MAC: a frame, or a piece of one, as it is or as MACsec makes it.
+ */
+static int ppnic_out(struct ppnic_txq *txq, struct ppnic_port *to,
+		     struct ppnic_frame *f, const struct ppnic_txd *first)
+{
+	if (unlikely(first->flags & PPNIC_TXD_MACSEC))
+		return ppnic_macsec_out(txq, to, f, first->secy);
+	return ppnic_wire(txq, to, f);
+}
+
 /* Payload bytes of one piece of a super-packet that @to takes at a time. */
 static u32 ppnic_gso_chunk(const struct ppnic_port *to,
-			   const struct ppnic_frame *f, u32 mss)
+			   const struct ppnic_frame *f,
+			   const struct ppnic_txd *first)
 {
-	u32 limit;
+	u32 limit, mss = first->gso_size;
 
-	/* A super-packet in a tunnel would have to say so of all its layers. */
+	/* A super-packet in a tunnel would have to say so of all its layers,
+	 * and each segment has a SecTAG of its own.
+	 */
 	if (!(to->dev->features & NETIF_F_GRO_HW) || f->tunnel ||
-	    f->h.l4 != PPNIC_L4_TCP)
+	    f->h.l4 != PPNIC_L4_TCP || first->flags & PPNIC_TXD_MACSEC)
 		return mss;
 
 	/* What fits an IP packet, and the buffers of an skb if unsplit. */
@@ -39,7 +53,7 @@ static int ppnic_send_gso(struct ppnic_txq *txq, struct ppnic_port *to,
 			  struct ppnic_frame *whole,
 			  const struct ppnic_txd *first)
 {
-	u32 chunk = ppnic_gso_chunk(to, whole, first->gso_size);
+	u32 chunk = ppnic_gso_chunk(to, whole, first);
 	enum skb_drop_reason reason;
 	struct ppnic_frame seg;
 	int ret;
@@ -56,7 +70,7 @@ static int ppnic_send_gso(struct ppnic_txq *txq, struct ppnic_port *to,
 				hw_inc(txq, malformed);
 			break;
 		}
-		ret = ppnic_wire(txq, to, &seg);
+		ret = ppnic_out(txq, to, &seg, first);
 		if (ret == PPNIC_BLOCKED)
 			return ret;
 		if (ret)
@@ -95,7 +109,7 @@ static int ppnic_send_esp(struct ppnic_txq *txq, struct ppnic_port *to,
 
 	if (!held)
 		return SKB_DROP_REASON_DEV_HDR;
-	ret = ppnic_wire(txq, to, &held->frame);
+	ret = ppnic_out(txq, to, &held->frame, first);
 	ppnic_held_free(held);
 	return ret;
 }
@@ -133,7 +147,7 @@ static int ppnic_send(struct ppnic_txq *txq, struct ppnic_port *to,
 		if (err)
 			goto err_load;
 	}
-	return ppnic_wire(txq, to, &f);
+	return ppnic_out(txq, to, &f, first);
 
 err_load:
 	if (err == -EFAULT) {
@@ -165,6 +179,10 @@ static void ppnic_engine_forget(struct ppnic_txq *txq)
 	txq->retry = false;
 	txq->progress = 0;
 	txq->gso_reason = SKB_NOT_DROPPED_YET;
+	if (unlikely(txq->sealed)) {
+		ppnic_held_free(txq->sealed);
+		txq->sealed = NULL;
+	}
 }
 
 /* Called with engine_lock held, under RCU. */

@@ -54,6 +54,8 @@ struct ppnic_frame {
 	u32 sa; /* of the receiver's; 0: none that it has decrypted it by */
 	bool sa_bad; /* valid with @sa: it is not authentic, and as it came */
 	u64 seq;     /* valid with @sa, unless @sa_bad */
+	u32 rx_sc;   /* of the receiver's MACsec, the SecTAG is off; 0: none */
+	bool judged; /* comes once more: by then, MACsec had seen it */
 	struct ppnic_headers h;
 	struct ppnic_headers inner; /* valid if @tunnel: what is cut */
 	u8 hdr[PPNIC_HDR_MAX];
@@ -74,6 +76,8 @@ void ppnic_mac_count(struct ppnic_mac_stats *mac, const struct ppnic_frame *f);
 /* segment.c */
 int ppnic_frame_load(struct ppnic_frame *f, struct ppnic_txq *txq,
 		     const struct ppnic_txd *first);
+int ppnic_frame_read(const struct ppnic_frame *f, u32 from, u8 *to);
+void ppnic_frame_parse(struct ppnic_frame *f, u32 total);
 int ppnic_frame_sum(const struct ppnic_frame *f, u32 start, __wsum *sum);
 __wsum ppnic_pseudo_sum(const struct ppnic_headers *h, u32 l4_len);
 void ppnic_segment_id(u8 *hdr, const struct ppnic_headers *h, u32 index);
@@ -98,6 +102,8 @@ int ppnic_wire(struct ppnic_txq *txq, struct ppnic_port *to,
 int ppnic_wire_flush(struct ppnic_txq *txq, struct ppnic_port *to);
 struct ppnic_held *ppnic_hold(struct ppnic_port *port,
 			      const struct ppnic_frame *f);
+int ppnic_held_make(struct ppnic_port *port, struct ppnic_held *held, u32 room,
+		    u32 off, u32 len);
 void ppnic_held_free(struct ppnic_held *held);
 
 /* deliver.c */

@@ -99,13 +99,16 @@ static bool ppnic_gro_same_flow(const struct ppnic_headers *a,
 	       ipv6_addr_equal(&a->v6.daddr, &b->v6.daddr);
 }
 
+/* What came by MACsec, and by which channel, is told of all of them at once. */
 static struct ppnic_aggregate *ppnic_gro_find(const struct ppnic_gro *gro,
+					      const struct ppnic_frame *f,
 					      const struct ppnic_gro_headers *h)
 {
 	struct ppnic_aggregate *a;
 
 	list_for_each_entry(a, &gro->waiting, node)
 		if (a->h.nr_l3 == h->nr_l3 &&
+		    a->held[0]->frame.rx_sc == f->rx_sc &&
 		    ppnic_gro_same_flow(&a->h.in, &h->in))
 			return a;
 	return NULL;
@@ -405,7 +408,7 @@ bool ppnic_gro_receive(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 		return false;
 
 	on = on && ppnic_gro_able(f, &h);
-	a = ppnic_gro_find(gro, &h);
+	a = ppnic_gro_find(gro, f, &h);
 	if (a && on && ppnic_gro_joins(rxq, a, f, &h, ids) &&
 	    ppnic_gro_add(txq, a, f, &h)) {
 		memcpy(a->ids, ids, sizeof(ids));

@@ -27,6 +27,9 @@
 #define PPNIC_STEER_RULES   1024
 #define PPNIC_MAX_SAS       1024 /* of IPsec */
 #define PPNIC_ESP_BUCKETS   64   /* of the hash that finds inbound ones */
+#define PPNIC_MAX_SECYS     16   /* of MACsec */
+#define PPNIC_MAX_RX_SCS    32   /* of a SecY */
+#define PPNIC_RX_SC_BUCKETS 64   /* of the hash that finds them */
 #define PPNIC_DEF_PAUSE_MS  100
 #define PPNIC_DEF_RX_USECS  8
 #define PPNIC_DEF_RX_FRAMES 32

@@ -12,6 +12,7 @@
 #include "../compat/rtnetlink.h"
 #include "../include/ppnic_link.h"
 #include "esp.h"
+#include "macsec.h"
 
 /* What the device does without help. */
 #define PPNIC_FEATURES                                                       \
@@ -61,12 +62,18 @@ static void ppnic_setup(struct net_device *dev)
 	dev->features = PPNIC_FEATURES | PPNIC_TUNNEL_FEATURES |
 			PPNIC_ESP_FEATURES;
 	dev->hw_features = dev->features | NETIF_F_LOOPBACK;
-	/* A state is a device's: a VLAN device has no ops for them. */
-	dev->vlan_features = dev->features & ~(NETIF_F_NTUPLE | NETIF_F_GRO_HW |
-					       PPNIC_ESP_FEATURES);
+	/* Not to be turned off: the stack could then not remove a SecY. */
+	dev->features |= PPNIC_MACSEC_FEATURES;
+	/* A state is a device's: a VLAN device has no ops for them. And the
+	 * device looks for a SecTAG where no VLAN tag is before it.
+	 */
+	dev->vlan_features = dev->features &
+			     ~(NETIF_F_NTUPLE | NETIF_F_GRO_HW |
+			       PPNIC_ESP_FEATURES | PPNIC_MACSEC_FEATURES);
 	dev->hw_enc_features = PPNIC_ENC_FEATURES;
 	dev->gso_partial_features = PPNIC_PARTIAL_FEATURES;
 	ppnic_ipsec_setup(dev);
+	ppnic_macsec_setup(dev);
 	netif_set_tso_max_size(dev, GSO_LEGACY_MAX_SIZE);
 	/* The engine reads memory by DMA address only: device memory is none
 	 * other.

@@ -175,7 +175,7 @@ bool ppnic_merge_join(const struct ppnic_rxq *rxq, struct ppnic_merge *merge,
 	struct ppnic_cqe *all = &merge->cqe;
 
 	if (!merge->frames || merge->full || cqe->hash != all->hash ||
-	    cqe->hash_type != all->hash_type ||
+	    cqe->hash_type != all->hash_type || cqe->rx_sc != all->rx_sc ||
 	    cqe->host_len != all->host_len || cqe->l3_off != all->l3_off ||
 	    cqe->l4_off != all->l4_off || cqe->l3_proto != all->l3_proto)
 		return false;

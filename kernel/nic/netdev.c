@@ -11,6 +11,7 @@
 #include "../compat/netdev.h"
 #include "../compat/queue_mgmt.h"
 #include "esp.h"
+#include "macsec.h"
 #include "ppnic.h"
 #include "shaper.h"
 
@@ -494,6 +495,7 @@ static int ppnic_init(struct net_device *dev)
 	ppnic_queue_mgmt_init(port);
 	ppnic_steer_init(port);
 	ppnic_esp_init(&port->esp);
+	ppnic_macsec_init(&port->macsec);
 	err = ppnic_rss_init(port);
 	if (err)
 		goto err_shaper;
@@ -547,6 +549,7 @@ static void ppnic_uninit(struct net_device *dev)
 	u32 i;
 
 	ppnic_fault_del_port(port);
+	ppnic_macsec_exit(&port->macsec);
 	ppnic_bind_exit(port);
 	ppnic_queue_mgmt_exit(port);
 	for (i = 0; i < dev->num_rx_queues; i++) {

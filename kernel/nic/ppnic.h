@@ -5,11 +5,11 @@
  *
  * Two ports form a link, like veth. The split between driver and device is
  * kept on purpose: the driver half (rx.c, tx.c, xdp.c, xsk.c, netdev.c,
- * queue_mgmt.c, ethtool.c, ipsec.c) only writes descriptors, rings doorbells
- * and reads completions; the device half (engine.c, wire.c, deliver.c, gro.c,
- * segment.c, parse.c, rss.c, steer.c, esp.c) only sees descriptors and reaches
- * memory through the table of mapped regions in dma.c. What both halves see is
- * in ring.h.
+ * queue_mgmt.c, ethtool.c, ipsec.c, macsec.c) only writes descriptors, rings
+ * doorbells and reads completions; the device half (engine.c, wire.c,
+ * deliver.c, gro.c, segment.c, parse.c, rss.c, steer.c, esp.c, macsec_rx.c,
+ * macsec_tx.c) only sees descriptors and reaches memory through the table of
+ * mapped regions in dma.c. What both halves see is in ring.h.
  *
  *   port A                                      port B
  *   ndo_start_xmit                              napi poll
@@ -250,6 +250,29 @@ struct ppnic_esp {
 	spinlock_t lock; /* of @inbound and @count; BH off */
 };
 
+/* -------------------------------------------------------------- macsec*.c */
+
+/**
+ * struct ppnic_macsec - the SecYs of a port, and what they receive
+ * @secys: struct ppnic_secy, by id
+ * @scs: struct ppnic_rx_sc of all of them, by id
+ * @next_secy: id to try next, so that a late descriptor finds no other one
+ * @next_sc: as that, for completions
+ * @rx_scs: the same channels, by SCI
+ * @count: of @secys; frames are not looked at while it is 0
+ *
+ * RTNL writes, the device reads under RCU. Without MACsec in the kernel there
+ * are none.
+ */
+struct ppnic_macsec {
+	struct xarray secys;
+	struct xarray scs;
+	u32 next_secy;
+	u32 next_sc;
+	struct hlist_head rx_scs[PPNIC_RX_SC_BUCKETS];
+	u32 count;
+};
+
 /* ---------------------------------------------------------------- fault.c */
 
 /**
@@ -356,6 +379,7 @@ struct ppnic_port {
 	struct ppnic_rss rss;
 	struct ppnic_steer steer;
 	struct ppnic_esp esp; /* the stack removes them before the port goes */
+	struct ppnic_macsec macsec; /* as @esp */
 	struct ppnic_faults faults;
 	/* get_cycles() that the device half took of whoever works for this
 	 * port: on real hardware no CPU would have done that

@@ -152,6 +152,7 @@ struct ppnic_cqe {
 	u64 stamp;       /* when it came, by the device; 0: not stamped */
 	u64 seq;         /* of IPsec, with PPNIC_CQ_ESP_OK */
 	u32 sa;          /* ppnic_sa.id of whom it is; 0: nobody's */
+	u32 rx_sc;       /* ppnic_rx_sc.id, its SecTAG is off; 0: none */
 	__be16 l3_proto; /* these two: what the hash is of */
 	enum ppnic_l4 l4;
 };
@@ -242,6 +243,7 @@ struct ppnic_rx_stats {
 	u64_stats_t xdp_failed;  /* frame dropped: that could not be done */
 	u64_stats_t xsk_frames;  /* in buffers of an AF_XDP socket */
 	u64_stats_t esp_lost; /* frame dropped: its SA is gone, or no memory */
+	u64_stats_t macsec_lost; /* frame dropped: its channel is gone */
 };
 
 /* Written by the device under ppnic_rxq.lock. */
@@ -255,8 +257,10 @@ struct ppnic_rx_hw_stats {
 	u64_stats_t too_long;         /* over the MTU, or too many buffers */
 	u64_stats_t dma_errors;       /* the table refused an address */
 	u64_stats_t esp_decrypted;
-	u64_stats_t esp_bad; /* of a known SA, and not authentic */
-	u64_stats_t pauses;  /* times the link was held back */
+	u64_stats_t esp_bad;         /* of a known SA, and not authentic */
+	u64_stats_t macsec_accepted; /* SecTAG and ICV are off */
+	u64_stats_t macsec_dropped;  /* of no queue; the SecY says why */
+	u64_stats_t pauses;          /* times the link was held back */
 	u64_stats_t pause_expired;
 };
 
@@ -351,6 +355,7 @@ struct ppnic_txd {
 	u32 gso_type; /* SKB_GSO_* */
 	u32 sa;       /* these two: with PPNIC_TXD_ESP, ppnic_sa.id ... */
 	u32 seq_hi; /* ... and the half of the number that isn't in the frame */
+	u32 secy;   /* with PPNIC_TXD_MACSEC: ppnic_secy.id */
 	u32 status; /* write-back: enum skb_drop_reason */
 	u64 stamp;  /* write-back: when it went, with PPNIC_TXD_STAMP */
 };
@@ -368,6 +373,8 @@ struct ppnic_txd {
  * checksum ends where that begins.
  */
 #define PPNIC_TXD_ESP BIT(6)
+/* To be protected by a SecY, whose frame this is, or each of its segments. */
+#define PPNIC_TXD_MACSEC BIT(7)
 
 /* Who mapped what a TX descriptor points at, and so how to unmap it. */
 enum ppnic_tx_map {
@@ -429,6 +436,8 @@ struct ppnic_tx_hw_stats {
 	u64_stats_t stalls;    /* runs refused by the stall_tx fault */
 	u64_stats_t esp_encrypted;
 	u64_stats_t esp_refused; /* to be encrypted, and could not be */
+	u64_stats_t macsec_protected;
+	u64_stats_t macsec_refused; /* to be protected, and could not be */
 };
 
 struct ppnic_txq {
@@ -450,6 +459,10 @@ struct ppnic_txq {
 	bool retry;              /* the frame at @fetch was blocked before */
 	bool corrupt;            /* ... and the wire corrupts it */
 	struct ppnic_held *held; /* frame that the reorder fault keeps */
+	/* Under engine_lock, with @retry: what MACsec has made of the frame
+	 * at @fetch, or of the piece of it that is next
+	 */
+	struct ppnic_held *sealed;
 	struct timer_list reorder_timer;
 	struct ppnic_tx_stats stats;
 	struct ppnic_tx_done_stats done_stats;

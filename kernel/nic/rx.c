@@ -17,6 +17,7 @@
 #include "../compat/netdev.h"
 #include "../compat/page_pool.h"
 #include "esp.h"
+#include "macsec.h"
 #include "ppnic.h"
 
 /* The head of a received skb is the host buffer itself. */
@@ -586,6 +587,11 @@ static void ppnic_rx_skb(struct ppnic_rxq *rxq, struct sk_buff *skb,
 	if (cqe->sa && unlikely(!ppnic_ipsec_rx(rxq->port, skb, cqe))) {
 		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_HDR);
 		ppnic_count_lost(rxq, &rxq->stats.esp_lost, 1);
+		return;
+	}
+	if (cqe->rx_sc && unlikely(!ppnic_macsec_rx(rxq->port, skb, cqe))) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_HDR);
+		ppnic_count_lost(rxq, &rxq->stats.macsec_lost, 1);
 		return;
 	}
 	napi_gro_receive(&ch->napi, skb);

@@ -76,6 +76,66 @@ __wsum ppnic_pseudo_sum(const struct ppnic_headers *h, u32 l4_len)
 }
 
 /**
+ * ppnic_frame_read() - copy a frame's bytes to where the CPU can work on them
+ * @f: frame
+ * @from: the first one, in its headers or where they end
+ * @to: receives them, to the frame's end
+ *
+ * Context: BH off.
+ * Return: 0, -EINVAL, -EFAULT from the table.
+ */
+int ppnic_frame_read(const struct ppnic_frame *f, u32 from, u8 *to)
+{
+	u32 i, off = f->data_off, got = 0;
+	int err;
+
+	memcpy(to, f->hdr + from, f->hdr_len - from);
+	to += f->hdr_len - from;
+	for (i = 0; i < f->nr_sg && got < f->data_len; i++) {
+		u32 n;
+
+		if (off >= f->sg[i].len) {
+			off -= f->sg[i].len;
+			continue;
+		}
+		n = min(f->data_len - got, f->sg[i].len - off);
+		err = ppnic_dma_read(f->src, to + got, f->sg[i].addr + off, n);
+		if (err)
+			return err;
+		got += n;
+		off = 0;
+	}
+	return got == f->data_len ? 0 : -EINVAL;
+}
+
+/**
+ * ppnic_frame_parse() - find out what a frame is that nobody has looked at
+ * @f: its first @f->fetched bytes are there, and @f->sg is all of it
+ * @total: bytes of the frame
+ *
+ * Context: any.
+ */
+void ppnic_frame_parse(struct ppnic_frame *f, u32 total)
+{
+	ppnic_parse(f->hdr, f->fetched, total, &f->h);
+	f->hdr_len = f->h.hdr_len ?: f->fetched;
+	f->data_off = f->hdr_len;
+	f->data_len = total - f->hdr_len;
+	f->csum = PPNIC_CSUM_VERIFY;
+	f->gso_size = 0;
+	f->gso_segs = 0;
+	f->gso_type = 0;
+	f->inner_off = 0;
+	f->sa = 0;
+	f->seq = 0;
+	f->rx_sc = 0;
+	f->judged = false;
+	f->csum_start = 0;
+	f->csum_offset = 0;
+	f->tunnel = false;
+}
+
+/**
  * ppnic_frame_load() - fetch a frame's headers and note where its payload is
  * @f: filled in
  * @txq: the queue it comes from, engine_lock held
@@ -117,21 +177,8 @@ int ppnic_frame_load(struct ppnic_frame *f, struct ppnic_txq *txq,
 		got += n;
 	}
 
-	ppnic_parse(f->hdr, got, total, &f->h);
 	f->fetched = got;
-	f->hdr_len = f->h.hdr_len ?: got;
-	f->data_off = f->hdr_len;
-	f->data_len = total - f->hdr_len;
-	f->csum = PPNIC_CSUM_VERIFY;
-	f->gso_size = 0;
-	f->gso_segs = 0;
-	f->gso_type = 0;
-	f->inner_off = 0;
-	f->sa = 0;
-	f->seq = 0;
-	f->csum_start = 0;
-	f->csum_offset = 0;
-	f->tunnel = false;
+	ppnic_frame_parse(f, total);
 	if (first->flags & PPNIC_TXD_GSO && first->flags & PPNIC_TXD_TUNNEL)
 		return ppnic_tunnel_load(f, first);
 	return 0;

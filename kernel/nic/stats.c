@@ -89,8 +89,10 @@ static const struct sum link_rx[] = {
 	{ RX(stats, carrier_fail), TO_LINK(rx_dropped) },
 	{ RX(stats, xdp_failed), TO_LINK(rx_dropped) },
 	{ RX(stats, esp_lost), TO_LINK(rx_dropped) },
+	{ RX(stats, macsec_lost), TO_LINK(rx_dropped) },
 	{ RX(hw, down), TO_LINK(rx_dropped) },
 	{ RX(hw, steer_drops), TO_LINK(rx_dropped) },
+	{ RX(hw, macsec_dropped), TO_LINK(rx_dropped) },
 	{ RX(hw, overruns), TO_LINK(rx_missed_errors) },
 	{ RX(hw, too_long), TO_LINK(rx_length_errors) },
 	{ RX(hw, too_long), TO_LINK(rx_errors) },
@@ -139,6 +141,7 @@ static const struct sum queue_rx[] = {
 	{ RX(hw, overruns), TO_QRX(hw_drops) },
 	{ RX(hw, down), TO_QRX(hw_drops) },
 	{ RX(hw, steer_drops), TO_QRX(hw_drops) },
+	{ RX(hw, macsec_dropped), TO_QRX(hw_drops) },
 	{ RX(hw, too_long), TO_QRX(hw_drops) },
 	{ RX(hw, csum_bad_dropped), TO_QRX(hw_drops) },
 	{ RX(hw, dma_errors), TO_QRX(hw_drops) },
@@ -159,6 +162,7 @@ static const struct sum queue_tx[] = {
 	{ TX(hw, dma_errors), TO_QTX(hw_drop_errors) },
 	{ TX(hw, malformed), TO_QTX(hw_drop_errors) },
 	{ TX(hw, esp_refused), TO_QTX(hw_drop_errors) },
+	{ TX(hw, macsec_refused), TO_QTX(hw_drop_errors) },
 	{ TX(stats, csum_none), TO_QTX(csum_none) },
 	{ TX(stats, needs_csum), TO_QTX(needs_csum) },
 	{ TX(stats, gso_packets), TO_QTX(hw_gso_packets) },
@@ -275,6 +279,7 @@ static const struct counter all_rx[] = {
 	RX(stats, xdp_failed),
 	RX(stats, xsk_frames),
 	RX(stats, esp_lost),
+	RX(stats, macsec_lost),
 	RX(hw, overruns),
 	RX(hw, down),
 	RX(hw, csum_bad),
@@ -284,6 +289,8 @@ static const struct counter all_rx[] = {
 	RX(hw, dma_errors),
 	RX(hw, esp_decrypted),
 	RX(hw, esp_bad),
+	RX(hw, macsec_accepted),
+	RX(hw, macsec_dropped),
 	RX(hw, pauses),
 	RX(hw, pause_expired),
 };
@@ -300,6 +307,7 @@ static const struct counter all_tx[] = {
 	TX(hw, dma_errors),        TX(hw, malformed),
 	TX(hw, no_link),           TX(hw, stalls),
 	TX(hw, esp_encrypted),     TX(hw, esp_refused),
+	TX(hw, macsec_protected),  TX(hw, macsec_refused),
 };
 
 /* A new counter must not be forgotten here; sync takes no room on 64 bits. */

@@ -15,6 +15,7 @@
 
 #include "../compat/gso.h"
 #include "esp.h"
+#include "macsec.h"
 #include "tx.h"
 
 /* How many frames one poll reaps at most, as other drivers have it. */
@@ -185,6 +186,7 @@ static void ppnic_tx_describe(struct ppnic_txq *txq, struct sk_buff *skb,
 	}
 	wire = skb->len + (segs - 1) * hdr;
 	ppnic_ipsec_tx(txq->port, skb, txd);
+	ppnic_macsec_tx(txq->port, skb, txd);
 
 	u64_stats_update_begin(&txq->stats.sync);
 	u64_stats_add(&txq->stats.packets, segs);

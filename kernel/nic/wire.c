@@ -22,6 +22,22 @@ void ppnic_held_free(struct ppnic_held *held)
 	kfree(held);
 }
 
+/* Make @held's data, @len bytes, known to the device, as @port's. */
+static int ppnic_held_map(struct ppnic_port *port, struct ppnic_held *held,
+			  u32 len)
+{
+	struct device *dev = &port->parent->dev;
+
+	held->addr = dma_map_single(dev, held->data, len, DMA_TO_DEVICE);
+	if (dma_mapping_error(dev, held->addr))
+		return -ENOMEM;
+	get_device(dev);
+	held->parent = port->parent;
+	held->len = len;
+	held->frame.nr_sg = 1;
+	return 0;
+}
+
 /**
  * ppnic_hold() - copy a frame, as if the driver had sent the copy
  * @port: the sender
@@ -34,8 +50,7 @@ void ppnic_held_free(struct ppnic_held *held)
 struct ppnic_held *ppnic_hold(struct ppnic_port *port,
 			      const struct ppnic_frame *f)
 {
-	u32 len = max(f->data_len, 1U), i, off = f->data_off, got = 0;
-	struct device *dev = &port->parent->dev;
+	u32 len = max(f->data_len, 1U);
 	struct ppnic_held *held;
 
 	held = kmalloc(struct_size(held, data, len), GFP_ATOMIC | __GFP_NOWARN);
@@ -43,36 +58,46 @@ struct ppnic_held *ppnic_hold(struct ppnic_port *port,
 		return NULL;
 
 	held->frame = *f;
-	held->parent = port->parent;
-	held->len = len;
-	for (i = 0; i < f->nr_sg && got < f->data_len; i++) {
-		u32 n;
-
-		if (off >= f->sg[i].len) {
-			off -= f->sg[i].len;
-			continue;
-		}
-		n = min(f->data_len - got, f->sg[i].len - off);
-		if (ppnic_dma_read(f->src, held->data + got,
-				   f->sg[i].addr + off, n))
-			goto err_free;
-		got += n;
-		off = 0;
-	}
-
-	held->addr = dma_map_single(dev, held->data, len, DMA_TO_DEVICE);
-	if (dma_mapping_error(dev, held->addr))
+	if (ppnic_frame_read(f, f->hdr_len, held->data) ||
+	    ppnic_held_map(port, held, len))
 		goto err_free;
-	get_device(dev);
 	held->frame.sg[0].addr = held->addr;
 	held->frame.sg[0].len = len;
-	held->frame.nr_sg = 1;
 	held->frame.data_off = 0;
 	return held;
 
 err_free:
 	kfree(held);
 	return NULL;
+}
+
+/**
+ * ppnic_held_make() - a frame of the device's own, as if a driver had sent it
+ * @port: that driver's
+ * @held: allocated, with nothing but its @data, where the frame is
+ * @room: bytes of it
+ * @off: where it begins
+ * @len: bytes of the frame
+ *
+ * Context: BH off.
+ * Return: 0; then give @held to ppnic_held_free(). -ENOMEM: to kfree().
+ */
+int ppnic_held_make(struct ppnic_port *port, struct ppnic_held *held, u32 room,
+		    u32 off, u32 len)
+{
+	struct ppnic_frame *f = &held->frame;
+	int err;
+
+	err = ppnic_held_map(port, held, room);
+	if (err)
+		return err;
+	f->src = port->parent;
+	f->sg[0].addr = held->addr + off;
+	f->sg[0].len = len;
+	f->fetched = min_t(u32, len, PPNIC_HDR_MAX);
+	memcpy(f->hdr, held->data + off, f->fetched);
+	ppnic_frame_parse(f, len);
+	return 0;
 }
 
 /* Deliver a copy of @f with one bit flipped, behind the checksum's back. */
@@ -118,8 +143,10 @@ int ppnic_wire_flush(struct ppnic_txq *txq, struct ppnic_port *to)
 		return 0;
 
 	ret = ppnic_deliver(txq, to, &txq->held->frame);
-	if (ret == PPNIC_BLOCKED)
+	if (ret == PPNIC_BLOCKED) {
+		txq->held->frame.judged = true;
 		return ret;
+	}
 
 	clear_bit(PPNIC_ENGINE_FLUSH, &txq->engine_flags);
 	ppnic_held_free(txq->held);
@@ -163,6 +190,7 @@ int ppnic_wire(struct ppnic_txq *txq, struct ppnic_port *to,
 		txq->corrupt = ppnic_fault_every(&faults->corrupt);
 	}
 
+	f->judged = txq->retry;
 	if (txq->corrupt)
 		ret = ppnic_deliver_corrupted(txq, to, f);
 	else
@@ -171,6 +199,7 @@ int ppnic_wire(struct ppnic_txq *txq, struct ppnic_port *to,
 	if (txq->retry)
 		return ret;
 
+	f->judged = false;
 	if (ppnic_fault_due(&faults->duplicate) &&
 	    ppnic_deliver(txq, to, f) != PPNIC_BLOCKED)
 		ppnic_fault_struck(&faults->duplicate);
@@ -207,13 +236,15 @@ void ppnic_wire_init(struct ppnic_txq *txq)
  */
 void ppnic_wire_drain(struct ppnic_txq *txq)
 {
-	struct ppnic_held *held;
+	struct ppnic_held *held, *sealed;
 
 	timer_delete_sync(&txq->reorder_timer);
 
 	spin_lock_bh(&txq->engine_lock);
 	held = txq->held;
 	txq->held = NULL;
+	sealed = txq->sealed;
+	txq->sealed = NULL;
 	txq->retry = false;
 	if (held)
 		hw_inc(txq, no_link);
@@ -222,4 +253,6 @@ void ppnic_wire_drain(struct ppnic_txq *txq)
 
 	if (held)
 		ppnic_held_free(held);
+	if (sealed)
+		ppnic_held_free(sealed);
 }

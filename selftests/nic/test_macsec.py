@@ -1,0 +1,548 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Does the NIC protect and validate frames as the stack's MACsec does, and never send in clear what it is to protect?
+
+netns «ppiov-tx»                              netns «ppiov-rx»
+ ms0  198.51.100.1                             ms0  198.51.100.2
+  |   its SecY is the NIC's, or not             |   as at tx0
+ tx0 =========== MACsec, both ways =========== rx0
+
+Where only tx0 has its NIC do it, the stack at rx0, with its own cryptography, judges what is sent, and sends what is to
+be validated; and the other way round.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import pytest
+from lib import faults, frames
+from lib.fixtures import Defer, MakeLink
+from lib.link import Link, Port
+from lib.poll import PATIENCE, until
+from lib.talk import FAMILIES, MARK, STREAM, UDP_PORT, Datagrams, Flood, macs, through
+from lib.traffic import connect, payload
+from lib.wire import ETH_P_ALL, Received, Tap
+
+NAME = "ms0"
+ETH_P_MACSEC = 0x88E5
+PACKET_OUTGOING = 4
+SO_BINDTODEVICE = 25
+TAG = 14  # where the SecTAG begins, behind its EtherType
+SECYS, CHANNELS = 16, 32  # that a port, and a SecY, has at most
+ICV = 16
+SALT = "0a" * 12
+WHO = pytest.mark.parametrize("who", ["tx", "rx", "both"])
+ONE_END = pytest.mark.parametrize("who", ["tx", "rx"])
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How both ends do it."""
+
+    who: str = "both"  # whose NIC: tx, rx, both, or none
+    options: tuple[str, ...] = ("encrypt", "on")
+    cipher: str = "gcm-aes-128"
+    start: int = 1  # packet number that each end has reached
+    v6: bool = False  # then IPv6 also talks unasked
+    port: int = 1  # of the SCI
+
+    def by_nic(self, port: str) -> bool:
+        return self.who in (port, "both")
+
+    @property
+    def xpn(self) -> bool:
+        return "xpn" in self.cipher
+
+
+class Macsec:
+    """A SecY at each end of a link, which receives from the other one; they go with the link."""
+
+    def __init__(self, link: Link, way: Way, name: str = NAME, net: int = 100) -> None:
+        self.link = link
+        self.way = way
+        self.name = name
+        self.tx = Port(link.tx.ns, name, f"198.51.{net}.1", "2001:db8:1::1")
+        self.rx = Port(link.rx.ns, name, f"198.51.{net}.2", "2001:db8:1::2")
+        self.mac = dict(zip(("tx", "rx"), (mac.hex(":") for mac in macs(link)), strict=True))
+        for end in ("tx", "rx"):
+            self.make(end)
+            self.receive(end)
+            self.up(end)
+
+    def port(self, end: str) -> Port:
+        return self.tx if end == "tx" else self.rx
+
+    def nic(self, end: str) -> Port:
+        return self.link.tx if end == "tx" else self.link.rx
+
+    def other(self, end: str) -> str:
+        return "rx" if end == "tx" else "tx"
+
+    def batch(self, end: str, *lines: str) -> None:
+        """Commands of ip's, in one process."""
+        self.port(end).ns.batch(lines)
+
+    def channel(self, end: str) -> str:
+        """How one end names what the other one sends by."""
+        return f"port {self.way.port} address {self.mac[self.other(end)]}"
+
+    def key(self, end: str, an: int = 0) -> str:
+        """That one end sends by."""
+        size = 32 if "256" in self.way.cipher else 16
+        return payload(size, seed=an + 16 * (end == "tx") + 32 * self.way.port).hex()
+
+    def sa(self, end: str, an: int = 0, pn: int | None = None) -> str:
+        """What both ends say of a key that one sends by."""
+        number = pn or self.way.start
+        extended = f"xpn {number} salt {SALT} ssci {1 + (end == 'tx')}" if self.way.xpn else f"pn {number}"
+        return f"sa {an} {extended} on key {an:02x} {self.key(end, an)}"
+
+    def make(self, end: str) -> None:
+        way = self.way
+        options = [*way.options, *(["offload", "mac"] if way.by_nic(end) else [])]
+        port = f"port {way.port}" if way.port > 1 else ""
+        what = f"type macsec {port} cipher {way.cipher} {' '.join(options)}"
+        self.batch(
+            end, f"link add link {self.nic(end).name} {self.name} {what}", f"macsec add {self.name} tx {self.sa(end)}"
+        )
+        if not way.v6:
+            self.port(end).ns.sysctl(f"net.ipv6.conf.{self.name}.disable_ipv6", "1")
+
+    def receive(self, end: str) -> None:
+        """What the other one sends."""
+        add = f"macsec add {self.name} rx {self.channel(end)}"
+        self.batch(end, add, f"{add} {self.sa(self.other(end))}")
+
+    def up(self, end: str) -> None:
+        mine, theirs = self.port(end), self.port(self.other(end))
+        lines = [f"link set {self.name} up", f"addr add {mine.v4}/24 dev {self.name}"]
+        there = [theirs.v4]
+        if self.way.v6:
+            lines.append(f"addr add {mine.v6}/64 dev {self.name} nodad")
+            there.append(theirs.v6)
+        lines += [f"neigh replace {a} lladdr {self.mac[self.other(end)]} dev {self.name}" for a in there]
+        self.batch(end, *lines)
+
+    def up_again(self, end: str) -> None:
+        """After it, or its port, was down, which forgets neighbours."""
+        there = self.port(self.other(end)).v4
+        lladdr = self.mac[self.other(end)]
+        self.batch(end, f"link set {self.name} up", f"neigh replace {there} lladdr {lladdr} dev {self.name}")
+
+    def delete(self, end: str) -> None:
+        self.batch(end, f"link del {self.name}")
+
+    def renew(self) -> None:
+        """All anew: the numbers of both ends begin together."""
+        for end in ("tx", "rx"):
+            self.delete(end)
+        for end in ("tx", "rx"):
+            self.make(end)
+            self.receive(end)
+            self.up(end)
+
+    def set(self, end: str, *options: str) -> None:
+        self.batch(end, f"link set {self.name} type macsec {' '.join(options)}")
+
+    def shown(self, end: str) -> dict[str, Any]:
+        """ip -s -j macsec show."""
+        (shown,) = json.loads(self.port(end).ns.run(["ip", "-s", "-j", "macsec", "show", self.name]))
+        assert isinstance(shown, dict)
+        return shown
+
+    def stats(self, end: str) -> dict[str, int]:
+        """Counters of its SecY, of what that sends, and of the channel that it receives."""
+        shown = self.shown(end)
+        both = _counters(shown)
+        for channel in shown["rx_sc"]:
+            both |= _counters(channel)
+        return both
+
+    def sa_stats(self, end: str) -> tuple[dict[str, int], dict[str, int]]:
+        """Counters of the first key that it sends by, and of the first that it receives by."""
+        shown = self.shown(end)
+        return _counters(shown["sa_list"][0]), _counters(shown["rx_sc"][0]["sa_list"][0])
+
+    def has(self, end: str, **counters: int) -> bool:
+        stats = self.stats(end)
+        return {name: stats[name] for name in counters} == counters
+
+    def count(self, end: str) -> tuple[int, int]:
+        """Frames that its NIC has protected, and accepted."""
+        stats = self.nic(end).ethtool.stats()
+        return stats["tx_macsec_protected"], stats["rx_macsec_accepted"]
+
+
+def _counters(node: dict[str, Any]) -> dict[str, int]:
+    """What is counted there, but not in its channels and associations."""
+    found = {k: int(v) for k, v in node.items() if k.startswith(("In", "Out"))}
+    for name, value in node.items():
+        for inner in value if isinstance(value, list) and name not in ("rx_sc", "sa_list") else [value]:
+            if isinstance(inner, dict):
+                found |= _counters(inner)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class SecTag:
+    """What a protected frame says of itself."""
+
+    tci: int
+    an: int
+    short_length: int
+    pn: int
+    sci: bytes
+    data: bytes  # the user's, encrypted or not, and the ICV
+
+    @classmethod
+    def parse(cls, frame: bytes) -> SecTag:
+        assert int.from_bytes(frame[12:14], "big") == ETH_P_MACSEC
+        first, short, pn = struct.unpack_from("!BBI", frame, TAG)
+        end = TAG + 6 + (8 if first & 0x20 else 0)
+        return cls(first & ~3, first & 3, short, pn, frame[TAG + 6 : end], frame[end:])
+
+
+class Sent:
+    """What a port gives to its NIC: where the stack protects, the frames as they are on the wire."""
+
+    def __init__(self, port: Port, defer: Defer) -> None:
+        self._port = port
+        self._sock = port.ns.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        defer(self._sock.close)
+        self._sock.bind((port.name, ETH_P_ALL))
+        self._sock.settimeout(PATIENCE)
+
+    def frame(self) -> bytes:
+        """The next one with a SecTAG."""
+        while True:
+            data, about = self._sock.recvfrom(1 << 16)
+            if about[2] == PACKET_OUTGOING and data[12:14] == ETH_P_MACSEC.to_bytes(2, "big"):
+                return data
+
+    def again(self, frame: bytes) -> None:
+        self._sock.send(frame)
+
+    def instead(self, datagrams: Datagrams, data: bytes, defer: Defer) -> bytes:
+        """The frame of a datagram, which the wire loses."""
+        faults.inject(self._port, "lose", 1, defer)
+        datagrams.send(data)
+        frame = self.frame()
+        (faults.folder(self._port) / "lose").write_text("0")
+        return frame
+
+
+def wire_tap(link: Link, defer: Defer) -> Tap:
+    """What comes to rx0 as it was on the wire, if its NIC does not change it."""
+    link.rx.ethtool.run("-K", "gro", "off", "rx-gro-hw", "off")
+    return Tap(link.rx, macs(link)[1], defer)
+
+
+def tagged(got: Sequence[Received]) -> Iterator[SecTag]:
+    return (SecTag.parse(f.data) for f in got if f.data[12:14] == ETH_P_MACSEC.to_bytes(2, "big"))
+
+
+def changed(frame: bytes, at: int) -> bytes:
+    at %= len(frame)
+    return frame[:at] + bytes([frame[at] ^ 0x10]) + frame[at + 1 :]
+
+
+@pytest.fixture
+def link(make_link: MakeLink) -> Link:
+    """A link as it comes."""
+    return make_link(bare=True)
+
+
+@FAMILIES
+@WHO
+def test_stream(link: Link, defer: Defer, family: int, who: str) -> None:
+    """TCP both ways arrives byte by byte, and each end's cryptography is whose it should be."""
+    ends = Macsec(link, Way(who, v6=True))
+    # IPv6 speaks as soon as one end is up
+    dropped = [ends.nic(end).ethtool.stats()["rx_macsec_dropped"] for end in ("tx", "rx")]
+    sender, receiver = connect(ends, family, defer, prepared=False)
+    for out, into in ((sender, receiver), (receiver, sender)):
+        through(out, into)
+    for end in ("tx", "rx"):
+        protected, accepted = ends.count(end)
+        if ends.way.by_nic(end):
+            assert min(protected, accepted) > STREAM // 1460, f"{end}: {protected} protected, {accepted} accepted"
+        else:
+            assert (protected, accepted) == (0, 0), f"{end} has no SecY of the NIC's"
+        stats = ends.nic(end).ethtool.stats()
+        assert stats["rx_macsec_lost"] == stats["tx_macsec_refused"] == 0
+    assert [ends.nic(end).ethtool.stats()["rx_macsec_dropped"] for end in ("tx", "rx")] == dropped
+    if who == "tx":  # its NIC cuts, and numbers each segment
+        assert link.tx.ethtool.stats()["tx_gso_packets"] > 0
+
+
+@pytest.mark.parametrize("encrypt", ["on", "off"])
+def test_what_is_on_the_wire(link: Link, defer: Defer, encrypt: str) -> None:
+    """SecTAGs as IEEE 802.1AE has them, numbers one after the other, and the payload encrypted or as it is."""
+    ends = Macsec(link, Way("tx", ("encrypt", encrypt)))
+    tap = wire_tap(link, defer)
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    sent = [b"", b"0123", b"01234", b"012345", MARK * 10, MARK * 60]
+    for data in sent:
+        datagrams.send(data)
+        assert datagrams.get() == data
+    tags = list(tagged(tap.receive(len(sent))))
+    assert [tag.pn for tag in tags] == list(range(1, len(sent) + 1))
+    user = [2 + 20 + 8 + len(data) for data in sent]  # EtherType, IP, UDP
+    assert [len(tag.data) - ICV for tag in tags] == user
+    assert [tag.short_length for tag in tags] == [size if size < 48 else 0 for size in user]
+    for tag, data in zip(tags, sent, strict=True):
+        assert (tag.tci, tag.an) == (0x2C if encrypt == "on" else 0x20, 0)
+        assert tag.sci == macs(link)[0] + b"\0\1"
+        assert (tag.data[:-ICV].endswith(data) and tag.data[:2] == b"\x08\0") == (encrypt == "off") or not data
+    if encrypt == "on":
+        assert not [tag for tag in tags if MARK in tag.data]
+        blocks = [tags[-1].data[i : i + len(MARK)] for i in range(60, 660, len(MARK))]
+        assert len(set(blocks)) == len(blocks), "the same twelve bytes over and over, and two blocks are alike"
+    number, octets = ("OutPktsEncrypted", "OutOctetsEncrypted")
+    if encrypt == "off":
+        number, octets = ("OutPktsProtected", "OutOctetsProtected")
+    assert ends.has("tx", **{number: len(sent), octets: sum(user)})
+    assert ends.sa_stats("tx")[0][number] == len(sent)
+    assert ends.shown("tx")["sa_list"][0]["pn"] == len(sent) + 1
+
+
+def test_sizes(link: Link, defer: Defer) -> None:
+    """Either side of what is short, of where the device's headers end, at 256 bytes, and up to the MTU."""
+    ends = Macsec(link, Way("tx"))
+    there, back = Datagrams(ends, defer, socket.AF_INET), Datagrams(ends, defer, socket.AF_INET, back=True)
+    sizes = [*range(16, 21), *range(160, 232, 3), 1440]
+    for size in sizes:
+        there.exchange(1, size)
+        back.exchange(1, size)
+    assert ends.count("tx") == (len(sizes), len(sizes))
+
+
+WAYS = {
+    "aes-256": Way(cipher="gcm-aes-256"),
+    "xpn-128": Way(cipher="gcm-aes-xpn-128"),
+    "xpn-256": Way(cipher="gcm-aes-xpn-256"),
+    "xpn over 32 bits": Way(cipher="gcm-aes-xpn-128", start=2**32 - 3),
+    "icv 8": Way(options=("icvlen", "8", "encrypt", "on")),
+    "icv 8, integrity": Way(options=("icvlen", "8", "encrypt", "off")),
+    "integrity": Way(options=("encrypt", "off")),
+    "no sci": Way(options=("encrypt", "on", "send_sci", "off")),
+    "end station": Way(options=("encrypt", "on", "send_sci", "off", "end_station", "on")),
+    "scb": Way(options=("encrypt", "on", "send_sci", "off", "scb", "on")),
+    "replay window 0": Way(options=("encrypt", "on", "replay", "on", "window", "0")),
+    "port 7": Way(port=7),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_ways(link: Link, defer: Defer, way: str) -> None:
+    """Each cipher suite, length of ICV, and way to name the channel, both ways."""
+    ends = Macsec(link, replace(WAYS[way], who="tx"))
+    for back in (False, True):
+        Datagrams(ends, defer, socket.AF_INET, back).exchange(6)
+    assert ends.count("tx") == (6, 6)
+    assert ends.has("tx", InPktsOK=6) and ends.has("rx", InPktsOK=6)
+
+
+@pytest.mark.parametrize("encrypt", ["on", "off"])
+def test_what_was_changed_on_the_way(link: Link, defer: Defer, encrypt: str) -> None:
+    """A frame with one bit changed, anywhere, is refused and counted; as it was, it is taken; once more, it is late."""
+    ends = Macsec(link, Way("rx", ("encrypt", encrypt, "replay", "on", "window", "0")))
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    sent = Sent(link.tx, defer)
+    frame = sent.instead(datagrams, MARK * 30, defer)
+    assert datagrams.empty()
+
+    places = {"source": 11, "AN": TAG, "number": TAG + 5, "first": TAG + 14, "middle": 256, "last": -17, "ICV": -1}
+    del places["AN"]  # bit 4 there is SCB, which with an SCI is no SecTAG
+    for i, (name, place) in enumerate(places.items()):
+        sent.again(changed(frame, place))
+        until(f"the {name} is found wrong", partial(ends.has, "rx", InPktsNotValid=i + 1))
+    sent.again(changed(frame, TAG))
+    until("the SecTAG is found wrong", partial(ends.has, "rx", InPktsBadTag=1))
+    assert datagrams.empty() and ends.count("rx")[1] == 0
+    assert ends.sa_stats("rx")[1]["InPktsNotValid"] == len(places)
+    assert link.rx.ethtool.stats()["rx_macsec_dropped"] == len(places) + 1
+
+    sent.again(frame)
+    assert datagrams.get() == MARK * 30
+    sent.again(frame)
+    until("it is late", partial(ends.has, "rx", InPktsLate=1, InPktsOK=1))
+    assert datagrams.empty() and ends.count("rx")[1] == 1
+    datagrams.exchange(2)
+
+
+BAD_TAGS: dict[str, Callable[[bytes], bytes]] = {
+    "version": lambda f: f[:TAG] + bytes([f[TAG] | 0x80]) + f[TAG + 1 :],
+    "end station and SCI": lambda f: f[:TAG] + bytes([f[TAG] | 0x40]) + f[TAG + 1 :],
+    "spare bits": lambda f: f[: TAG + 1] + bytes([f[TAG + 1] | 0x80]) + f[TAG + 2 :],
+    "short length of a long frame": lambda f: f[: TAG + 1] + b"\x30" + f[TAG + 2 :],
+    "short length 1": lambda f: f[: TAG + 1] + b"\1" + f[TAG + 2 :],
+    "number 0": lambda f: f[: TAG + 2] + bytes(4) + f[TAG + 6 :],
+    "cut": lambda f: f[: TAG + 14 + 40],
+}
+
+
+def test_bad_tags(link: Link, defer: Defer) -> None:
+    """What no SecY sends is refused before the cipher; and a frame with padding behind the ICV is taken."""
+    ends = Macsec(link, Way("rx"))
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    sent = Sent(link.tx, defer)
+    frame = sent.instead(datagrams, MARK * 30, defer)
+    for i, (name, bad) in enumerate(BAD_TAGS.items()):
+        sent.again(bad(frame))
+        until(f"refused: {name}", partial(ends.has, "rx", InPktsBadTag=i + 1))
+    assert ends.has("rx", InPktsNotValid=0, InPktsOK=0)
+    short = sent.instead(datagrams, b"short", defer)
+    assert SecTag.parse(short).short_length == 2 + 28 + 5
+    sent.again(short + bytes(20))
+    assert datagrams.get() == b"short"
+
+
+@pytest.mark.parametrize("mode", ["strict", "check", "disabled"])
+def test_validation(link: Link, defer: Defer, mode: str) -> None:
+    """What becomes of a frame that is not authentic, or has no key, where it is not encrypted."""
+    ends = Macsec(link, Way("rx", ("encrypt", "off", "validate", mode)))
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    sent = Sent(link.tx, defer)
+    frame = sent.instead(datagrams, MARK, defer)
+    counter = {"strict": "InPktsNotValid", "check": "InPktsInvalid", "disabled": "InPktsUnchecked"}[mode]
+    sent.again(changed(frame, -1))
+    until("it is judged", partial(ends.has, "rx", **{counter: 1, "InPktsOK": 0}))
+    assert datagrams.empty() if mode == "strict" else datagrams.get() == MARK
+    sent.again(frame)
+    assert datagrams.get() == MARK
+    assert ends.has("rx", **({"InPktsUnchecked": 2} if mode == "disabled" else {"InPktsOK": 1}))
+    octets = 0 if mode == "disabled" else 2 * (2 + 28 + len(MARK))
+    assert ends.has("rx", InOctetsValidated=octets, InOctetsDecrypted=0)
+
+    ends.batch("rx", f"macsec set {NAME} rx {ends.channel('rx')} sa 0 off")
+    sent.again(frame)
+    counter = "InPktsNotUsingSA" if mode == "strict" else "InPktsUnusedSA"
+    until("it has no key", partial(ends.has, "rx", **{counter: 1}))
+    assert datagrams.empty() if mode == "strict" else datagrams.get() == MARK
+
+
+def test_encrypted_is_never_taken_unvalidated(link: Link, defer: Defer) -> None:
+    """With validation disabled too, an encrypted frame that is not authentic, or has no key, is dropped."""
+    ends = Macsec(link, Way("rx", ("encrypt", "on", "validate", "disabled")))
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    sent = Sent(link.tx, defer)
+    frame = sent.instead(datagrams, MARK, defer)
+    sent.again(changed(frame, -1))
+    until("it is dropped", partial(ends.has, "rx", InPktsNotValid=1))
+    ends.batch("rx", f"macsec set {NAME} rx {ends.channel('rx')} sa 0 off")
+    sent.again(frame)
+    until("it has no key", partial(ends.has, "rx", InPktsNotUsingSA=1))
+    assert datagrams.empty()
+
+
+@ONE_END
+def test_wrong_key(link: Link, defer: Defer, who: str) -> None:
+    """Who has another key takes nothing."""
+    ends = Macsec(link, Way(who))
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    datagrams.exchange(1)
+    add = f"macsec add {NAME} rx {ends.channel('rx')} sa 0 pn 1 on key 00 {'77' * 16}"
+    ends.batch(
+        "rx",
+        f"macsec set {NAME} rx {ends.channel('rx')} sa 0 off",
+        f"macsec del {NAME} rx {ends.channel('rx')} sa 0",
+        add,
+    )
+    datagrams.send(MARK)
+    until("it is refused", partial(ends.has, "rx", InPktsNotValid=1))
+    assert datagrams.empty()
+
+
+@ONE_END
+def test_other_keys(link: Link, defer: Defer, who: str) -> None:
+    """Keys are changed while frames flow: another association number, and the first one is removed."""
+    ends = Macsec(link, Way(who))
+    flood = Flood(ends, defer, socket.AF_INET)
+    for an in (1, 2, 3):
+        for end in ("tx", "rx"):
+            ends.batch(end, f"macsec add {NAME} rx {ends.channel(end)} {ends.sa(ends.other(end), an, 1)}")
+        for end in ("tx", "rx"):
+            ends.batch(end, f"macsec add {NAME} tx {ends.sa(end, an, 1)}")
+            ends.set(end, "encodingsa", str(an))
+            ends.batch(end, f"macsec set {NAME} tx sa {an - 1} off", f"macsec del {NAME} tx sa {an - 1}")
+    flood.stop()
+    flood.exchange()
+    assert len(ends.shown("tx")["sa_list"]) == 1
+    for end in ("tx", "rx"):
+        assert ends.has(end, InPktsNotValid=0, InPktsNotUsingSA=0)
+
+
+def test_numbers_end(link: Link, defer: Defer) -> None:
+    """With its last number a key is used up: nothing more is sent, until there is another one."""
+    ends = Macsec(link, Way("tx", start=2**32 - 3))
+    tap = wire_tap(link, defer)
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    datagrams.exchange(3)
+    for _ in range(4):
+        datagrams.send(MARK)
+    until("they are refused", lambda: link.tx.ethtool.stats()["tx_macsec_refused"] == 4)
+    assert datagrams.empty()
+    ends.batch("rx", f"macsec add {NAME} rx {ends.channel('rx')} {ends.sa('tx', 1, 1)}")
+    ends.batch("tx", f"macsec add {NAME} tx {ends.sa('tx', 1, 1)}")
+    ends.set("tx", "encodingsa", "1")
+    datagrams.exchange(2)
+    assert [(tag.an, tag.pn) for tag in tagged(tap.receive(5))] == [
+        (0, 2**32 - 3), (0, 2**32 - 2), (0, 2**32 - 1), (1, 1), (1, 2),
+    ]  # fmt: skip
+
+
+def test_numbers_are_set(link: Link, defer: Defer) -> None:
+    """`ip macsec set ... pn` reaches the NIC, both ways."""
+    ends = Macsec(link, Way("both", ("encrypt", "on", "replay", "on", "window", "0")))
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    datagrams.exchange(2)
+    ends.batch("rx", f"macsec set {NAME} rx {ends.channel('rx')} sa 0 pn 1000")
+    datagrams.send(MARK)
+    until("it is late", partial(ends.has, "rx", InPktsLate=1))
+    ends.batch("tx", f"macsec set {NAME} tx sa 0 pn 1000")
+    datagrams.exchange(2)
+    assert ends.shown("tx")["sa_list"][0]["pn"] == ends.shown("rx")["rx_sc"][0]["sa_list"][0]["pn"] == 1002
+
+
+def test_untagged_frames(link: Link, defer: Defer) -> None:
+    """A frame without SecTAG is counted, and reaches the port, but no SecY of the NIC's."""
+    ends = Macsec(link, Way("rx"))
+    inside = Datagrams(ends, defer, socket.AF_INET)
+    device = link.rx.ns.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    defer(device.close)
+    device.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, NAME.encode())
+    device.bind(("0.0.0.0", UDP_PORT + 1))
+    device.settimeout(0)
+    Datagrams(link, defer, socket.AF_INET).exchange(2)
+    assert ends.stats("rx")["InPktsNoTag"] >= 2
+
+    flow = frames.Flow(ends.tx.v4, ends.rx.v4, dport=UDP_PORT + 1)
+    frame = macs(link)[1] + frames.udp(flow, MARK)[6:]
+    before = ends.stats("rx")["InPktsNoTag"]
+    Sent(link.tx, defer).again(frame)
+    until("it is counted", lambda: ends.stats("rx")["InPktsNoTag"] > before)
+    inside.exchange(1)
+    with pytest.raises(BlockingIOError):
+        device.recv(100)
+
+
+def test_as_many_as_there_can_be(link: Link, defer: Defer) -> None:
+    """One more SecY, or channel, is refused, and the others go on working."""
+    ends = Macsec(link, Way("both"))
+    rx = link.rx.ns
+    rx.batch([f"link add link {link.rx.name} more{i} type macsec port {i + 10} offload mac" for i in range(SECYS - 1)])
+    with pytest.raises(AssertionError, match="No space left on device"):
+        rx.run(["ip", "link", "add", "link", link.rx.name, "more99", "type", "macsec", "port", "99", "offload", "mac"])
+    add = "macsec add ms0 rx address 02:00:00:00:00:99 port"
+    rx.batch([f"{add} {i + 1}" for i in range(CHANNELS - 1)])
+    with pytest.raises(AssertionError, match="No space left on device"):
+        rx.run(["ip", *f"{add} 99".split()])
+    Datagrams(ends, defer, socket.AF_INET).exchange(2)
+    rx.batch(["link del more3", f"link add link {link.rx.name} more99 type macsec port 99 offload mac"])
