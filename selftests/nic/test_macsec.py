@@ -404,6 +404,27 @@ def test_bad_tags(link: Link, defer: Defer) -> None:
     assert datagrams.get() == b"short"
 
 
+def test_replay_window(link: Link, defer: Defer) -> None:
+    """What is as old as the window allows is taken, and nothing older; without replay protection all is."""
+    ends = Macsec(link, Way("rx", ("encrypt", "on", "replay", "on", "window", "5")))
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    sent = Sent(link.tx, defer)
+    old = []
+    for i in range(8):
+        datagrams.send(bytes([i]))
+        old.append(sent.frame())
+        assert datagrams.get() == bytes([i])
+    sent.again(old[3])  # number 4: 9 - 5
+    assert datagrams.get() == b"\3"
+    sent.again(old[2])
+    until("it is late", partial(ends.has, "rx", InPktsLate=1))
+    assert datagrams.empty() and ends.has("rx", InPktsOK=9)
+    ends.set("rx", "replay", "off", "window", "5")
+    sent.again(old[0])
+    assert datagrams.get() == b"\0"
+    assert ends.has("rx", InPktsDelayed=1, InPktsLate=1)
+
+
 @pytest.mark.parametrize("mode", ["strict", "check", "disabled"])
 def test_validation(link: Link, defer: Defer, mode: str) -> None:
     """What becomes of a frame that is not authentic, or has no key, where it is not encrypted."""
@@ -533,6 +554,27 @@ def test_untagged_frames(link: Link, defer: Defer) -> None:
         device.recv(100)
 
 
+def test_several(link: Link, defer: Defer) -> None:
+    """SecYs of the NIC's on one port, each with its keys, and one of the stack's beside them."""
+    ways = [Way("both"), Way("both", port=2), Way("none", port=3), Way("tx", ("encrypt", "off"), port=4)]
+    several = [Macsec(link, way, f"ms{i}", 100 + i) for i, way in enumerate(ways)]
+    talk = [Datagrams(ends, defer, socket.AF_INET, back) for ends in several for back in (False, True)]
+    for _ in range(2):
+        for datagrams in talk:
+            datagrams.exchange(2)
+    for ends in several:
+        for end in ("tx", "rx"):
+            assert ends.has(end, InPktsOK=8 // 2)
+    assert several[0].count("tx") == (12, 12) and several[0].count("rx") == (8, 8)
+    several[0].delete("rx")
+    talk[2].exchange(2)
+    # Of a channel that the NIC no longer knows: the stack has the last word
+    before = several[1].stats("rx")["InPktsNoSCI"]
+    with several[0].tx.ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.sendto(MARK, (several[0].rx.v4, UDP_PORT))
+    until("nobody knew it", partial(several[1].has, "rx", InPktsNoSCI=before + 1))
+
+
 def test_as_many_as_there_can_be(link: Link, defer: Defer) -> None:
     """One more SecY, or channel, is refused, and the others go on working."""
     ends = Macsec(link, Way("both"))
@@ -546,3 +588,214 @@ def test_as_many_as_there_can_be(link: Link, defer: Defer) -> None:
         rx.run(["ip", *f"{add} 99".split()])
     Datagrams(ends, defer, socket.AF_INET).exchange(2)
     rx.batch(["link del more3", f"link add link {link.rx.name} more99 type macsec port 99 offload mac"])
+
+
+def test_not_to_be_turned_off(link: Link, defer: Defer) -> None:
+    """The feature is fixed; a VLAN device has none, as the NIC looks for a SecTAG behind the addresses only."""
+    assert "macsec-hw-offload: on [fixed]" in link.tx.ethtool.run("-k")
+    link.tx.ns.run(["ip", "link", "add", "link", link.tx.name, "tagged", "type", "vlan", "id", "5"])
+    with pytest.raises(AssertionError, match="not supported"):
+        link.tx.ns.run(["ip", "link", "add", "link", "tagged", "ms0", "type", "macsec", "offload", "mac"])
+    assert not link.tx.ns.ip.link_lookup(ifname="ms0")
+
+
+def test_protection_off(link: Link, defer: Defer) -> None:
+    """`protect off` sends as it is, and says so; turned on again, nothing is."""
+    ends = Macsec(link, Way("tx", ("encrypt", "on", "protect", "off")))
+    tap = wire_tap(link, defer)
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    datagrams.send(MARK)
+    (received,) = (f for f in tap.receive(1) if MARK in f.data)
+    assert received.data[12:14] == b"\x08\0"
+    assert ends.has("tx", OutPktsUntagged=1, OutPktsEncrypted=0)
+    ends.set("tx", "protect", "on")
+    datagrams.drain()
+    datagrams.exchange(2)
+    assert len(list(tagged(tap.receive(2)))) == 2
+
+
+def test_too_long(link: Link, defer: Defer) -> None:
+    """What would be longer than the port's MTU with its SecTAG is not sent, and counted."""
+    ends = Macsec(link, Way("tx"))
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    mtu = ends.tx.ns.ip.get_links(ends.tx.ns.ip.link_lookup(ifname=NAME)[0])[0].get_attr("IFLA_MTU")
+    vlan = struct.pack("!HHH", 0x8100, 5, 0x0800)  # for its tag the stack grants four bytes more
+    sent = Sent(ends.tx, defer)
+    sent.again(macs(link)[1] + macs(link)[0] + vlan + bytes(mtu))
+    until("it is counted", partial(ends.has, "tx", OutPktsTooLong=1, OutPktsEncrypted=0))
+    sent.again(macs(link)[1] + macs(link)[0] + vlan + bytes(mtu - 4))
+    datagrams.exchange(1, mtu - 28)
+    assert ends.has("tx", OutPktsTooLong=1, OutPktsEncrypted=2)
+
+
+def test_frames_that_wait(link: Link, defer: Defer) -> None:
+    """Held back by a full queue, each frame is sealed once and judged once: none is late, none has another number."""
+    ends = Macsec(link, Way("both", ("encrypt", "on", "replay", "on", "window", "0")))
+    link.rx.ethtool.run("--set-tunable", "pfc-prevention-tout", 20000)
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    stall = faults.folder(link.rx) / "stall_rx"
+    for i in range(3):
+        faults.inject(link.rx, "stall_rx", 0xF, defer)
+        for n in range(5):
+            datagrams.send(bytes([n]))
+        until("they wait", partial(_has_paused, link, i + 1))
+        assert datagrams.empty()
+        stall.write_text("0")
+        assert [datagrams.get() for _ in range(5)] == [bytes([n]) for n in range(5)]
+    assert ends.has("rx", InPktsLate=0, InPktsOK=15) and ends.has("tx", OutPktsEncrypted=15)
+    assert ends.count("tx")[0] == ends.count("rx")[1] == 15
+
+
+def _has_paused(link: Link, times: int) -> bool:
+    return link.rx.ethtool.stats()["rx_pauses"] >= times
+
+
+@pytest.mark.parametrize("fault", ["duplicate", "corrupt", "lose", "reorder"])
+def test_faults_of_the_wire(link: Link, defer: Defer, fault: str) -> None:
+    """What the wire does to every second frame is seen: once more, changed, not at all, or late."""
+    ends = Macsec(link, Way("both", ("encrypt", "on", "replay", "on", "window", "0")))
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    faults.inject(link.tx, fault, 2, defer)
+    faults.inject(link.tx, "stall_tx", 0xF, defer)
+    for _ in range(8):
+        datagrams.send(MARK)
+    (faults.folder(link.tx) / "stall_tx").write_text("0")
+    expected = {
+        "duplicate": {"InPktsOK": 8, "InPktsLate": 4},
+        "corrupt": {"InPktsOK": 4, "InPktsNotValid": 4},
+        "lose": {"InPktsOK": 4},
+        "reorder": {"InPktsOK": 7, "InPktsLate": 1},  # one is kept until all that stand in the ring have gone
+    }[fault]
+    until(f"{expected}", partial(ends.has, "rx", **expected))
+
+
+@WHO
+def test_joined_by_the_nic(link: Link, defer: Defer, who: str) -> None:
+    """rx-gro-hw joins what came by one channel."""
+    for port in (link.tx, link.rx):
+        port.ethtool.run("-K", "gro", "off", "rx-gro-hw", "on")
+    ends = Macsec(link, Way(who))
+    sender, receiver = connect(ends, socket.AF_INET, defer, prepared=False)
+    through(sender, receiver)
+    through(receiver, sender)
+    for end in ("tx", "rx"):
+        joined = ends.nic(end).ethtool.stats()["rx_hw_gro_packets"]
+        assert (joined > 0) == ends.way.by_nic(end), f"{end}: {joined}"
+
+
+def test_split(make_link: MakeLink, defer: Defer) -> None:
+    """With header split, the payload of a validated frame stands in data buffers, as that of any other."""
+    link = make_link()
+    ends = Macsec(link, Way("rx"))
+    sender, receiver = connect(ends, socket.AF_INET, defer, prepared=False)
+    through(sender, receiver)
+    stats = link.rx.ethtool.stats()
+    assert stats["rx_split"] >= STREAM // 1460 and stats["rx_macsec_accepted"] >= stats["rx_split"]
+
+
+@WHO
+def test_secys_come_and_go(link: Link, defer: Defer, who: str) -> None:
+    """Removed while frames are on their way, and made again: nothing is sent in clear, and all goes on."""
+    ends = Macsec(link, Way(who))
+    tap = wire_tap(link, defer)
+    flood = Flood(ends, defer, socket.AF_INET)
+    for _ in range(3):
+        before = link.rx.ethtool.stats()["rx_packets"]
+        until("frames come", partial(_more_frames, link, before + 20))
+        ends.renew()
+    flood.stop()
+    if who == "tx":
+        assert not [f for f in tap.receive(50) if MARK in f.data], "in the clear"
+    ends.renew()
+    flood.exchange()
+
+
+def _more_frames(link: Link, count: int) -> bool:
+    """Have more than so many frames come to rx0?"""
+    return link.rx.ethtool.stats()["rx_packets"] + link.rx.ethtool.stats()["rx_macsec_dropped"] > count
+
+
+def test_channels_come_and_go(link: Link, defer: Defer) -> None:
+    """What is received is removed and made again, in the middle of it; nothing of it reaches the port in clear."""
+    ends = Macsec(link, Way("rx"))
+    tap = wire_tap(link, defer)
+    flood = Flood(ends, defer, socket.AF_INET)
+    for _ in range(4):
+        until("frames come", partial(_more_frames, link, link.rx.ethtool.stats()["rx_packets"] + 20))
+        ends.batch("rx", f"macsec del {NAME} rx {ends.channel('rx')}")
+        ends.receive("rx")
+    flood.stop()
+    flood.exchange()
+    assert ends.has("rx", InPktsNotValid=0)
+    assert len(tap.receive(50)) >= 50
+
+
+def test_frames_that_outlive_their_secy(link: Link, defer: Defer) -> None:
+    """What stands in the ring when its SecY goes is not sent, and is counted."""
+    ends = Macsec(link, Way("tx"))
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    datagrams.exchange(1)
+    tap = wire_tap(link, defer)
+    faults.inject(link.tx, "stall_tx", 0xF, defer)
+    for _ in range(5):
+        datagrams.send(MARK)
+    ends.delete("tx")
+    ends.make("tx")  # the same keys, and another SecY
+    ends.receive("tx")
+    ends.up("tx")
+    (faults.folder(link.tx) / "stall_tx").write_text("0")
+    until("they are refused", lambda: link.tx.ethtool.stats()["tx_macsec_refused"] == 5)
+    assert datagrams.empty()
+    datagrams.exchange(2)
+    assert not [f for f in tap.receive(2) if MARK in f.data]
+
+
+def test_device_goes_down(link: Link, defer: Defer) -> None:
+    """While ms0 is down at rx0, what is for it ends in the NIC; up again, it goes on where it was."""
+    ends = Macsec(link, Way("rx", ("encrypt", "on", "replay", "on", "window", "0")))
+    datagrams = Datagrams(ends, defer, socket.AF_INET)
+    datagrams.exchange(2)
+    ends.batch("rx", f"link set {NAME} down")
+    datagrams.send(MARK)
+    until("it is dropped", lambda: link.rx.ethtool.stats()["rx_macsec_dropped"] == 1)
+    ends.up_again("rx")
+    datagrams.exchange(2)
+    assert ends.has("rx", InPktsOK=4)
+
+
+@WHO
+def test_port_goes_down(link: Link, defer: Defer, who: str) -> None:
+    """SecYs stay, with their numbers."""
+    ends = Macsec(link, Way(who))
+    flood = Flood(ends, defer, socket.AF_INET)
+    until("frames come", partial(_more_frames, link, 30))
+    link.rx.set(state="down")
+    flood.stop()
+    link.set_up()
+    for end in ("tx", "rx"):
+        ends.up_again(end)
+    flood.exchange()
+
+
+@WHO
+def test_port_is_removed(link: Link, defer: Defer, who: str) -> None:
+    """With SecYs and traffic; they go with it."""
+    ends = Macsec(link, Way(who))
+    flood = Flood(ends, defer, socket.AF_INET)
+    until("frames come", partial(_more_frames, link, 50))
+    link.remove()
+    flood.stop()
+    for end in ("tx", "rx"):
+        assert not ends.port(end).ns.ip.link_lookup(ifname=NAME)
+
+
+def test_turned_over(link: Link, defer: Defer) -> None:
+    """`offload off` and `mac` on one device; with keys, or up, the stack refuses."""
+    link.tx.ns.batch(["link add link tx0 ms0 type macsec encrypt on offload mac"])
+    for mode in ("off", "mac", "off", "mac"):
+        link.tx.ns.run(["ip", "link", "set", "ms0", "type", "macsec", "offload", mode])
+    link.tx.ns.run(["ip", "link", "del", "ms0"])
+    ends = Macsec(link, Way("both"))
+    with pytest.raises(AssertionError, match="busy"):
+        link.tx.ns.run(["ip", "link", "set", "ms0", "type", "macsec", "offload", "off"])
+    Datagrams(ends, defer, socket.AF_INET).exchange(1)
