@@ -320,7 +320,7 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 
 	reason = ppnic_find_room(txq, rxq, &need);
 	if (reason == PPNIC_BLOCKED)
-		goto out_blocked;
+		goto out_unlock;
 	if (reason)
 		goto out;
 	rxq->storm = false;
@@ -337,7 +337,7 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 	/* Frames that this one may not overtake have gone before it. */
 	reason = ppnic_find_room(txq, rxq, &need);
 	if (reason == PPNIC_BLOCKED)
-		goto out_blocked;
+		goto out_unlock;
 	if (reason)
 		goto out;
 	if (ppnic_place(rxq, f, &need))
@@ -347,23 +347,15 @@ out:
 		hw_inc(rxq, macsec_accepted);
 	ppnic_mac_count(&rxq->mac, wire);
 out_unlock:
-	/* One that waits here is not the driver's yet. */
-	more = reason || rxq->mem.cq_prod != before;
+	/* One that waits, here or at its sender, is not the driver's yet. */
+	more = rxq->mem.cq_prod != before ||
+	       (reason && reason != PPNIC_BLOCKED);
 	spin_unlock(&rxq->lock);
 	if (more)
 		ppnic_irq_event_rx(&to->channels[rxq->index], 1);
 	if (clear)
 		ppnic_held_free(clear);
 	return reason;
-
-out_blocked:
-	more = rxq->mem.cq_prod != before;
-	spin_unlock(&rxq->lock);
-	if (more)
-		ppnic_irq_event_rx(&to->channels[rxq->index], 1);
-	if (clear)
-		ppnic_held_free(clear);
-	return PPNIC_BLOCKED;
 }
 
 /**
