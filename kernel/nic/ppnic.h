@@ -417,13 +417,16 @@ int ppnic_get_link_ext_state(struct net_device *dev,
 			     struct ethtool_link_ext_state_info *info);
 
 /* rx.c */
+int ppnic_rx_poll(struct ppnic_rxq *rxq, int budget);
+bool ppnic_rx_pending(struct ppnic_rxq *rxq);
+
+/* rx_mem.c */
 int ppnic_rx_mem_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem,
 		       const struct ppnic_ring_cfg *cfg, u32 page_size);
 void ppnic_rx_mem_free(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem);
 void ppnic_rx_start(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem);
 void ppnic_rx_stop(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem);
-int ppnic_rx_poll(struct ppnic_rxq *rxq, int budget);
-bool ppnic_rx_pending(struct ppnic_rxq *rxq);
+void ppnic_rx_refill(struct ppnic_rxq *rxq);
 void ppnic_rx_queue_init(struct ppnic_port *port, u16 index);
 bool ppnic_rxq_has_provider(struct ppnic_port *port, u32 index);
 bool ppnic_port_has_provider(struct ppnic_port *port, u32 first);
