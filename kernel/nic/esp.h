@@ -23,6 +23,9 @@ struct xfrm_state;
  * @inbound: it decrypts; of received frames its @spi, @l3_proto and @daddr are
  * @dead: the stack has deleted it: nothing is done by it any more
  * @esn: sequence numbers have 64 bits, of which a frame has the lower half
+ * @l3_proto: of IPv4 or of IPv6
+ * @spi: what frames call it
+ * @daddr: whom they are for
  * @aead: has the key and the salt; never sleeps
  * @icv_len: bytes of what authenticates, at the frame's end
  * @node: in ppnic_esp.inbound

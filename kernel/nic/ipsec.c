@@ -10,6 +10,7 @@
 #include <net/esp.h>
 #include <net/xfrm.h>
 
+#include "../compat/mm.h"
 #include "../compat/xfrm.h"
 #include "aead.h"
 #include "esp.h"
@@ -92,7 +93,7 @@ static int ppnic_ipsec_add(struct net_device *dev, struct xfrm_state *x,
 	if (err)
 		return err;
 
-	sa = kzalloc(sizeof(*sa), GFP_KERNEL);
+	sa = kzalloc_obj(*sa);
 	if (!sa)
 		return -ENOMEM;
 	sa->aead = ppnic_aead_new(PPNIC_ESP_CIPHER, x->aead->alg_key,

@@ -13,6 +13,7 @@
 #include <linux/slab.h>
 #include <net/dst_metadata.h>
 
+#include "../compat/mm.h"
 #include "aead.h"
 #include "macsec.h"
 
@@ -113,7 +114,7 @@ static int ppnic_mdo_add_secy(struct macsec_context *ctx)
 
 	if (ppnic_mdo_secy(ctx))
 		return -EEXIST;
-	secy = kzalloc(sizeof(*secy), GFP_KERNEL);
+	secy = kzalloc_obj(*secy);
 	if (!secy)
 		return -ENOMEM;
 	secy->sci = ctx->secy->sci;
@@ -161,7 +162,7 @@ static int ppnic_mdo_add_rxsc(struct macsec_context *ctx)
 
 	if (!secy)
 		return -ENOENT;
-	sc = kzalloc(sizeof(*sc), GFP_KERNEL);
+	sc = kzalloc_obj(*sc);
 	if (!sc)
 		return -ENOMEM;
 	sc->md = metadata_dst_alloc(0, METADATA_MACSEC, GFP_KERNEL);
@@ -216,7 +217,7 @@ static struct ppnic_macsec_sa *ppnic_mdo_new_sa(struct macsec_context *ctx,
 	struct crypto_aead *tfm;
 	u32 i;
 
-	sa = kzalloc(sizeof(*sa), GFP_KERNEL);
+	sa = kzalloc_obj(*sa);
 	if (!sa)
 		return ERR_PTR(-ENOMEM);
 	tfm = ppnic_aead_new(PPNIC_MACSEC_CIPHER, ctx->sa.key, secy->key_len,
