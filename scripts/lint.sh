@@ -81,16 +81,32 @@ checkpatch_tree() {
 }
 
 # What the kernel's generator made is laid out as it likes: generate-netlink.sh --check reads it instead.
-ours='kernel/*.c kernel/*.h selftests/*.c selftests/*.h :!kernel/pool/nl_gen.* :!kernel/include/uapi/ppiov_netlink.h'
+ours_built='kernel/*.c kernel/*.h :!kernel/pool/nl_gen.* :!kernel/include/uapi/ppiov_netlink.h'
+ours_tests='selftests/*.c selftests/*.h'
+ours="$ours_tests $ours_built"
 
 # MAINTAINERS and file moves are the tree's business; an out-of-tree C file with // SPDX is as in the tree.
 # ethtool's names for what IEEE 802.3 counts are camel case. ALLOC_WITH_SIZEOF asks for kzalloc_obj(), which 6.12 lacks
 # and compat/ has; the modules of the tests are built without that.
 checkpatch() {
-	on "$ours" \
-		perl "$1/scripts/checkpatch.pl" --no-tree --file --terse --strict --no-summary --max-line-length=80 \
-		--ignore FILE_PATH_CHANGES,SPLIT_STRING,CAMELCASE,ALLOC_WITH_SIZEOF \
-		--root "$1"
+	ignored=FILE_PATH_CHANGES,SPLIT_STRING,CAMELCASE
+	on "$ours_built" checkpatch_of "$1" "$ignored" && on "$ours_tests" checkpatch_of "$1" "$ignored,ALLOC_WITH_SIZEOF"
+}
+
+checkpatch_of() {
+	tree=$1
+	ignored=$2
+	shift 2
+	perl "$tree/scripts/checkpatch.pl" --no-tree --file --terse --strict --no-summary --max-line-length=80 \
+		--ignore "$ignored" --root "$tree" "$@"
+}
+
+# W=1 has it read the files that are compiled, and no header. It warns, and exits with 0.
+kernel_doc() {
+	if ! said=$(on "$ours_built" "$1/scripts/kernel-doc" -none 2>&1) || [ -n "$said" ]; then
+		echo "$said"
+		return 1
+	fi
 }
 
 tree=$(checkpatch_tree)
@@ -111,9 +127,10 @@ if [ -z "$only" ]; then
 fi
 if [ -n "$tree" ]; then
 	check "checkpatch --strict ($(basename "$tree"))" checkpatch "$tree"
+	check "kernel-doc" kernel_doc "$tree"
 	check "generated netlink code" env KERNEL_TREE="$tree" scripts/generate-netlink.sh --check
 else
-	skip "checkpatch, generated netlink code" "$none"
+	skip "checkpatch, kernel-doc, generated netlink code" "$none"
 fi
 
 [ -z "$failed" ] || {
