@@ -85,7 +85,7 @@ class Datagrams:
 
 
 class Flood:
-    """Datagrams both ways, as fast as it goes, until stop()."""
+    """Datagrams both ways until stop(), no more than leave an emulated guest time for what is done to it meanwhile."""
 
     def __init__(self, ends: Ends, defer: Defer, family: int) -> None:
         self._ends = [Datagrams(ends, defer, family), Datagrams(ends, defer, family, back=True)]
@@ -99,7 +99,7 @@ class Flood:
         while not self._over.is_set():
             with suppress(OSError):  # no key, or no port
                 end.send(MARK * 20)
-            time.sleep(0.0005)
+            time.sleep(0.005)
 
     def exchange(self) -> None:
         """After stop(): does what is sent now arrive?"""
