@@ -254,8 +254,11 @@ def changed(frame: bytes, at: int) -> bytes:
 
 @pytest.fixture
 def link(make_link: MakeLink) -> Link:
-    """A link as it comes."""
-    return make_link(bare=True)
+    """A link as it comes, but for IPv6 on its ports: what that says unasked would count as one of a test's frames."""
+    link = make_link(bare=True)
+    for port in (link.tx, link.rx):
+        port.ns.sysctl(f"net.ipv6.conf.{port.name}.disable_ipv6", "1")
+    return link
 
 
 @FAMILIES
@@ -277,7 +280,8 @@ def test_stream(link: Link, defer: Defer, family: int, who: str) -> None:
         stats = ends.nic(end).ethtool.stats()
         assert stats["rx_macsec_lost"] == stats["tx_macsec_refused"] == 0
     assert [ends.nic(end).ethtool.stats()["rx_macsec_dropped"] for end in ("tx", "rx")] == dropped
-    if who == "tx":  # its NIC cuts, and numbers each segment
+    if who == "tx" and "tcp-segmentation-offload: on" in ends.tx.ethtool.run("-k"):  # 6.12's macsec has none
+        # its NIC cuts, and numbers each segment
         assert link.tx.ethtool.stats()["tx_gso_packets"] > 0
 
 
@@ -664,7 +668,7 @@ def test_faults_of_the_wire(link: Link, defer: Defer, fault: str) -> None:
         "duplicate": {"InPktsOK": 8, "InPktsLate": 4},
         "corrupt": {"InPktsOK": 4, "InPktsNotValid": 4},
         "lose": {"InPktsOK": 4},
-        "reorder": {"InPktsOK": 7, "InPktsLate": 1},  # one is kept until all that stand in the ring have gone
+        "reorder": {"InPktsOK": 5, "InPktsLate": 3},  # nothing follows the last one
     }[fault]
     until(f"{expected}", partial(ends.has, "rx", **expected))
 
