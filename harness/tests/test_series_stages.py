@@ -340,6 +340,22 @@ def test_what_fails_by_chance_is_flaky(place: Place) -> None:
     assert {found[1].verdict, found[2].verdict} == {Verdict.SKIP}
 
 
+@pytest.mark.parametrize(
+    ("rounds", "relation", "counts"),
+    [
+        ((Outcome.SKIP,) * 3, Relation.NEW, "skipped 4 of 4 times; on the base, 0 of 4: skipped now"),
+        ((Outcome.PASS, Outcome.SKIP, Outcome.PASS), Relation.FLAKY, "skipped 2 of 4 times; on the base, 0 of 4"),
+    ],
+)
+def test_what_is_skipped_each_time_is_no_flake(rounds: tuple[Outcome, ...], relation: Relation, counts: str) -> None:
+    good, lost = run_of(test("one", Outcome.PASS)), run_of(test("one", Outcome.SKIP))
+    again = run_of(test("one", Outcome.PASS, rounds=(Outcome.PASS,) * 3)), run_of(test("one", rounds[0], rounds=rounds))
+    (change,) = relative.confirmed(relative.changes(good, lost), *again)
+    assert change.relation is relation
+    assert change.note.startswith(counts)
+    assert relative.judged("traffic", good, lost, (change,)).verdict is Verdict.WARN
+
+
 def test_modules_that_do_not_build_are_never_the_patchs_fault(place: Place) -> None:
     base, *_, last = commits(place)
     found = stage(place, Fake({base: GOOD, last: BuildFailed("failed to build ppnic: too few arguments")}))

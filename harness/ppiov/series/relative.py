@@ -51,8 +51,10 @@ def confirmed(first: Iterable[Change], before: Run, after: Run) -> tuple[Change,
         if change.relation is not Relation.NEW or change.since or change.splat is not None or other is None:
             weighed.append(change)
             continue
-        bad, good = _bad_rounds(other), _bad_rounds(one) if one else (0, 0)
-        counts = f"failed {bad[0] + 1} of {bad[1] + 1} times; on the base, {good[0]} of {good[1] + (one is not None)}"
+        skips = change.after is Outcome.SKIP  # no failure, but lost all the same
+        bad, good = _bad_rounds(other, skips), _bad_rounds(one, skips) if one else (0, 0)
+        counts = f"{'skipped' if skips else 'failed'} {bad[0] + 1} of {bad[1] + 1} times"
+        counts += f"; on the base, {good[0]} of {good[1] + (one is not None)}"
         steady = bad[0] == bad[1] and good[0] == 0
         relation = Relation.NEW if steady else Relation.FLAKY
         weighed.append(
@@ -132,11 +134,10 @@ def _counts(test: TestResult) -> str:
     return f"passed {good} of {len(test.rounds)}"
 
 
-def _bad_rounds(test: TestResult) -> tuple[int, int]:
-    """(bad, all) rounds."""
-    if not test.rounds:
-        return (0 if test.outcome.ok else 1), 1
-    return sum(1 for round in test.rounds if not round.outcome.ok), len(test.rounds)
+def _bad_rounds(test: TestResult, skips: bool) -> tuple[int, int]:
+    """(bad, all) rounds; with ``skips``, a round is bad that skipped the test."""
+    outcomes = [round.outcome for round in test.rounds] or [test.outcome]
+    return sum(outcome is Outcome.SKIP if skips else not outcome.ok for outcome in outcomes), len(outcomes)
 
 
 def _splats(before: Run, after: Run) -> list[Change]:
