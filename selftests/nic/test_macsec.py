@@ -775,7 +775,9 @@ def test_port_goes_down(link: Link, defer: Defer, who: str) -> None:
     until("frames come", partial(_more_frames, link, 30))
     link.rx.set(state="down")
     flood.stop()
-    link.set_up()
+    link.rx.set(state="up")
+    for port in (link.rx, link.tx):
+        until(f"carrier of {port.name}", partial(port.attribute, "IFLA_CARRIER"))
     for end in ("tx", "rx"):
         ends.up_again(end)
     flood.exchange()
