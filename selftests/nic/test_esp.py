@@ -24,15 +24,15 @@ from lib.fixtures import Defer, MakeLink
 from lib.link import Link, Port
 from lib.netlink import Netlink, RefusedError
 from lib.netns import Namespace
-from lib.poll import PATIENCE, until
-from lib.talk import FAMILIES, MARK, STREAM, Datagrams, Flood, macs, through
+from lib.poll import until
+from lib.sealed import Sent, wire_tap
+from lib.talk import FAMILIES, MARK, STREAM, Datagrams, Flood, through
 from lib.traffic import connect, payload, receive
-from lib.wire import ETH_P_ALL, Tap
+from lib.wire import Tap
 from pyroute2.netlink import NETLINK_XFRM, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, nlmsg
 
 SPI_THERE, SPI_BACK = 0x1000, 0x1001
 CIPHER = "rfc4106(gcm(aes))"
-PACKET_OUTGOING = 4
 ESP_HDR, IV_LEN = 8, 8
 STATES = 1024  # that a port has at most
 MODES = pytest.mark.parametrize("mode", ["transport", "tunnel"])
@@ -142,39 +142,17 @@ def link(make_link: MakeLink) -> Link:
     return make_link(bare=True)
 
 
-class Sent:
-    """What a port gives to its NIC: where the stack encrypts, the frames as they are on the wire."""
-
-    def __init__(self, port: Port, defer: Defer) -> None:
-        self._sock = port.ns.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        defer(self._sock.close)
-        self._sock.bind((port.name, ETH_P_ALL))
-        self._sock.settimeout(PATIENCE)
-
-    def frame(self) -> bytes:
-        """The next one of ESP."""
-        while True:
-            data, about = self._sock.recvfrom(1 << 16)
-            if about[2] == PACKET_OUTGOING and protocol(data) == socket.IPPROTO_ESP:
-                return data
-
-    def again(self, frame: bytes) -> None:
-        self._sock.send(frame)
-
-
 def protocol(frame: bytes) -> int:
     """What the IP header says follows it."""
     return frame[14 + (6 if frame[14] >> 4 == 6 else 9)]
 
 
+def is_esp(frame: bytes) -> bool:
+    return protocol(frame) == socket.IPPROTO_ESP
+
+
 def esp_at(frame: bytes) -> int:
     return 14 + (40 if frame[14] >> 4 == 6 else 20)
-
-
-def wire_tap(link: Link, defer: Defer) -> Tap:
-    """What comes to rx0, as it was on the wire: GRO would decrypt before anybody sees it."""
-    link.rx.ethtool.run("-K", "gro", "off", "rx-gro-hw", "off")
-    return Tap(link.rx, macs(link)[1], defer)
 
 
 def ip_frames(tap: Tap, count: int) -> list[bytes]:
@@ -278,7 +256,7 @@ def test_what_was_changed_on_the_way(link: Link, defer: Defer, family: int, mode
     """A frame with one bit changed, anywhere, is refused and counted; as it was, it is taken; once more, it is not."""
     esp = Esp(link, defer, Way(family, mode, "rx"))
     datagrams = Datagrams(link, defer, family)
-    sent = Sent(link.tx, defer)
+    sent = Sent(link.tx, defer, is_esp)
     faults.inject(link.tx, "lose", 1, defer)
     datagrams.send(MARK * 30)
     frame = sent.frame()
@@ -316,7 +294,7 @@ def test_old_frames_of_extended_numbers(link: Link, defer: Defer) -> None:
     """A frame from before the 32 bits ended is no new one after that."""
     esp = Esp(link, defer, Way(who="rx", esn=True, start=2**32 - 100))
     datagrams = Datagrams(link, defer, socket.AF_INET)
-    sent = Sent(link.tx, defer)
+    sent = Sent(link.tx, defer, is_esp)
     datagrams.send(MARK)
     old = sent.frame()
     assert datagrams.get() == MARK

@@ -24,14 +24,14 @@ import pytest
 from lib import faults, frames
 from lib.fixtures import Defer, MakeLink
 from lib.link import Link, Port
-from lib.poll import PATIENCE, until
+from lib.poll import until
+from lib.sealed import Sent, wire_tap
 from lib.talk import FAMILIES, MARK, STREAM, UDP_PORT, Datagrams, Flood, macs, through
 from lib.traffic import connect, payload
-from lib.wire import ETH_P_ALL, Received, Tap
+from lib.wire import Received
 
 NAME = "ms0"
 ETH_P_MACSEC = 0x88E5
-PACKET_OUTGOING = 4
 SO_BINDTODEVICE = 25
 TAG = 14  # where the SecTAG begins, behind its EtherType
 SECYS, CHANNELS = 16, 32  # that a port, and a SecY, has at most
@@ -208,43 +208,12 @@ class SecTag:
         return cls(first & ~3, first & 3, short, pn, frame[TAG + 6 : end], frame[end:])
 
 
-class Sent:
-    """What a port gives to its NIC: where the stack protects, the frames as they are on the wire."""
-
-    def __init__(self, port: Port, defer: Defer) -> None:
-        self._port = port
-        self._sock = port.ns.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        defer(self._sock.close)
-        self._sock.bind((port.name, ETH_P_ALL))
-        self._sock.settimeout(PATIENCE)
-
-    def frame(self) -> bytes:
-        """The next one with a SecTAG."""
-        while True:
-            data, about = self._sock.recvfrom(1 << 16)
-            if about[2] == PACKET_OUTGOING and data[12:14] == ETH_P_MACSEC.to_bytes(2, "big"):
-                return data
-
-    def again(self, frame: bytes) -> None:
-        self._sock.send(frame)
-
-    def instead(self, datagrams: Datagrams, data: bytes, defer: Defer) -> bytes:
-        """The frame of a datagram, which the wire loses."""
-        faults.inject(self._port, "lose", 1, defer)
-        datagrams.send(data)
-        frame = self.frame()
-        (faults.folder(self._port) / "lose").write_text("0")
-        return frame
-
-
-def wire_tap(link: Link, defer: Defer) -> Tap:
-    """What comes to rx0 as it was on the wire, if its NIC does not change it."""
-    link.rx.ethtool.run("-K", "gro", "off", "rx-gro-hw", "off")
-    return Tap(link.rx, macs(link)[1], defer)
+def is_tagged(frame: bytes) -> bool:
+    return frame[12:14] == ETH_P_MACSEC.to_bytes(2, "big")
 
 
 def tagged(got: Sequence[Received]) -> Iterator[SecTag]:
-    return (SecTag.parse(f.data) for f in got if f.data[12:14] == ETH_P_MACSEC.to_bytes(2, "big"))
+    return (SecTag.parse(f.data) for f in got if is_tagged(f.data))
 
 
 def changed(frame: bytes, at: int) -> bytes:
@@ -358,7 +327,7 @@ def test_what_was_changed_on_the_way(link: Link, defer: Defer, encrypt: str) -> 
     """A frame with one bit changed, anywhere, is refused and counted; as it was, it is taken; once more, it is late."""
     ends = Macsec(link, Way("rx", ("encrypt", encrypt, "replay", "on", "window", "0")))
     datagrams = Datagrams(ends, defer, socket.AF_INET)
-    sent = Sent(link.tx, defer)
+    sent = Sent(link.tx, defer, is_tagged)
     frame = sent.instead(datagrams, MARK * 30, defer)
     assert datagrams.empty()
 
@@ -396,7 +365,7 @@ def test_bad_tags(link: Link, defer: Defer) -> None:
     """What no SecY sends is refused before the cipher; and a frame with padding behind the ICV is taken."""
     ends = Macsec(link, Way("rx"))
     datagrams = Datagrams(ends, defer, socket.AF_INET)
-    sent = Sent(link.tx, defer)
+    sent = Sent(link.tx, defer, is_tagged)
     frame = sent.instead(datagrams, MARK * 30, defer)
     for i, (name, bad) in enumerate(BAD_TAGS.items()):
         sent.again(bad(frame))
@@ -412,7 +381,7 @@ def test_replay_window(link: Link, defer: Defer) -> None:
     """What is as old as the window allows is taken, and nothing older; without replay protection all is."""
     ends = Macsec(link, Way("rx", ("encrypt", "on", "replay", "on", "window", "5")))
     datagrams = Datagrams(ends, defer, socket.AF_INET)
-    sent = Sent(link.tx, defer)
+    sent = Sent(link.tx, defer, is_tagged)
     old = []
     for i in range(8):
         datagrams.send(bytes([i]))
@@ -434,7 +403,7 @@ def test_validation(link: Link, defer: Defer, mode: str) -> None:
     """What becomes of a frame that is not authentic, or has no key, where it is not encrypted."""
     ends = Macsec(link, Way("rx", ("encrypt", "off", "validate", mode)))
     datagrams = Datagrams(ends, defer, socket.AF_INET)
-    sent = Sent(link.tx, defer)
+    sent = Sent(link.tx, defer, is_tagged)
     frame = sent.instead(datagrams, MARK, defer)
     counter = {"strict": "InPktsNotValid", "check": "InPktsInvalid", "disabled": "InPktsUnchecked"}[mode]
     sent.again(changed(frame, -1))
@@ -457,7 +426,7 @@ def test_encrypted_is_never_taken_unvalidated(link: Link, defer: Defer) -> None:
     """With validation disabled too, an encrypted frame that is not authentic, or has no key, is dropped."""
     ends = Macsec(link, Way("rx", ("encrypt", "on", "validate", "disabled")))
     datagrams = Datagrams(ends, defer, socket.AF_INET)
-    sent = Sent(link.tx, defer)
+    sent = Sent(link.tx, defer, is_tagged)
     frame = sent.instead(datagrams, MARK, defer)
     sent.again(changed(frame, -1))
     until("it is dropped", partial(ends.has, "rx", InPktsNotValid=1))
@@ -551,7 +520,7 @@ def test_untagged_frames(link: Link, defer: Defer) -> None:
     flow = frames.Flow(ends.tx.v4, ends.rx.v4, dport=UDP_PORT + 1)
     frame = macs(link)[1] + frames.udp(flow, MARK)[6:]
     before = ends.stats("rx")["InPktsNoTag"]
-    Sent(link.tx, defer).again(frame)
+    Sent(link.tx, defer, is_tagged).again(frame)
     until("it is counted", lambda: ends.stats("rx")["InPktsNoTag"] > before)
     inside.exchange(1)
     with pytest.raises(BlockingIOError):
@@ -624,7 +593,7 @@ def test_too_long(link: Link, defer: Defer) -> None:
     datagrams = Datagrams(ends, defer, socket.AF_INET)
     mtu = ends.tx.ns.ip.get_links(ends.tx.ns.ip.link_lookup(ifname=NAME)[0])[0].get_attr("IFLA_MTU")
     vlan = struct.pack("!HHH", 0x8100, 5, 0x0800)  # for its tag the stack grants four bytes more
-    sent = Sent(ends.tx, defer)
+    sent = Sent(ends.tx, defer, is_tagged)
     sent.again(macs(link)[1] + macs(link)[0] + vlan + bytes(mtu))
     until("it is counted", partial(ends.has, "tx", OutPktsTooLong=1, OutPktsEncrypted=0))
     sent.again(macs(link)[1] + macs(link)[0] + vlan + bytes(mtu - 4))
