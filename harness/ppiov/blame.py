@@ -3,7 +3,8 @@
 
 Two witnesses are heard. The job's records say what pytest found; the console says what the kernel thought of it. A test
 has its verdict only when both are complete: its record is there, and the console has come to the test's end mark. If
-the guest dies, the test that ran gets the blame; a test that never began gets none and runs in the next guest.
+the guest dies, the test that ran gets the blame; a test that never began gets none and runs in the next guest. Nor does
+anybody for an accident of the emulator's (emulator.py): what ran is given back, as if it had not begun.
 
 A pass with complaints of the kernel is still a pass here: whether they count is decided in splats.py.
 """
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ppiov.console import Found, Mark
+from ppiov.emulator import accident
 from ppiov.ktap import Parsed
 from ppiov.nested import judged
 from ppiov.results import Figure, Outcome, Splat, TestResult
@@ -55,6 +57,7 @@ class Ledger:
     """The books of one guest. ``now`` is a monotonic clock in seconds.
 
     ``cases`` reads what a test handed over in KTAP: given the test, its folder's name, and whether its guest died.
+    ``emulated``: the guest's CPUs are QEMU's.
     """
 
     def __init__(
@@ -63,9 +66,10 @@ class Ledger:
         boot: int,
         now: Callable[[], float] = time.monotonic,
         cases: Callable[[PlannedTest, str, bool], Parsed | None] = lambda *_: None,
+        emulated: bool = False,
     ) -> None:
         self._planned = {test.name: test for test in planned}
-        self._boot, self._now, self._cases = boot, now, cases
+        self._boot, self._now, self._cases, self._emulated = boot, now, cases, emulated
         self._open: dict[str, _Open] = {}
         self._closed: set[str] = set()
         self.job_begun = False
@@ -75,6 +79,7 @@ class Ledger:
         self.given_up: str | None = None  # the test that the guest itself gave up with
         self.panicked: str | None = None  # the title of what was fatal
         self.vm_error: str | None = None  # what QEMU itself gave up with
+        self.accident: str | None = None  # the title of what the emulator did wrong
         self.stray_splats: list[Splat] = []  # those that fall to no test
         self._begins: list[tuple[int, str]] = []  # jiffies at which tests began, where kmemleak is
         self._lost: list[tuple[Splat, str | None]] = []  # what kmemleak told, and who ran then; not yet anybody's
@@ -88,6 +93,10 @@ class Ledger:
     @property
     def any_begun(self) -> bool:
         return bool(self._open or self._closed)
+
+    def give_back(self, name: str) -> None:
+        """The test that ran has not begun: it remains."""
+        del self._open[name]
 
     def remaining(self) -> list[PlannedTest]:
         """Tests that have not begun."""
@@ -135,6 +144,10 @@ class Ledger:
             self.vm_error = splat.title
         if splat.kind in ("panic", "oops") and self.panicked is None:  # an oops panics here: see vm.py
             self.panicked = splat.title
+        if self._emulated and accident(splat):
+            self.accident = splat.title
+        if self.accident:  # nor does what follows say anything of the kernel
+            return None
         if splat.kind == "kmemleak":
             self._lost.append((splat, heard.test))
         else:

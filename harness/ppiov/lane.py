@@ -66,6 +66,7 @@ class Lane:
         self._attempt = 0
         self._guest: Guest | None = None
         self._guest_stack = ExitStack()
+        self._given_back: set[str] = set()  # tests that an accident of the emulator's has cost their turn
 
     def __enter__(self) -> Lane:
         return self
@@ -106,11 +107,11 @@ class Lane:
         self._key = f"boot-{self._boot}"
         self._share = common.folder / "guests" / str(self._boot)
         self._batch, self._left = next_batch(self._left)
-        self._ledger = Ledger(self._batch, self._boot, cases=self._cases)
+        accel = common.ready.accel.name
+        self._ledger = Ledger(self._batch, self._boot, cases=self._cases, emulated=accel == "tcg")
         self._console_start = self._log.tell()
         self._detector = Detector()
         self._seconds_to_job: float | None = None
-        accel = common.ready.accel.name
         first = self._batch[0]
         self._own_time = first.suite == UPSTREAM  # programs with deadlines for a machine that is not busy
         self._exact = first.suite == BENCH and common.ready.meter == "insns" and accel == "tcg"
@@ -218,9 +219,12 @@ class Lane:
             ledger.hear_console(heard)
         self._guest_stack.close()
         self._guest = None
-        death = death or self._own_end()
+        death = Death("emulator", ledger.accident) if ledger.accident else death or self._own_end()
         if not ledger.job_begun:
             yield StageEnded(self._key, ok=False, note=death.cause)
+        any_begun = ledger.any_begun
+        if ledger.accident:
+            yield from self._excuse(ledger, ledger.accident)
         blamed = ledger.running.name if ledger.running else ledger.given_up
         tail = "\n".join(self._detector.last_lines)
         yield from self._deliver(ledger.die(death, tail))
@@ -231,15 +235,23 @@ class Lane:
             common.ready.accel.name, self._seconds_to_job, self._attempt, death.ended, death.cause
         )
         self._keep_artifacts()
-        if ledger.any_begun:
+        if any_begun:
             self._attempt = 0
         if death.ended == "done" and not remaining:
             return
         yield GuestDied(death.cause or "the job ended early", blamed, len(self._left))
-        if remaining and not ledger.any_begun:
+        if remaining and not any_begun:
             if self._attempt >= MAX_ATTEMPTS:
                 raise NoGuest(f"{MAX_ATTEMPTS} guests in a row died before any test began: {death.cause}")
             yield Note(f"boot failed ({death.cause}); trying again", "warning")
+
+    def _excuse(self, ledger: Ledger, title: str) -> Iterator[Event]:
+        """The emulator has ended the guest: the test that ran has another turn, but only one."""
+        yield Note(f"the emulator, not the kernel: it executed an int3 that memory does not have ({title})", "warning")
+        running = ledger.running
+        if running is not None and running.name not in self._given_back:
+            self._given_back.add(running.name)
+            ledger.give_back(running.name)
 
     def _deliver(self, results: Sequence[TestResult]) -> Iterator[Event]:
         for result in results:

@@ -102,12 +102,17 @@ class TestResult:
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """One guest: how it came up and how it ended."""
+    """One guest: how it came up and how it ended.
+
+    ``ended``: "done", "interrupted", "broken" (the job, by its own words), "panic", "emulator" (emulator.py),
+    "qemu-exit" (it went, and nobody said why), or the deadline: "boot-deadline", "silence", "test-timeout",
+    "total-deadline".
+    """
 
     accel: str  # "kvm" or "tcg"
     seconds_to_job: float | None  # host seconds until the job's first line; None where it never came
     attempt: int  # 1 for the first try of this boot; retries of emulator faults count up
-    ended: str  # "done", "panic", "silence", "total-deadline", "boot-deadline", "qemu-exit", "interrupted"
+    ended: str
     note: str = ""
 
 

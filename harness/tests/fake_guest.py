@@ -17,6 +17,23 @@ from typing import Any
 
 PANIC = "Kernel panic - not syncing: planted\n---[ end Kernel panic - not syncing: planted ]---\n"
 WARN = "------------[ cut here ]------------\nWARNING: CPU: 0 PID: 1 at a.c:1 planted+0x1/0x2\n---[ end trace 0 ]---\n"
+# As a guest under TCG has said it; {before} is the byte before the instruction pointer.
+TRAP = """\
+Oops: int3: 0000 [#1] SMP
+CPU: 1 UID: 0 PID: 1 Comm: init Not tainted 7.3.4 #1 PREEMPTLAZY
+RIP: 0010:ktime_get_update_offsets_now+0x40/0x160
+Code: 48 8b 1d c8 b1 d8 00 48 8b 05 99 b1 d8 00 {before} <1f> 44 00 00 48 8b 3d 8d b1 d8 00
+RSP: 0000:ff110000008bbe78 EFLAGS: 00000046
+Call Trace:
+ <TASK>
+ hrtimer_interrupt+0x88/0x1d0
+RIP: 0033:0x7f1073472c60
+Code: 00 48 83 c4 28 4c 89 e0 5b 41 5c 41 5d 41 5e 41 5f 5d c3 90 <41> f6 c7 01 75 0a
+ </TASK>
+---[ end trace 0000000000000000 ]---
+Oops: int3: 0000 [#2] SMP
+---[ end trace 0000000000000000 ]---
+"""
 LOST = """\
 kmemleak: unreferenced object 0xffff888103b7a000 (size 64):
 kmemleak:   comm "insmod", pid 99, jiffies {jiffies}
@@ -51,6 +68,9 @@ def main(share: Path, scenario: dict[str, str]) -> None:
         return
     if how.startswith("sleep"):
         time.sleep(600)
+    if how.startswith("stale"):
+        console(TRAP.format(before="0f") + PANIC)
+        return
     if how.startswith("kvm"):
         console("KVM internal error. Suberror: 1\n")
         time.sleep(600)
@@ -64,6 +84,9 @@ def main(share: Path, scenario: dict[str, str]) -> None:
         console(f"ppiov: begin {name}\n")
         if does == "panic":
             console(PANIC)
+            return
+        if does in ("stale int3", "int3"):
+            console(TRAP.format(before="0f" if does == "stale int3" else "cc") + PANIC)
             return
         if does == "exit":
             return

@@ -41,10 +41,11 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., engin
     blank = Path("/nonexistent")
     tree = KernelTree("image:x", "6.12", "6.12", blank, blank, None, None, None, "", "")
 
-    def ready(*_: Any, **__: Any) -> Generator[ev.Event, None, prepare.Ready]:
+    def ready(_: Any, __: Any, asked: str, *___: Any, **____: Any) -> Generator[ev.Event, None, prepare.Ready]:
+        accel = "kvm" if asked == "kvm" else "tcg"
         yield ev.Note("ready")
         kernel = Kernel("image:x", "6.12", "6.12", "", "")
-        return prepare.Ready(tree, kernel, (), blank, None, None, Accel("tcg", "fake"), source)
+        return prepare.Ready(tree, kernel, (), blank, None, None, Accel(accel, "fake"), source)
 
     def make(scenario: dict[str, str] | None = None, **fields: Any) -> engine.RunRequest:
         def command(config: vm.GuestConfig, **_: Any) -> list[str]:
@@ -244,6 +245,34 @@ def test_a_failed_boot_is_tried_again_and_counted(fake: Callable[..., engine.Run
     assert set(verdicts(run).values()) == {Outcome.PASS}
     assert [boot.attempt for boot in run.boots] == [1, 2, 3]
     assert [boot.seconds_to_job is None for boot in run.boots] == [True, True, False]
+
+
+def test_an_accident_of_the_emulator_is_nobodys_fault(fake: Callable[..., engine.RunRequest]) -> None:
+    """What ran, or booted, has another turn."""
+    events, run = play(fake({"boot": "stale", TWO: "stale int3@1"}))
+    assert run.passed and run.boot_splats == ()
+    assert [boot.ended for boot in run.boots] == ["emulator", "emulator", "done"]
+    assert [(test.outcome, test.boot) for test in run.tests] == [(Outcome.PASS, n) for n in (1, 2, 2)]
+    assert [e.blamed for e in events if isinstance(e, ev.GuestDied)] == [None, None]
+    notes = [event.text for event in events if isinstance(event, ev.Note) and "the emulator" in event.text]
+    assert len(notes) == 2 and "Oops: int3: 0000 [#1]" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("does", "options", "ended"),
+    [
+        ("int3", {}, ["panic", "done"]),  # memory has it
+        ("stale int3", {"accel": "kvm"}, ["panic", "done"]),  # a real CPU does not do that
+        ("stale int3", {}, ["emulator", "emulator", "done"]),  # a second time, in the same test
+    ],
+)
+def test_an_int3_that_is_not_the_emulators(
+    fake: Callable[..., engine.RunRequest], does: str, options: dict[str, str], ended: list[str]
+) -> None:
+    _, run = play(fake({TWO: does}, **options))
+    assert verdicts(run) == {ONE: Outcome.PASS, TWO: Outcome.CRASH, THREE: Outcome.PASS}
+    assert run.tests[1].reason == "Oops: int3: 0000 [#1] SMP"
+    assert [boot.ended for boot in run.boots] == ended
 
 
 def test_no_guest_boots(fake: Callable[..., engine.RunRequest]) -> None:

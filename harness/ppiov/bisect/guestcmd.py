@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ppiov.console import Detector
+from ppiov.console import Detector, Found, Mark
+from ppiov.emulator import accident
 from ppiov.errors import NoGuest
-from ppiov.events import Event, StageBegun, StageEnded
+from ppiov.events import Event, Note, StageBegun, StageEnded
 from ppiov.folder import write_atomically
 from ppiov.prepare import write_share
 from ppiov.pyzip import guest_python
@@ -55,6 +56,7 @@ class CommandGuest:
         self._stack = ExitStack()
         self._guest: Guest | None = None
         self._number = 0
+        self._accident = False  # of the emulator's, in the guest that has run last
 
     def __enter__(self) -> CommandGuest:
         return self
@@ -75,8 +77,18 @@ class CommandGuest:
         """Load, run, unload. Raises NoGuest where no guest boots, MissingTool, DiskFull.
 
         What the guest runs must not lie in a folder that it has of its own (prepare.py). After ``timeout_s`` seconds of
-        the guest's clock the command is killed; a guest that does not do so is given up.
+        the guest's clock the command is killed; a guest that does not do so is given up. The end of a guest by an
+        accident of the emulator's (emulator.py) is no answer: another is asked, once.
         """
+        reply = yield from self._ask(load, command, environment, timeout_s)
+        if reply.died and self._accident:
+            yield Note(f"the emulator has executed an int3 that memory does not have: asking again ({reply.died})")
+            reply = yield from self._ask(load, command, environment, timeout_s)
+        return reply
+
+    def _ask(
+        self, load: Sequence[Path], command: Sequence[str], environment: Mapping[str, str], timeout_s: float
+    ) -> Generator[Event, None, Reply]:
         if self._guest is None:
             yield from self._boot()
         guest = self._guest
@@ -109,7 +121,7 @@ class CommandGuest:
             write_share(self._share, self._kernel, shlex.join(["exec", *serve]))
             cpus = 1 if self._exact else 2
             config = GuestConfig(self._kernel, self._accel, self._share, cpus, self._memory, exact=self._exact)
-            self._detector, self._fatal_since = Detector(), 0.0
+            self._detector, self._fatal_since, self._accident = Detector(), 0.0, False
             self._log = self._stack.enter_context((self._folder / "console.log").open("ab"))
             guest = self._stack.enter_context(Guest(config))
             for record in self._records(guest, self._limits.boot):
@@ -164,13 +176,18 @@ class CommandGuest:
             return
         self._log.write(data)
         self._log.flush()
-        self._detector.feed(data)
+        self._judge(self._detector.feed(data))
         if self._detector.fatal and not self._fatal_since:
             self._fatal_since = time.monotonic()
+
+    def _judge(self, heard: Sequence[Found | Mark]) -> None:
+        found = [one.splat for one in heard if isinstance(one, Found)]
+        self._accident |= self._accel == "tcg" and any(map(accident, found))
 
     def _cause(self, guest: Guest, otherwise: str) -> str:
         """Why the guest gives no answer: what its kernel said last, if that was the end of it."""
         self._drain(guest)
+        self._judge(self._detector.close())
         if self._detector.fatal:
             return self._detector.fatal
         last = next((line for line in reversed(self._detector.last_lines) if line), "")
