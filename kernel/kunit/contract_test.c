@@ -127,10 +127,10 @@ static int ppiov_contract_test_init(struct kunit *test)
 
 static compat_kunit_gen_params(ppiov_contract)
 {
-	const char(*next)[PPIOV_NAME_LEN] = ppiov_contracts;
+	char(*next)[PPIOV_NAME_LEN] = ppiov_contracts;
 
 	if (prev)
-		next = (const char(*)[PPIOV_NAME_LEN])prev + 1;
+		next = (char(*)[PPIOV_NAME_LEN])prev + 1;
 	if (next >= ppiov_contracts + ppiov_nr_contracts)
 		return NULL;
 	strscpy(desc, *next, KUNIT_PARAM_DESC_SIZE);
