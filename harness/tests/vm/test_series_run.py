@@ -82,9 +82,10 @@ SLOWER = Step(
     (("net/core/page_pool.c", "\t\t/* Fast-path */\n", '\t\t/* Fast-path */\n\t\tasm volatile("nop");\n'),),
 )
 _MADE = "\tif (pool != NULL) {\n\t\tspin_lock_init(&pool->lock);\n"
-_LOST = "\t\tstatic bool remembered;\n\n\t\tif (!remembered)\n\t\t\tremembered = kmalloc(128, GFP_KERNEL);\n"
+# Once for each pool: kmemleak misses what a stale word somewhere points at, and that of boot it has missed.
+_LOST = "\t\tstatic unsigned int made;\n\n\t\tif (kmalloc(128, GFP_KERNEL))\n\t\t\tmade++;\n"
 LEAKS = Step(
-    "genalloc: remember the first pool",
+    "genalloc: count the pools",
     (("lib/genalloc.c", _MADE, _MADE.replace("{\n", "{\n" + _LOST)),),
 )
 DEFECTS = (API, WRONG, SLOWER)  # the first is well, with modules that fit it
@@ -291,7 +292,7 @@ def test_a_leak_is_blamed_on_its_patch(tree: Path, tmp_path: Path) -> None:
     run = checked(tree, tmp_path / "results", what, wanted)
     (_, clean, _, _), (_, leaks, relation, line) = stage(run, "traffic")
     assert (clean, leaks, relation) == (Verdict.PASS, Verdict.FAIL, Relation.NEW), line
-    assert line.startswith("new: kernel: kmemleak"), line
+    assert line.startswith("new: ") and "kmemleak" in line, line
 
 
 def test_modules_that_were_not_adapted_make_no_patch_fail(tree: Path, tmp_path: Path) -> None:
