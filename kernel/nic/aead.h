@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the device's ciphers have in common: AES-GCM, of ESP and MACsec. */
+/* What the device's ciphers have in common: AES-GCM, of ESP, MACsec and PSP. */
 #ifndef PPNIC_AEAD_H
 #define PPNIC_AEAD_H
 
@@ -30,7 +30,8 @@ struct ppnic_aead_op {
 	struct aead_request req;
 };
 
-#if defined(CONFIG_XFRM_OFFLOAD) || IS_ENABLED(CONFIG_MACSEC)
+#if defined(CONFIG_XFRM_OFFLOAD) || IS_ENABLED(CONFIG_MACSEC) || \
+	defined(CONFIG_INET_PSP)
 
 int ppnic_aead_init(void);
 void ppnic_aead_exit(void);

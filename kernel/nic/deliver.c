@@ -16,6 +16,7 @@
 #include "esp.h"
 #include "frame.h"
 #include "macsec.h"
+#include "psp.h"
 
 static u32 ppnic_ring_avail(const struct ppnic_rx_ring *ring)
 {
@@ -179,6 +180,7 @@ static int ppnic_place(struct ppnic_rxq *rxq, struct ppnic_frame *f,
 		.sa = f->sa,
 		.seq = f->seq,
 		.rx_sc = f->rx_sc,
+		.psp_generation = f->psp_generation,
 		.stamp = READ_ONCE(rxq->port->stamp_rx) ? ktime_get_raw_ns() :
 							  0,
 	};
@@ -193,6 +195,10 @@ static int ppnic_place(struct ppnic_rxq *rxq, struct ppnic_frame *f,
 	} else if (f->sa) {
 		hw_inc(rxq, esp_decrypted);
 		cqe->flags |= PPNIC_CQ_ESP_OK;
+	}
+	if (f->psp) {
+		hw_inc(rxq, psp_decrypted);
+		cqe->flags |= PPNIC_CQ_PSP_OK;
 	}
 
 	mem->host.cons += need->host;
@@ -411,8 +417,8 @@ int ppnic_deliver(struct ppnic_txq *txq, struct ppnic_port *to,
 	u32 limit = READ_ONCE(to->dev->mtu) + ETH_HLEN +
 		    f->h.nr_vlans * VLAN_HLEN;
 	bool too_long = f->hdr_len + (f->gso_size ?: f->data_len) > limit;
+	struct ppnic_held *open = NULL, *clear = NULL;
 	const struct ppnic_frame *wire = f;
-	struct ppnic_held *open = NULL;
 	struct ppnic_rxq *rxq;
 	bool drop = false;
 	u16 queue;
@@ -426,6 +432,15 @@ int ppnic_deliver(struct ppnic_txq *txq, struct ppnic_port *to,
 	}
 	if (open)
 		f = &open->frame;
+	if (!too_long)
+		clear = ppnic_psp_open(txq, to, f, &drop);
+	if (drop) {
+		ppnic_count_dropped(to, psp_dropped, wire);
+		ret = SKB_DROP_REASON_DEV_HDR;
+		goto out;
+	}
+	if (clear)
+		f = &clear->frame;
 
 	ret = ppnic_classify(to, f, wire, &queue);
 	if (ret)
@@ -440,6 +455,8 @@ int ppnic_deliver(struct ppnic_txq *txq, struct ppnic_port *to,
 	}
 	ret = ppnic_deliver_queue(txq, rxq, f, wire);
 out:
+	if (clear)
+		ppnic_held_free(clear);
 	if (open)
 		ppnic_held_free(open);
 	return ret;

@@ -14,6 +14,7 @@
 #include "esp.h"
 #include "frame.h"
 #include "macsec.h"
+#include "psp.h"
 #include "shaper.h"
 
 /* Frames served in one go; NAPI goes on with the rest. */
@@ -114,6 +115,25 @@ static int ppnic_send_esp(struct ppnic_txq *txq, struct ppnic_port *to,
 	return ret;
 }
 
+/* As above. */
+static int ppnic_send_psp(struct ppnic_txq *txq, struct ppnic_port *to,
+			  const struct ppnic_frame *f,
+			  const struct ppnic_txd *first)
+{
+	struct ppnic_held *held = ppnic_psp_seal(txq, f, first);
+	int ret;
+
+	if (!held)
+		return SKB_DROP_REASON_DEV_HDR;
+	ret = ppnic_out(txq, to, &held->frame, first);
+	if (ret != PPNIC_BLOCKED) {
+		hw_inc(txq, psp_encrypted);
+		ppnic_psp_sent(txq->port, held);
+	}
+	ppnic_held_free(held);
+	return ret;
+}
+
 /* Send the frame at @first: PPNIC_BLOCKED or a drop reason. */
 static int ppnic_send(struct ppnic_txq *txq, struct ppnic_port *to,
 		      const struct ppnic_txd *first)
@@ -130,6 +150,8 @@ static int ppnic_send(struct ppnic_txq *txq, struct ppnic_port *to,
 
 	if (first->flags & PPNIC_TXD_ESP)
 		return ppnic_send_esp(txq, to, &f, first);
+	if (first->flags & PPNIC_TXD_PSP)
+		return ppnic_send_psp(txq, to, &f, first);
 
 	if (first->flags & PPNIC_TXD_GSO) {
 		u32 udp = first->gso_type & SKB_GSO_UDP_L4;

@@ -55,7 +55,9 @@ struct ppnic_frame {
 	bool sa_bad; /* valid with @sa: it is not authentic, and as it came */
 	u64 seq;     /* valid with @sa, unless @sa_bad */
 	u32 rx_sc;   /* of the receiver's MACsec, the SecTAG is off; 0: none */
-	bool judged; /* comes once more: by then, MACsec had seen it */
+	bool psp;    /* decrypted, headers and trailer still there */
+	u8 psp_generation; /* valid with @psp: of the receiver's key */
+	bool judged;       /* comes once more: by then, MACsec had seen it */
 	struct ppnic_headers h;
 	struct ppnic_headers inner; /* valid if @tunnel: what is cut */
 	u8 hdr[PPNIC_HDR_MAX];

@@ -26,6 +26,7 @@
 #define PPNIC_RSS_CONTEXTS  64 /* context 0 is the default one */
 #define PPNIC_STEER_RULES   1024
 #define PPNIC_MAX_SAS       1024 /* of IPsec */
+#define PPNIC_MAX_PSP_KEYS  1024 /* to send, and as many to receive */
 #define PPNIC_ESP_BUCKETS   64   /* of the hash that finds inbound ones */
 #define PPNIC_MAX_SECYS     16   /* of MACsec */
 #define PPNIC_MAX_RX_SCS    32   /* of a SecY */

@@ -13,6 +13,7 @@
 #include "../include/ppnic_link.h"
 #include "esp.h"
 #include "macsec.h"
+#include "psp.h"
 
 /* What the device does without help. */
 #define PPNIC_FEATURES                                                       \
@@ -174,6 +175,9 @@ static int ppnic_newlink(struct net_device *dev,
 		goto err_put_net;
 	}
 	netif_carrier_off(peer);
+	err = ppnic_psp_create(peer);
+	if (err)
+		goto err_unregister_peer;
 
 	err = rtnl_configure_link(peer, ifmp, 0, NULL);
 	if (err)
@@ -190,6 +194,9 @@ static int ppnic_newlink(struct net_device *dev,
 	if (err)
 		goto err_unregister_peer;
 	netif_carrier_off(dev);
+	err = ppnic_psp_create(dev);
+	if (err)
+		goto err_unregister;
 
 	port = netdev_priv(dev);
 	peer_port = netdev_priv(peer);
@@ -200,6 +207,8 @@ static int ppnic_newlink(struct net_device *dev,
 	put_net(net);
 	return 0;
 
+err_unregister:
+	unregister_netdevice(dev);
 err_unregister_peer:
 	unregister_netdevice(peer);
 err_put_net:

@@ -12,6 +12,7 @@
 #include "../compat/queue_mgmt.h"
 #include "esp.h"
 #include "macsec.h"
+#include "psp.h"
 #include "ppnic.h"
 #include "shaper.h"
 
@@ -550,6 +551,7 @@ static void ppnic_uninit(struct net_device *dev)
 
 	ppnic_fault_del_port(port);
 	ppnic_macsec_exit(&port->macsec);
+	ppnic_psp_remove(port);
 	ppnic_bind_exit(port);
 	ppnic_queue_mgmt_exit(port);
 	for (i = 0; i < dev->num_rx_queues; i++) {

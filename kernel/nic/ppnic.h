@@ -273,6 +273,51 @@ struct ppnic_macsec {
 	u32 count;
 };
 
+/* -------------------------------------------------------- psp.c, psp_wire.c */
+
+/**
+ * struct ppnic_psp - the keys of a port
+ * @dev: the stack's; NULL while there is none
+ * @tx: struct ppnic_psp_tx, by id
+ * @rx: struct ppnic_psp_rx, by SPI
+ * @next: id to try next, so that a late descriptor finds no other one
+ * @spi: given out last; its uppermost bit says which of the two keys of the
+ *	device gives them out
+ * @nr_tx: of @tx
+ * @nr_rx: of @rx
+ * @versions: mask of those that are received; frames are not looked at while it
+ *	is 0
+ * @rx_packets: as the kernel's netlink specification says, and those below
+ * @rx_bytes: ...
+ * @rx_auth_fail: ...
+ * @rx_error: ...
+ * @rx_bad: ...
+ * @tx_packets: ...
+ * @tx_bytes: ...
+ * @tx_error: ...
+ *
+ * Written with the lock of @dev held, but for the statistics; the device reads
+ * under RCU. Without PSP in the kernel there is nothing.
+ */
+struct ppnic_psp {
+	struct psp_dev *dev;
+	struct xarray tx;
+	struct xarray rx;
+	u32 next;
+	u32 spi;
+	u32 nr_tx;
+	u32 nr_rx;
+	u32 versions;
+	atomic64_t rx_packets;
+	atomic64_t rx_bytes;
+	atomic64_t rx_auth_fail;
+	atomic64_t rx_error;
+	atomic64_t rx_bad;
+	atomic64_t tx_packets;
+	atomic64_t tx_bytes;
+	atomic64_t tx_error;
+};
+
 /* ---------------------------------------------------------------- fault.c */
 
 /**
@@ -380,6 +425,7 @@ struct ppnic_port {
 	struct ppnic_steer steer;
 	struct ppnic_esp esp; /* the stack removes them before the port goes */
 	struct ppnic_macsec macsec; /* as @esp */
+	struct ppnic_psp psp;
 	struct ppnic_faults faults;
 	/* get_cycles() that the device half took of whoever works for this
 	 * port: on real hardware no CPU would have done that

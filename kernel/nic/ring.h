@@ -124,6 +124,7 @@ static inline bool ppnic_ring_exists(const struct ppnic_rx_ring *ring)
 #define PPNIC_CQ_CSUM_PARTIAL BIT(1) /* super-packet; pseudo header sum */
 #define PPNIC_CQ_SPLIT        BIT(2) /* payload is in data buffers */
 #define PPNIC_CQ_ESP_OK       BIT(3) /* decrypted, and authentic */
+#define PPNIC_CQ_PSP_OK       BIT(4) /* as that, of PSP */
 
 /*
  * struct ppnic_cqe - one received frame
@@ -149,11 +150,12 @@ struct ppnic_cqe {
 	u32 gso_type;  /* SKB_GSO_* */
 	enum pkt_hash_types hash_type;
 	u32 hash;
-	u64 stamp;       /* when it came, by the device; 0: not stamped */
-	u64 seq;         /* of IPsec, with PPNIC_CQ_ESP_OK */
-	u32 sa;          /* ppnic_sa.id of whom it is; 0: nobody's */
-	u32 rx_sc;       /* ppnic_rx_sc.id, its SecTAG is off; 0: none */
-	__be16 l3_proto; /* these two: what the hash is of */
+	u64 stamp;         /* when it came, by the device; 0: not stamped */
+	u64 seq;           /* of IPsec, with PPNIC_CQ_ESP_OK */
+	u32 sa;            /* ppnic_sa.id of whom it is; 0: nobody's */
+	u32 rx_sc;         /* ppnic_rx_sc.id, its SecTAG is off; 0: none */
+	u8 psp_generation; /* of the device's key, with PPNIC_CQ_PSP_OK */
+	__be16 l3_proto;   /* these two: what the hash is of */
 	enum ppnic_l4 l4;
 };
 
@@ -244,6 +246,7 @@ struct ppnic_rx_stats {
 	u64_stats_t xsk_frames;  /* in buffers of an AF_XDP socket */
 	u64_stats_t esp_lost; /* frame dropped: its SA is gone, or no memory */
 	u64_stats_t macsec_lost; /* frame dropped: its channel is gone */
+	u64_stats_t psp_lost;    /* frame dropped: a program has changed it */
 };
 
 /* Written by the device under ppnic_rxq.lock. */
@@ -260,7 +263,9 @@ struct ppnic_rx_hw_stats {
 	u64_stats_t esp_bad;         /* of a known SA, and not authentic */
 	u64_stats_t macsec_accepted; /* SecTAG and ICV are off */
 	u64_stats_t macsec_dropped;  /* of no queue; the SecY says why */
-	u64_stats_t pauses;          /* times the link was held back */
+	u64_stats_t psp_decrypted;
+	u64_stats_t psp_dropped; /* of no queue; the PSP device says why */
+	u64_stats_t pauses;      /* times the link was held back */
 	u64_stats_t pause_expired;
 };
 
@@ -353,8 +358,8 @@ struct ppnic_txd {
 	u16 inner_l3; /* these two: of what is cut, with PPNIC_TXD_TUNNEL */
 	u16 inner_l4;
 	u32 gso_type; /* SKB_GSO_* */
-	u32 sa;       /* these two: with PPNIC_TXD_ESP, ppnic_sa.id ... */
-	u32 seq_hi; /* ... and the half of the number that isn't in the frame */
+	u32 sa; /* with PPNIC_TXD_ESP or _PSP: ppnic_sa.id, ppnic_psp_tx.id */
+	u32 seq_hi; /* of ESP: the half of the number that isn't in the frame */
 	u32 secy;   /* with PPNIC_TXD_MACSEC: ppnic_secy.id */
 	u32 status; /* write-back: enum skb_drop_reason */
 	u64 stamp;  /* write-back: when it went, with PPNIC_TXD_STAMP */
@@ -375,6 +380,8 @@ struct ppnic_txd {
 #define PPNIC_TXD_ESP BIT(6)
 /* To be protected by a SecY, whose frame this is, or each of its segments. */
 #define PPNIC_TXD_MACSEC BIT(7)
+/* To be encrypted, headers are there; a checksum ends where the frame does. */
+#define PPNIC_TXD_PSP BIT(8)
 
 /* Who mapped what a TX descriptor points at, and so how to unmap it. */
 enum ppnic_tx_map {
@@ -438,6 +445,8 @@ struct ppnic_tx_hw_stats {
 	u64_stats_t esp_refused; /* to be encrypted, and could not be */
 	u64_stats_t macsec_protected;
 	u64_stats_t macsec_refused; /* to be protected, and could not be */
+	u64_stats_t psp_encrypted;
+	u64_stats_t psp_refused; /* to be encrypted, and could not be */
 };
 
 struct ppnic_txq {

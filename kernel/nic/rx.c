@@ -14,6 +14,7 @@
 #include "../compat/page_pool.h"
 #include "esp.h"
 #include "macsec.h"
+#include "psp.h"
 #include "ppnic.h"
 
 static void ppnic_drop_bufs(struct ppnic_rx_ring *ring, u32 n)
@@ -193,6 +194,12 @@ static void ppnic_rx_skb(struct ppnic_rxq *rxq, struct sk_buff *skb,
 	if (cqe->rx_sc && unlikely(!ppnic_macsec_rx(rxq->port, skb, cqe))) {
 		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_HDR);
 		ppnic_count_lost(rxq, &rxq->stats.macsec_lost, 1);
+		return;
+	}
+	if (cqe->flags & PPNIC_CQ_PSP_OK &&
+	    unlikely(!ppnic_psp_rx(rxq->port, skb, cqe))) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_HDR);
+		ppnic_count_lost(rxq, &rxq->stats.psp_lost, 1);
 		return;
 	}
 	napi_gro_receive(&ch->napi, skb);

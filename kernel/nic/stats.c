@@ -90,9 +90,11 @@ static const struct sum link_rx[] = {
 	{ RX(stats, xdp_failed), TO_LINK(rx_dropped) },
 	{ RX(stats, esp_lost), TO_LINK(rx_dropped) },
 	{ RX(stats, macsec_lost), TO_LINK(rx_dropped) },
+	{ RX(stats, psp_lost), TO_LINK(rx_dropped) },
 	{ RX(hw, down), TO_LINK(rx_dropped) },
 	{ RX(hw, steer_drops), TO_LINK(rx_dropped) },
 	{ RX(hw, macsec_dropped), TO_LINK(rx_dropped) },
+	{ RX(hw, psp_dropped), TO_LINK(rx_dropped) },
 	{ RX(hw, overruns), TO_LINK(rx_missed_errors) },
 	{ RX(hw, too_long), TO_LINK(rx_length_errors) },
 	{ RX(hw, too_long), TO_LINK(rx_errors) },
@@ -142,6 +144,7 @@ static const struct sum queue_rx[] = {
 	{ RX(hw, down), TO_QRX(hw_drops) },
 	{ RX(hw, steer_drops), TO_QRX(hw_drops) },
 	{ RX(hw, macsec_dropped), TO_QRX(hw_drops) },
+	{ RX(hw, psp_dropped), TO_QRX(hw_drops) },
 	{ RX(hw, too_long), TO_QRX(hw_drops) },
 	{ RX(hw, csum_bad_dropped), TO_QRX(hw_drops) },
 	{ RX(hw, dma_errors), TO_QRX(hw_drops) },
@@ -163,6 +166,7 @@ static const struct sum queue_tx[] = {
 	{ TX(hw, malformed), TO_QTX(hw_drop_errors) },
 	{ TX(hw, esp_refused), TO_QTX(hw_drop_errors) },
 	{ TX(hw, macsec_refused), TO_QTX(hw_drop_errors) },
+	{ TX(hw, psp_refused), TO_QTX(hw_drop_errors) },
 	{ TX(stats, csum_none), TO_QTX(csum_none) },
 	{ TX(stats, needs_csum), TO_QTX(needs_csum) },
 	{ TX(stats, gso_packets), TO_QTX(hw_gso_packets) },
@@ -280,6 +284,7 @@ static const struct counter all_rx[] = {
 	RX(stats, xsk_frames),
 	RX(stats, esp_lost),
 	RX(stats, macsec_lost),
+	RX(stats, psp_lost),
 	RX(hw, overruns),
 	RX(hw, down),
 	RX(hw, csum_bad),
@@ -291,6 +296,8 @@ static const struct counter all_rx[] = {
 	RX(hw, esp_bad),
 	RX(hw, macsec_accepted),
 	RX(hw, macsec_dropped),
+	RX(hw, psp_decrypted),
+	RX(hw, psp_dropped),
 	RX(hw, pauses),
 	RX(hw, pause_expired),
 };
@@ -308,6 +315,7 @@ static const struct counter all_tx[] = {
 	TX(hw, no_link),           TX(hw, stalls),
 	TX(hw, esp_encrypted),     TX(hw, esp_refused),
 	TX(hw, macsec_protected),  TX(hw, macsec_refused),
+	TX(hw, psp_encrypted),     TX(hw, psp_refused),
 };
 
 /* A new counter must not be forgotten here; sync takes no room on 64 bits. */

@@ -16,6 +16,7 @@
 #include "../compat/gso.h"
 #include "esp.h"
 #include "macsec.h"
+#include "psp.h"
 #include "tx.h"
 
 /* How many frames one poll reaps at most, as other drivers have it. */
@@ -160,7 +161,7 @@ static void ppnic_tx_describe_gso(struct ppnic_port *port,
 
 /* What the device must know beyond addresses, for the first descriptor. */
 static void ppnic_tx_describe(struct ppnic_txq *txq, struct sk_buff *skb,
-			      u16 ndesc)
+			      u16 ndesc, u32 psp)
 {
 	struct ppnic_txd *txd = &txq->mem.desc[txq->prod & txq->mem.mask];
 	struct ppnic_tx_buf *buf = &txq->mem.buf[txq->prod & txq->mem.mask];
@@ -187,6 +188,10 @@ static void ppnic_tx_describe(struct ppnic_txq *txq, struct sk_buff *skb,
 	wire = skb->len + (segs - 1) * hdr;
 	ppnic_ipsec_tx(txq->port, skb, txd);
 	ppnic_macsec_tx(txq->port, skb, txd);
+	if (psp) {
+		txd->flags |= PPNIC_TXD_PSP;
+		txd->sa = psp;
+	}
 
 	u64_stats_update_begin(&txq->stats.sync);
 	u64_stats_add(&txq->stats.packets, segs);
@@ -281,7 +286,7 @@ netdev_features_t ppnic_features_check(struct sk_buff *skb,
 {
 	features = vlan_features_check(skb, features);
 
-	if (skb_is_gso(skb) && !ppnic_gso_able(skb))
+	if (skb_is_gso(skb) && (!ppnic_gso_able(skb) || ppnic_psp_is(skb)))
 		features &= ~NETIF_F_GSO_MASK;
 	if (skb->ip_summed == CHECKSUM_PARTIAL &&
 	    skb_checksum_start_offset(skb) + skb->csum_offset +
@@ -305,7 +310,9 @@ netdev_tx_t ppnic_xmit(struct sk_buff *skb, struct net_device *dev)
 	struct ppnic_port *port = netdev_priv(dev);
 	struct ppnic_txq *txq = &port->txqs[skb_get_queue_mapping(skb)];
 	struct netdev_queue *nq = netdev_get_tx_queue(dev, txq->index);
+	enum skb_drop_reason reason = SKB_DROP_REASON_NOMEM;
 	bool more = netdev_xmit_more();
+	u32 psp;
 	int n;
 
 	if (unlikely(!netif_txq_maybe_stop(nq, ppnic_tx_room(txq),
@@ -317,17 +324,18 @@ netdev_tx_t ppnic_xmit(struct sk_buff *skb, struct net_device *dev)
 		return NETDEV_TX_BUSY;
 	}
 
+	if (unlikely(!ppnic_psp_tx(port, skb, &psp))) {
+		reason = SKB_DROP_REASON_DEV_HDR;
+		goto err_free;
+	}
 	n = ppnic_tx_map(txq, skb);
 	if (unlikely(n < 0)) {
 		u64_stats_update_begin(&txq->stats.sync);
 		u64_stats_inc(&txq->stats.map_errors);
 		u64_stats_update_end(&txq->stats.sync);
-		dev_kfree_skb_any_reason(skb, SKB_DROP_REASON_NOMEM);
-		/* What was queued with xmit_more must still go. */
-		ppnic_tx_doorbell(txq);
-		return NETDEV_TX_OK;
+		goto err_free;
 	}
-	ppnic_tx_describe(txq, skb, n);
+	ppnic_tx_describe(txq, skb, n, psp);
 	skb_tx_timestamp(skb);
 
 	more = !__netdev_tx_sent_queue(nq, skb->len, more);
@@ -342,6 +350,12 @@ netdev_tx_t ppnic_xmit(struct sk_buff *skb, struct net_device *dev)
 	}
 	if (!more)
 		ppnic_tx_doorbell(txq);
+	return NETDEV_TX_OK;
+
+err_free:
+	dev_kfree_skb_any_reason(skb, reason);
+	/* What was queued with xmit_more must still go. */
+	ppnic_tx_doorbell(txq);
 	return NETDEV_TX_OK;
 }
 
