@@ -183,3 +183,25 @@ def test_a_segment_is_lost_before_the_pause(wire: Wire, defer: Defer) -> None:
     assert len(wire.receive(rest)) == rest
     until("it is told", lambda: wire.link.tx.ethtool.stats()["tx_dropped"] == 1)
     assert faults.hits(wire.link.tx, "lose") == 1
+
+
+def test_a_super_packet_is_given_up_half_way(wire: Wire, defer: Defer) -> None:
+    """The receiver goes down while the rest of one waits for it; of the next one every byte comes."""
+    mss, segments, room = 1000, 48, 10
+    gso = Vnet(NEEDS_CSUM, GSO_TCPV4, 54, mss, 34, 16)
+    tolerate(wire, LONG)
+    wire.link.rx.ethtool.run("-K", "rx-gro-hw", "off")
+    wire.link.rx.ethtool.set_split("off")
+    faults.inject(wire.link.rx, "rx_alloc", 1 << 30, defer)
+    wire.send(numbered(RING - room))
+    wire.send([tcp(FLOW4, payload(segments * mss), flags=ACK, partial=True)], gso)
+    until("the sender waits for the rest", lambda: wire.link.rx.ethtool.stats()["rx3_pauses"])
+    assert len(wire.receive(RING)) == RING
+    wire.link.rx.set(state="down")
+    until("it is given up", lambda: wire.link.tx.ethtool.stats()["tx_dropped"] == 1)
+    (faults.folder(wire.link.rx) / "rx_alloc").write_text("0")
+    wire.link.rx.set(state="up")
+    until("carrier", lambda: wire.link.tx.attribute("IFLA_CARRIER"))
+    data = payload(segments * mss, seed=1)
+    got = wire.exchange([tcp(FLOW4, data, flags=ACK, partial=True)], gso, segments)
+    assert b"".join(received.data[54:] for received in got) == data
