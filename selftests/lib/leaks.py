@@ -7,14 +7,12 @@ there before the first test is not held against any.
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 from dataclasses import dataclass, field
 
 import pyroute2.netns
 
-from lib import kmemleak, link, module, ppiov, processes
+from lib import kmemleak, link, module, ppiov, processes, softirqs
 from lib.debugfs import DEBUGFS, mount_debugfs
 from lib.netdev import Netdev
 from lib.netlink import RefusedError
@@ -87,7 +85,7 @@ def leak_questions() -> list[str]:
 
 def outlook() -> list[str]:
     """What :func:`leak_questions` would say now, if nothing more went."""
-    kick_softirqs()
+    softirqs.kick(next(iter(_state.namespaces), INIT))
     return [*_state.pending, *_news().values()]
 
 
@@ -96,7 +94,7 @@ def _ask() -> list[str]:
     for _ in ticks(GRACE, every=0.1):
         if not found:
             break
-        kick_softirqs()
+        softirqs.kick(next(iter(_state.namespaces), INIT))
         found = _news()
     _state.told.update(found)
     return list(found.values())
@@ -207,24 +205,3 @@ def _regions() -> dict[str, str]:
         for parent in PARENTS.iterdir()
         if parent.is_dir() and parent.name not in alive
     }
-
-
-def kick_softirqs() -> None:
-    """Run NET_RX on every CPU, so that skbs parked there by skb_attempt_defer_free() are freed.
-
-    On a quiet machine they would stay until the next packet, and their buffers and pool with them. A datagram over
-    loopback is such a packet, and it is received on the CPU that sent it.
-    """
-    cpus = os.sched_getaffinity(0)
-    ns = next(iter(_state.namespaces), INIT)
-    with (
-        ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
-        ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
-    ):
-        receiver.bind(("127.0.0.1", 0))
-        try:
-            for cpu in cpus:
-                os.sched_setaffinity(0, {cpu})
-                sender.sendto(b"kick", receiver.getsockname())
-        finally:
-            os.sched_setaffinity(0, cpus)

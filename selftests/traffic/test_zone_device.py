@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lib import ivshmem, module, ppiov, processes
+from lib import ivshmem, module, ppiov, processes, softirqs
 from lib.backend import PROVIDERS
 from lib.fixtures import Defer
 from lib.link import Link
@@ -118,7 +118,8 @@ def test_pages_go_back(link: Link, defer: Defer) -> None:
     bound: list[ppiov.Binding] = []
 
     def bind_all() -> bool:
-        """A pool is off the list a moment before its memory is back."""
+        """A pool is off the list a moment before its memory is back, and what was read on another CPU waits there."""
+        softirqs.kick(link.rx.ns)
         try:
             bound.append(_bind(link, defer, size=ZONE))
         except RefusedError as refused:
