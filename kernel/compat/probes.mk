@@ -24,8 +24,8 @@ PPIOV_FEATURES += $(call probe,NETMEM_TX_DMA,linux/netdevice.h,NETMEM_TX_DMA)
 # compat/xfrm.h
 PPIOV_FEATURES += $(call probe,XDO_DEV_STATE_DEV,linux/netdevice.h,((struct xfrmdev_ops *)0)->xdo_dev_state_delete(0$(comma)0))
 
-# nic/psp.h
-PPIOV_FEATURES += $(call probe,PSP_DEV,net/psp.h,sizeof(int[IS_ENABLED(CONFIG_INET_PSP) ? 1 : -1]) && psp_dev_encapsulate(0$(comma)0$(comma)0$(comma)0$(comma)0) && psp_dev_rcv(0$(comma)0$(comma)0$(comma)0) && ((struct psp_dev_ops *)0)->rx_spi_alloc)
+# compat/psp.h
+PPIOV_FEATURES += $(call probe,PSP_DEV,net/psp.h,psp_dev_encapsulate(0$(comma)0$(comma)0$(comma)0$(comma)0) && psp_dev_rcv(0$(comma)0$(comma)0$(comma)0) && ((struct psp_dev_ops *)0)->rx_spi_alloc)
 
 # compat/queue_mgmt.h
 PPIOV_FEATURES += $(call probe,NETDEV_QUEUE_CONFIG,net/netdev_queues.h,&((struct netdev_queue_config *)0)->rx_page_size)

@@ -274,6 +274,7 @@ static struct ppnic_held *ppnic_macsec_open(struct ppnic_port *port,
 	if (ppnic_held_make(port, held, room, tag_len, PPNIC_MACS + rx->user))
 		goto err_free;
 	held->frame.rx_sc = rx->sc->id;
+	held->frame.judged = f->judged;
 	return held;
 
 err_free:

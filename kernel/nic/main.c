@@ -5,6 +5,7 @@
 
 #include "aead.h"
 #include "ppnic.h"
+#include "psp.h"
 
 static int __init ppnic_init(void)
 {
@@ -19,6 +20,7 @@ static int __init ppnic_init(void)
 		goto err_dma;
 
 	ppnic_fault_init();
+	ppnic_psp_init();
 
 	err = rtnl_link_register(&ppnic_link_ops);
 	if (err)

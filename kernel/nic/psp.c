@@ -35,7 +35,7 @@ static void ppnic_psp_rx_gone(struct work_struct *work)
 	kfree(rx);
 }
 
-/* With @psd's lock held, as all that follow but for the two of frames. */
+/* With @psd's lock held, as all ops. */
 static int ppnic_psp_rx_spi_alloc(struct psp_dev *psd, u32 version,
 				  struct psp_key_parsed *key,
 				  struct netlink_ext_ack *extack)
@@ -80,7 +80,9 @@ err_rx:
 	return err;
 }
 
-/* Forget the keys from @first to @last. */
+/* Forget the keys from @first to @last; with that lock, or when nobody else can
+ * have it any more.
+ */
 static void ppnic_psp_forget(struct ppnic_psp *psp, u32 first, u32 last)
 {
 	struct ppnic_psp_rx *rx;
@@ -325,6 +327,8 @@ bool ppnic_psp_tx(struct ppnic_port *port, struct sk_buff *skb, u32 *id)
 bool ppnic_psp_rx(struct ppnic_port *port, struct sk_buff *skb,
 		  const struct ppnic_cqe *cqe)
 {
+	/* A program's, before the header that moves. */
+	skb_metadata_clear(skb);
 	skb_push(skb, ETH_HLEN);
 	skb->mac_len = ETH_HLEN;
 	if (psp_dev_rcv(skb, port->psp.dev->id, cqe->psp_generation, true))

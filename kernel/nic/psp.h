@@ -3,13 +3,14 @@
 #ifndef PPNIC_PSP_H
 #define PPNIC_PSP_H
 
+#include "../compat/psp.h"
 #include "ppnic.h"
 
 struct ppnic_frame;
 struct ppnic_held;
 struct sk_buff;
 
-#ifdef HAVE_PSP_DEV
+#if COMPAT_PSP
 
 #include <crypto/aead.h>
 #include <linux/workqueue.h>
@@ -56,6 +57,7 @@ struct ppnic_psp_rx {
 };
 
 /* psp_wire.c: the device's */
+void ppnic_psp_init(void);
 struct ppnic_held *ppnic_psp_seal(struct ppnic_txq *txq,
 				  const struct ppnic_frame *f,
 				  const struct ppnic_txd *first);
@@ -93,6 +95,10 @@ static inline struct ppnic_held *ppnic_psp_open(struct ppnic_txq *txq,
 	return NULL;
 }
 
+static inline void ppnic_psp_init(void)
+{
+}
+
 static inline int ppnic_psp_create(struct net_device *dev)
 {
 	return 0;
@@ -110,6 +116,7 @@ static inline bool ppnic_psp_is(struct sk_buff *skb)
 static inline bool ppnic_psp_tx(struct ppnic_port *port, struct sk_buff *skb,
 				u32 *id)
 {
+	*id = 0;
 	return true;
 }
 

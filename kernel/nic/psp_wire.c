@@ -9,13 +9,15 @@
  * the crypt offset is authentic and in clear, the rest encrypted; with GMAC all
  * of it is in clear. The nonce is the SPI and the IV. An IV is used once by
  * this machine, whatever the key: user space may give one to several sockets.
+ * It begins anywhere, since a key may be older than the module.
  */
 #include <linux/bitfield.h>
 #include <linux/in.h>
-#include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/udp.h>
+#include <linux/unaligned.h>
 #include <net/checksum.h>
 
 #include "aead.h"
@@ -28,7 +30,17 @@ static_assert(sizeof_field(struct psphdr, spi) +
 		      sizeof_field(struct psphdr, iv) ==
 	      PPNIC_AEAD_IV);
 
-static atomic64_t ppnic_psp_iv = ATOMIC64_INIT(0);
+static atomic64_t ppnic_psp_iv;
+
+/**
+ * ppnic_psp_init() - before the first port
+ *
+ * Context: process.
+ */
+void ppnic_psp_init(void)
+{
+	atomic64_set(&ppnic_psp_iv, get_random_u64());
+}
 
 static bool ppnic_psp_conceals(u8 version)
 {
@@ -92,16 +104,9 @@ static bool ppnic_psp_csum(u8 *data, u32 total, u32 text,
 static void ppnic_psp_lengthen(u8 *data, const struct ppnic_headers *h)
 {
 	struct udphdr *uh = (void *)(data + h->l4_off);
-	struct ipv6hdr *ip6h = (void *)(data + h->l3_off);
-	struct iphdr *iph = (void *)(data + h->l3_off);
 
 	be16_add_cpu(&uh->len, PSP_TRL_SIZE);
-	if (h->l3_proto == htons(ETH_P_IP)) {
-		be16_add_cpu(&iph->tot_len, PSP_TRL_SIZE);
-		ip_send_check(iph);
-	} else {
-		be16_add_cpu(&ip6h->payload_len, PSP_TRL_SIZE);
-	}
+	ppnic_segment_l3(data, h, 0, h->frame_len + PSP_TRL_SIZE - h->l3_off);
 }
 
 /**
@@ -139,7 +144,7 @@ struct ppnic_held *ppnic_psp_seal(struct ppnic_txq *txq,
 		goto err_free;
 	ppnic_psp_lengthen(held->data, &f->h);
 	ph = (void *)(held->data + off);
-	ph->iv = cpu_to_be64(atomic64_inc_return(&ppnic_psp_iv));
+	put_unaligned_be64(atomic64_inc_return(&ppnic_psp_iv), &ph->iv);
 	if (ppnic_psp_crypt(tx->aead, tx->version, held->data + off,
 			    sizeof(*ph), len - off, true) ||
 	    ppnic_held_make(port, held, len, 0, len))
@@ -178,61 +183,71 @@ void ppnic_psp_sent(struct ppnic_port *port, const struct ppnic_held *held)
 /* ----------------------------------------------------------------- receive */
 
 /* What of the frame is not encrypted, from the PSP header on; 0: its lengths
- * are wrong.
+ * are wrong. @data is the frame, @off where the header begins.
  */
-static u32 ppnic_psp_clear(const struct ppnic_frame *f, u32 off)
+static u32 ppnic_psp_clear(const struct ppnic_frame *f, const u8 *data, u32 off)
 {
-	const struct psphdr *ph = (const void *)(f->hdr + off);
+	u32 total = f->hdr_len + f->data_len, end = f->h.frame_len;
+	const struct psphdr *ph = (const void *)(data + off);
 	u32 clear, options;
 
-	if (off + sizeof(*ph) > min(f->fetched, f->h.frame_len))
+	if (end > total || off + sizeof(*ph) > end)
 		return 0;
 	clear = sizeof(*ph) + (ph->crypt_offset & PSPHDR_CRYPT_OFFSET) *
 				      PPNIC_PSP_OFFSET_UNIT;
 	options = (ph->hdrlen + 1) * 8;
 	if (ph->hdrlen < PSP_HDRLEN_NOOPT ||
-	    f->h.frame_len > f->hdr_len + f->data_len ||
-	    off + max(clear, options) + PSP_TRL_SIZE > f->h.frame_len)
+	    off + max(clear, options) + PSP_TRL_SIZE > end)
 		return 0;
 	return clear;
 }
 
-/* Returns 0, or an error of which -EBADMSG says that it is not authentic. */
-static int ppnic_psp_unseal(struct ppnic_port *port,
-			    const struct ppnic_psp_rx *rx,
-			    const struct ppnic_frame *f, u32 off, u32 clear,
-			    struct ppnic_held **opened)
+/* The key that a frame says it is encrypted by, if it may be; under RCU. */
+static struct ppnic_psp_rx *ppnic_psp_key(struct ppnic_psp *psp, u32 versions,
+					  const struct psphdr *ph)
 {
-	u32 total = f->hdr_len + f->data_len;
-	struct ppnic_held *held;
+	u8 version = FIELD_GET(PSPHDR_VERFL_VERSION, ph->verfl);
+	struct ppnic_psp_rx *rx;
+
+	if (!(versions & BIT(version)))
+		return NULL;
+	rx = xa_load(&psp->rx, get_unaligned_be32(&ph->spi));
+	return rx && rx->version == version ? rx : NULL;
+}
+
+/* Decrypt @data, the frame; counts what is wrong. Returns the key, or NULL. */
+static struct ppnic_psp_rx *ppnic_psp_unseal(struct ppnic_psp *psp,
+					     u32 versions,
+					     const struct ppnic_frame *f,
+					     u8 *data)
+{
+	u32 off = ppnic_psp_off(f), clear = ppnic_psp_clear(f, data, off);
+	bool plain = f->h.l3_proto == htons(ETH_P_IP) ||
+		     f->h.l4_off == f->h.l3_off + sizeof(struct ipv6hdr);
+	struct ppnic_psp_rx *rx;
 	int err;
 
-	held = kmalloc(struct_size(held, data, total),
-		       GFP_ATOMIC | __GFP_NOWARN);
-	if (!held)
-		return -ENOMEM;
-	err = ppnic_frame_read(f, 0, held->data);
-	if (err)
-		goto err_free;
-	err = ppnic_psp_crypt(rx->aead, rx->version, held->data + off, clear,
+	if (!clear) {
+		atomic64_inc(&psp->rx_error);
+		return NULL;
+	}
+	rx = ppnic_psp_key(psp, versions, (const void *)(data + off));
+	/* psp_dev_rcv() knows no extension headers. */
+	if (!rx || !plain)
+		goto err_bad;
+	err = ppnic_psp_crypt(rx->aead, rx->version, data + off, clear,
 			      f->h.frame_len - off, false);
+	if (err == -EBADMSG) {
+		atomic64_inc(&psp->rx_auth_fail);
+		return NULL;
+	}
 	if (err)
-		goto err_free;
-	err = ppnic_held_make(port, held, total, 0, total);
-	if (err)
-		goto err_free;
-	/* What is in it has a checksum of its own, which the stack looks at. */
-	held->frame.csum = PPNIC_CSUM_NONE;
-	held->frame.psp = true;
-	held->frame.psp_generation = rx->generation;
-	held->frame.rx_sc = f->rx_sc;
-	held->frame.judged = f->judged;
-	*opened = held;
-	return 0;
+		goto err_bad;
+	return rx;
 
-err_free:
-	kfree(held);
-	return err;
+err_bad:
+	atomic64_inc(&psp->rx_bad);
+	return NULL;
 }
 
 /**
@@ -242,6 +257,9 @@ err_free:
  * @f: the frame
  * @drop: whether it ends here
  *
+ * Who sends may still write to what he sends, and of a segment @f has the first
+ * one's payload behind the headers: only the copy is looked at.
+ *
  * Context: @txq's engine_lock held, under RCU.
  * Return: the frame to deliver instead; give it to ppnic_held_free(). NULL:
  * deliver @f, unless @drop.
@@ -249,43 +267,47 @@ err_free:
 struct ppnic_held *ppnic_psp_open(struct ppnic_txq *txq, struct ppnic_port *to,
 				  const struct ppnic_frame *f, bool *drop)
 {
-	u32 versions = READ_ONCE(to->psp.versions), off, clear;
+	u32 versions = READ_ONCE(to->psp.versions);
+	u32 total = f->hdr_len + f->data_len;
 	struct ppnic_psp *psp = &to->psp;
-	struct ppnic_held *held = NULL;
-	const struct psphdr *ph;
 	struct ppnic_psp_rx *rx;
-	u8 version;
-	int err;
+	struct ppnic_held *held;
 
-	if (likely(!versions))
-		return NULL;
-	off = ppnic_psp_off(f);
-	if (!off)
+	if (likely(!versions) || !ppnic_psp_off(f))
 		return NULL;
 
 	*drop = true;
-	clear = ppnic_psp_clear(f, off);
-	if (!clear) {
-		atomic64_inc(&psp->rx_error);
+	held = kmalloc(struct_size(held, data, total),
+		       GFP_ATOMIC | __GFP_NOWARN);
+	if (!held)
+		goto err;
+	if (ppnic_frame_read(f, 0, held->data))
+		goto err_free;
+	rx = ppnic_psp_unseal(psp, versions, f, held->data);
+	if (!rx) {
+		kfree(held);
 		return NULL;
 	}
-	ph = (const void *)(f->hdr + off);
-	version = FIELD_GET(PSPHDR_VERFL_VERSION, ph->verfl);
-	rx = xa_load(&psp->rx, be32_to_cpu(ph->spi));
-	if (!(versions & BIT(version)) || !rx || rx->version != version) {
-		atomic64_inc(&psp->rx_bad);
-		return NULL;
-	}
-	err = ppnic_psp_unseal(txq->port, rx, f, off, clear, &held);
-	if (err == -EBADMSG)
-		atomic64_inc(&psp->rx_auth_fail);
-	else if (err)
-		atomic64_inc(&psp->rx_error);
-	*drop = err;
-	if (!err && !f->judged) {
+	if (ppnic_held_make(txq->port, held, total, 0, total))
+		goto err_free;
+	/* What is in it has a checksum of its own, which the stack looks at. */
+	held->frame.csum = PPNIC_CSUM_NONE;
+	held->frame.psp = true;
+	held->frame.psp_generation = rx->generation;
+	held->frame.rx_sc = f->rx_sc;
+	held->frame.judged = f->judged;
+	if (!f->judged) {
 		atomic64_inc(&psp->rx_packets);
-		atomic64_add(ppnic_psp_bytes(&held->frame, off),
+		atomic64_add(ppnic_psp_bytes(&held->frame,
+					     ppnic_psp_off(&held->frame)),
 			     &psp->rx_bytes);
 	}
+	*drop = false;
 	return held;
+
+err_free:
+	kfree(held);
+err:
+	atomic64_inc(&psp->rx_bad);
+	return NULL;
 }

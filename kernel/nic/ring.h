@@ -246,7 +246,7 @@ struct ppnic_rx_stats {
 	u64_stats_t xsk_frames;  /* in buffers of an AF_XDP socket */
 	u64_stats_t esp_lost; /* frame dropped: its SA is gone, or no memory */
 	u64_stats_t macsec_lost; /* frame dropped: its channel is gone */
-	u64_stats_t psp_lost;    /* frame dropped: a program has changed it */
+	u64_stats_t psp_lost; /* frame dropped: changed since, or no memory */
 };
 
 /* Written by the device under ppnic_rxq.lock. */
@@ -414,7 +414,8 @@ struct ppnic_tx_stats {
 	u64_stats_t packets;
 	u64_stats_t bytes;
 	u64_stats_t map_errors;
-	u64_stats_t busy; /* xmit with a full ring: NETDEV_TX_BUSY */
+	u64_stats_t psp_unmade; /* frame dropped: no headers, or no key */
+	u64_stats_t busy;       /* xmit with a full ring: NETDEV_TX_BUSY */
 	u64_stats_t stop;
 	u64_stats_t needs_csum;
 	u64_stats_t csum_none;

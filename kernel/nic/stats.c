@@ -107,6 +107,7 @@ static const struct sum link_tx[] = {
 	{ TX(stats, packets), TO_LINK(tx_packets) },
 	{ TX(stats, bytes), TO_LINK(tx_bytes) },
 	{ TX(stats, map_errors), TO_LINK(tx_dropped) },
+	{ TX(stats, psp_unmade), TO_LINK(tx_dropped) },
 	{ TX(done_stats, dropped), TO_LINK(tx_dropped) },
 };
 
@@ -316,6 +317,7 @@ static const struct counter all_tx[] = {
 	TX(hw, esp_encrypted),     TX(hw, esp_refused),
 	TX(hw, macsec_protected),  TX(hw, macsec_refused),
 	TX(hw, psp_encrypted),     TX(hw, psp_refused),
+	TX(stats, psp_unmade),
 };
 
 /* A new counter must not be forgotten here; sync takes no room on 64 bits. */

@@ -325,6 +325,9 @@ netdev_tx_t ppnic_xmit(struct sk_buff *skb, struct net_device *dev)
 	}
 
 	if (unlikely(!ppnic_psp_tx(port, skb, &psp))) {
+		u64_stats_update_begin(&txq->stats.sync);
+		u64_stats_inc(&txq->stats.psp_unmade);
+		u64_stats_update_end(&txq->stats.sync);
 		reason = SKB_DROP_REASON_DEV_HDR;
 		goto err_free;
 	}

@@ -17,7 +17,20 @@ from dataclasses import dataclass, replace
 import pytest
 from lib import faults, psp
 from lib.fixtures import Defer, MakeLink
-from lib.frames import ACK, ETH_HLEN, ETH_P_8021Q, ETH_P_IP, FLOW6, MORE_FRAGMENTS, Flow, ethernet, ip, tcp, udp
+from lib.frames import (
+    ACK,
+    ETH_HLEN,
+    ETH_P_8021Q,
+    ETH_P_IP,
+    ETH_P_IPV6,
+    FLOW6,
+    MORE_FRAGMENTS,
+    Flow,
+    ethernet,
+    ip,
+    tcp,
+    udp,
+)
 from lib.link import Link
 from lib.netlink import RefusedError
 from lib.poll import PATIENCE, until
@@ -25,7 +38,7 @@ from lib.psp import Key, Psp
 from lib.sealed import wire_tap
 from lib.talk import FAMILIES, through
 from lib.traffic import connect, payload, receive
-from lib.wire import Wire
+from lib.wire import GSO_UDP_L4, NEEDS_CSUM, Vnet, Wire
 
 pytestmark = pytest.mark.needs_config("INET_PSP")
 
@@ -210,6 +223,35 @@ def test_not_what_it_should_be(wire: Wire, defer: Defer, inner: Flow) -> None:
     wanted = {"rx_error": len(lengths), "rx_bad": len(bad), "rx_auth_fail": len(changed), "rx_packets": 1}
     assert counted == wanted
     assert wire.link.rx.ethtool.stats()["rx_psp_dropped"] == len(frames)
+    assert wire.drain() == []
+
+
+@FLOWS
+def test_segments_have_headers_of_their_own(wire: Wire, defer: Defer, inner: Flow) -> None:
+    """Of a super-packet that a sender has cut, each segment is judged by its own SPI, not by that of the first."""
+    rx, first = given(wire, defer, psp.GCM_128)
+    with wire.link.rx.ns.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        second = rx.receives(sock, psp.GCM_128)
+    texts = [tcp(inner, payload(64, seed=i), flags=ACK)[ETH_HLEN + L3[inner.family] :] for i in range(3)]
+    forged = psp.sealed(replace(first, spi=second.spi), texts[2])  # by a key that is not the one of that SPI
+    parts = [psp.sealed(first, texts[0]), psp.sealed(second, texts[1]), forged]
+    flow, l4 = Flow(inner.src, inner.dst, 7, psp.UDP_PORT), ETH_HLEN + L3[inner.family]
+    whole = udp(flow, b"".join(parts), partial=True)
+    got = wire.exchange([whole], Vnet(NEEDS_CSUM, GSO_UDP_L4, l4 + psp.UDP, len(parts[0]), l4, 6), 2)
+    assert [received.data[l4:] for received in got] == texts[:2]
+    assert wire.link.tx.ethtool.stats()["tx_gso_packets"] == 1
+    until("the third is refused", lambda: rx.stats()["rx_auth_fail"] == 1)
+    assert rx.stats()["rx_packets"] == 2
+
+
+def test_extension_headers(wire: Wire, defer: Defer) -> None:
+    """The stack takes off none, so such a frame ends in the device."""
+    rx, key = given(wire, defer, psp.GCM_128)
+    flow = Flow(INNER6.src, INNER6.dst, 7, psp.UDP_PORT)
+    inside = datagram(INNER6, psp.sealed(key, bytes(100)))[ETH_HLEN + 40 :]
+    nothing = bytes([socket.IPPROTO_UDP, 0, 1, 4, 0, 0, 0, 0])  # destination options: padding
+    wire.send([ethernet(ip(flow, socket.IPPROTO_DSTOPTS, inside, nothing), ETH_P_IPV6)])
+    until("it is refused", lambda: rx.stats()["rx_bad"] == 1)
     assert wire.drain() == []
 
 

@@ -37,7 +37,7 @@ _PROBE = re.compile(r"\$\(call probe,(\w+),")
 _EXTMOD = re.compile(r"\$\(if \$\(KBUILD_EXTMOD\),(?:m|\$\(if [^()]*\$?\(?\w*\)?,m\)),(\$\(CONFIG_\w+\))\)")
 _WHERE_THERE = re.compile(r"\$\(if \$\(filter -DHAVE_(\w+),\$\(PPIOV_FEATURES\)\),(\S+)\)")
 _SEND = frozenset({"NET_IOV_SEND", "SK_VALIDATE_XMIT"})  # what sending from a dma-buf needs (compat/probes.mk)
-_SELECTS = {"PPIOV": ("SOCK_VALIDATE_XMIT",), "PPNIC": ("NET_SHAPER", "INET_PSP")}  # probes see them in a kernel that has them
+_SELECTS = {"PPIOV": ("SOCK_VALIDATE_XMIT",), "PPNIC": ("NET_SHAPER",)}  # probes see them in a kernel that has them
 _SUBJECT = "net: ppiov: page_pool_iov and a software NIC"
 # Patch by patch: its folders, its symbol, its subject, and why.
 _PATCHES = (
