@@ -14,6 +14,8 @@ import re
 
 from ppiov.results import Splat
 
+ACCIDENT = "the emulator, not the kernel: it executed an int3 that memory does not have"  # as the user is told
+
 _TRAP = re.compile(r"^(?:Oops: )?int3: 0000", re.MULTILINE)
 _BEFORE = re.compile(r"^Code:(?: [0-9a-f]{2})* ([0-9a-f]{2}) <[0-9a-f]{2}>", re.MULTILINE)
 _INT3 = "cc"

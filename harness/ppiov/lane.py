@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ppiov.blame import Death, Ledger
 from ppiov.console import Detector, during
+from ppiov.emulator import ACCIDENT
 from ppiov.errors import DiskFull, NoGuest
 from ppiov.events import Event, GuestDied, Note, StageBegun, StageEnded, TestBegun, TestEnded
 from ppiov.ktap import Parsed
@@ -247,7 +248,7 @@ class Lane:
 
     def _excuse(self, ledger: Ledger, title: str) -> Iterator[Event]:
         """The emulator has ended the guest: the test that ran has another turn, but only one."""
-        yield Note(f"the emulator, not the kernel: it executed an int3 that memory does not have ({title})", "warning")
+        yield Note(f"{ACCIDENT} ({title})", "warning")
         running = ledger.running
         if running is not None and running.name not in self._given_back:
             self._given_back.add(running.name)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ppiov.console import Detector, Found, Mark
-from ppiov.emulator import accident
+from ppiov.emulator import ACCIDENT, accident
 from ppiov.errors import NoGuest
 from ppiov.events import Event, Note, StageBegun, StageEnded
 from ppiov.folder import write_atomically
@@ -82,7 +82,7 @@ class CommandGuest:
         """
         reply = yield from self._ask(load, command, environment, timeout_s)
         if reply.died and self._accident:
-            yield Note(f"the emulator has executed an int3 that memory does not have: asking again ({reply.died})")
+            yield Note(f"{ACCIDENT}: asking again ({reply.died})", "warning")
             reply = yield from self._ask(load, command, environment, timeout_s)
         return reply
 
