@@ -7,7 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -121,9 +121,23 @@ def headline(run: Run) -> str:
     return "FAILED: no test ran" if not total else f"FAILED: no test passed{_others(counts)}"
 
 
+def counting(splats: Iterable[Splat]) -> list[Splat]:
+    """Those that count, one of each kind; of several the first, whose title tells how often: "... (5 times)"."""
+    new = [splat for splat in splats if not splat.known]
+    times = Counter(splat.fingerprint for splat in new)
+    first = {splat.fingerprint: splat for splat in reversed(new)}
+    return [
+        replace(splat, title=f"{splat.title} ({times[splat.fingerprint]} times)")
+        if times[splat.fingerprint] > 1
+        else splat
+        for splat in new
+        if splat is first[splat.fingerprint]
+    ]
+
+
 def stray(run: Run) -> list[Splat]:
-    """What the kernel complained about while no test ran, and does not by itself."""
-    return [splat for splat in run.boot_splats if not splat.known]
+    """What the kernel complained about while no test ran, and does not by itself, one of each kind."""
+    return counting(run.boot_splats)
 
 
 def known(run: Run) -> list[tuple[Splat, str]]:

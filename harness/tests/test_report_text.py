@@ -122,3 +122,14 @@ def test_long_names_are_split_where_it_can_be_seen_and_never_cut() -> None:
 def test_durations() -> None:
     said = [summary.duration(s) for s in (0, 9.949, 9.96, 59.6, 192, 7500, -1, float("inf"), float("nan"))]
     assert said == ["0.0 s", "9.9 s", "10 s", "1 min 00 s", "3 min 12 s", "2 h 05 min", "?", "?", "?"]
+
+
+def test_what_the_kernel_says_again_and_again_is_told_once_with_how_often() -> None:
+    again = replace(sample.WARN, text="[   23.000001] the same, later")
+    elsewhere = replace(sample.WARN, fingerprint="warn:elsewhere", title="another")
+    own = replace(sample.WARN, known="seen in 6.12 by itself")
+    told = summary.counting([sample.WARN, elsewhere, again, own, again])
+    assert [(splat.title, splat.text) for splat in told] == [
+        (f"{sample.WARN.title} (3 times)", sample.WARN.text),
+        ("another", sample.WARN.text),
+    ]

@@ -83,7 +83,7 @@ def why(test: TestResult) -> Iterator[str]:
     for case in summary.bad_cases(test):
         reason = f": {case.reason}" if case.reason else ""
         yield summary.one_line(f"{case.outcome.value} {summary.case_name(case)}{reason}")
-    yield from (f"kernel: {summary.one_line(splat.title)}" for splat in test.splats if not splat.known)
+    yield from (f"kernel: {summary.one_line(splat.title)}" for splat in summary.counting(test.splats))
     yield from (f"leak: {summary.one_line(leak)}" for leak in test.leaks)
 
 

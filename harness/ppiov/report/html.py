@@ -50,6 +50,7 @@ def render(run: Run) -> str:
         counts_text=summary.counts_text,
         cases_text=summary.cases_text,
         bad_cases=summary.bad_cases,
+        counting=summary.counting,
         case_name=summary.case_name,
         stray=summary.stray(run),
         known=summary.known(run),

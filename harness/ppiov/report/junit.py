@@ -62,7 +62,7 @@ def _own_suite(run: Run) -> TestSuite | None:
         cases.append(_error("run is complete", summary.headline(run), run.reason))
     if stray := summary.stray(run):
         text = "\n\n".join(s.decoded or s.text for s in stray)
-        cases.append(_error("kernel is quiet between tests", _splats(stray), text))
+        cases.append(_error("kernel is quiet between tests", _splats(run.boot_splats), text))
     if run.state is RunState.COMPLETE and not any(t.outcome is Outcome.PASS for t in run.tests):
         cases.append(_error("some test passed", summary.headline(run), ""))
     if not cases:
@@ -114,11 +114,11 @@ def _nested_case(nested: Case, classname: str) -> TestCase:
 
 
 def _splats(splats: Sequence[Splat]) -> str:
-    return "; ".join(s.title for s in splats if not s.known)
+    return "; ".join(splat.title for splat in summary.counting(splats))
 
 
 def _body(test: TestResult) -> list[str]:
     parts = [f"{test.outcome.value}: {summary.EXPLAIN[test.outcome]}"]
     parts += [f"leak: {leak}" for leak in test.leaks]
-    parts += [splat.decoded or splat.text for splat in test.splats if not splat.known]
+    parts += [splat.decoded or splat.text for splat in summary.counting(test.splats)]
     return [*parts, test.detail] if test.detail else parts

@@ -52,8 +52,8 @@ def render(run: Run) -> str:
 def _own(run: Run) -> Iterator[_Node]:
     if run.state is not RunState.COMPLETE:
         yield _Node("run is complete", ok=False, notes=(summary.headline(run),))
-    if stray := summary.stray(run):
-        yield _Node("kernel is quiet between tests", ok=False, notes=tuple(_splats(stray)))
+    if summary.stray(run):
+        yield _Node("kernel is quiet between tests", ok=False, notes=tuple(_splats(run.boot_splats)))
     if run.state is RunState.COMPLETE and not any(t.outcome is Outcome.PASS for t in run.tests):
         yield _Node("some test passed", ok=False, notes=(summary.headline(run),))
 
@@ -110,10 +110,9 @@ def _case_notes(case: Case) -> Iterator[str]:
 
 
 def _splats(splats: Sequence[Splat]) -> Iterator[str]:
-    for splat in splats:
-        if not splat.known:
-            yield f"{splat.kind}: {splat.title}"
-            yield splat.decoded or splat.text
+    for splat in summary.counting(splats):
+        yield f"{splat.kind}: {splat.title}"
+        yield splat.decoded or splat.text
 
 
 def _body(nodes: tuple[_Node, ...], indent: str) -> Iterator[str]:

@@ -192,6 +192,7 @@ def _side_by_side(told: Sequence[Told]) -> str:
         how_it_ran=summary.how_it_ran,
         outcomes=list(Outcome),
         breakable=breakable,
+        counting=summary.counting,
         is_bad=summary.is_bad,
         places=summary.places,
         tools=summary.tools,

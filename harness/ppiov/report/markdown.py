@@ -54,7 +54,7 @@ def _lines(run: Run) -> Iterator[str]:
 
 def _failure(test: TestResult) -> Iterator[str]:
     yield f"- **{test.outcome.value}** {escaped(test.name)}: {escaped(test.reason or summary.EXPLAIN[test.outcome])}"
-    yield from (f"  - {escaped(splat.title)}" for splat in test.splats if not splat.known)
+    yield from (f"  - {escaped(splat.title)}" for splat in summary.counting(test.splats))
     yield from (f"  - leak: {escaped(leak)}" for leak in test.leaks)
 
 

@@ -75,9 +75,8 @@ def _failure(n: int, test: TestResult) -> Iterator[str]:
         yield from wrap(f"{case.outcome.value}: {summary.case_name(case)}", first="   ", hang="     ")
         if case.reason:
             yield from wrap(case.reason, first="     ", hang="     ")
-    for splat in test.splats:
-        if not splat.known:
-            yield from _splat(splat)
+    for splat in summary.counting(test.splats):
+        yield from _splat(splat)
     for leak in test.leaks:
         yield from wrap(leak, first="   leak: ", hang="         ")
 
