@@ -23,9 +23,7 @@ def make_wire(make_link: MakeLink, defer: Defer) -> MakeWire:
     """
 
     def make(queue: int | None = 3, hashes: tuple[int, ...] = (), **link_parameters: object) -> Wire:
-        link = make_link(**link_parameters)
-        for port in (link.tx, link.rx):  # IPv6 talks unasked: router and listener discovery
-            port.ns.sysctl(f"net.ipv6.conf.{port.name}.disable_ipv6", "1")
+        link = make_link(**link_parameters).hush()
         link.rx.ethtool.run("-K", "gro", "off", "rx-gro-hw", "off")
         if queue is not None:
             link.rx.ethtool.run("-N", "flow-type", "ether", "src", mac(SOURCE), "action", queue, "loc", 1000)

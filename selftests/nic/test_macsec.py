@@ -12,222 +12,31 @@ be validated; and the other way round.
 
 from __future__ import annotations
 
-import json
 import socket
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import pytest
 from lib import faults, frames
 from lib.fixtures import Defer, MakeLink
-from lib.link import Link, Port
+from lib.link import Link
+from lib.macsec import ICV, NAME, TAG, Macsec, SecTag, Way, changed, is_tagged, tagged
 from lib.poll import until
 from lib.sealed import Sent, wire_tap
 from lib.talk import FAMILIES, MARK, STREAM, UDP_PORT, Datagrams, Flood, macs, through
-from lib.traffic import connect, payload
-from lib.wire import Received
+from lib.traffic import connect
 
-NAME = "ms0"
-ETH_P_MACSEC = 0x88E5
 SO_BINDTODEVICE = 25
-TAG = 14  # where the SecTAG begins, behind its EtherType
 SECYS, CHANNELS = 16, 32  # that a port, and a SecY, has at most
-ICV = 16
-SALT = "0a" * 12
 WHO = pytest.mark.parametrize("who", ["tx", "rx", "both"])
 ONE_END = pytest.mark.parametrize("who", ["tx", "rx"])
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How both ends do it."""
-
-    who: str = "both"  # whose NIC: tx, rx, both, or none
-    options: tuple[str, ...] = ("encrypt", "on")
-    cipher: str = "gcm-aes-128"
-    start: int = 1  # packet number that each end has reached
-    v6: bool = False  # then IPv6 also talks unasked
-    port: int = 1  # of the SCI
-
-    def by_nic(self, port: str) -> bool:
-        return self.who in (port, "both")
-
-    @property
-    def xpn(self) -> bool:
-        return "xpn" in self.cipher
-
-
-class Macsec:
-    """A SecY at each end of a link, which receives from the other one; they go with the link."""
-
-    def __init__(self, link: Link, way: Way, name: str = NAME, net: int = 100) -> None:
-        self.link = link
-        self.way = way
-        self.name = name
-        self.tx = Port(link.tx.ns, name, f"198.51.{net}.1", "2001:db8:1::1")
-        self.rx = Port(link.rx.ns, name, f"198.51.{net}.2", "2001:db8:1::2")
-        self.mac = dict(zip(("tx", "rx"), (mac.hex(":") for mac in macs(link)), strict=True))
-        for end in ("tx", "rx"):
-            self.make(end)
-            self.receive(end)
-            self.up(end)
-
-    def port(self, end: str) -> Port:
-        return self.tx if end == "tx" else self.rx
-
-    def nic(self, end: str) -> Port:
-        return self.link.tx if end == "tx" else self.link.rx
-
-    def other(self, end: str) -> str:
-        return "rx" if end == "tx" else "tx"
-
-    def batch(self, end: str, *lines: str) -> None:
-        """Commands of ip's, in one process."""
-        self.port(end).ns.batch(lines)
-
-    def channel(self, end: str) -> str:
-        """How one end names what the other one sends by."""
-        return f"port {self.way.port} address {self.mac[self.other(end)]}"
-
-    def key(self, end: str, an: int = 0) -> str:
-        """That one end sends by."""
-        size = 32 if "256" in self.way.cipher else 16
-        return payload(size, seed=an + 16 * (end == "tx") + 32 * self.way.port).hex()
-
-    def sa(self, end: str, an: int = 0, pn: int | None = None) -> str:
-        """What both ends say of a key that one sends by."""
-        number = pn or self.way.start
-        extended = f"xpn {number} salt {SALT} ssci {1 + (end == 'tx')}" if self.way.xpn else f"pn {number}"
-        return f"sa {an} {extended} on key {an:02x} {self.key(end, an)}"
-
-    def make(self, end: str) -> None:
-        way = self.way
-        options = [*way.options, *(["offload", "mac"] if way.by_nic(end) else [])]
-        port = f"port {way.port}" if way.port > 1 else ""
-        what = f"type macsec {port} cipher {way.cipher} {' '.join(options)}"
-        self.batch(
-            end, f"link add link {self.nic(end).name} {self.name} {what}", f"macsec add {self.name} tx {self.sa(end)}"
-        )
-        if not way.v6:
-            self.port(end).ns.sysctl(f"net.ipv6.conf.{self.name}.disable_ipv6", "1")
-
-    def receive(self, end: str) -> None:
-        """What the other one sends."""
-        add = f"macsec add {self.name} rx {self.channel(end)}"
-        self.batch(end, add, f"{add} {self.sa(self.other(end))}")
-
-    def up(self, end: str) -> None:
-        mine, theirs = self.port(end), self.port(self.other(end))
-        lines = [f"link set {self.name} up", f"addr add {mine.v4}/24 dev {self.name}"]
-        there = [theirs.v4]
-        if self.way.v6:
-            lines.append(f"addr add {mine.v6}/64 dev {self.name} nodad")
-            there.append(theirs.v6)
-        lines += [f"neigh replace {a} lladdr {self.mac[self.other(end)]} dev {self.name}" for a in there]
-        self.batch(end, *lines)
-
-    def up_again(self, end: str) -> None:
-        """After it, or its port, was down, which forgets neighbours."""
-        there = self.port(self.other(end)).v4
-        lladdr = self.mac[self.other(end)]
-        self.batch(end, f"link set {self.name} up", f"neigh replace {there} lladdr {lladdr} dev {self.name}")
-
-    def delete(self, end: str) -> None:
-        self.batch(end, f"link del {self.name}")
-
-    def renew(self) -> None:
-        """All anew: the numbers of both ends begin together."""
-        for end in ("tx", "rx"):
-            self.delete(end)
-        for end in ("tx", "rx"):
-            self.make(end)
-            self.receive(end)
-            self.up(end)
-
-    def set(self, end: str, *options: str) -> None:
-        self.batch(end, f"link set {self.name} type macsec {' '.join(options)}")
-
-    def shown(self, end: str) -> dict[str, Any]:
-        """ip -s -j macsec show."""
-        (shown,) = json.loads(self.port(end).ns.run(["ip", "-s", "-j", "macsec", "show", self.name]))
-        assert isinstance(shown, dict)
-        return shown
-
-    def stats(self, end: str) -> dict[str, int]:
-        """Counters of its SecY, of what that sends, and of the channel that it receives."""
-        shown = self.shown(end)
-        both = _counters(shown)
-        for channel in shown["rx_sc"]:
-            both |= _counters(channel)
-        return both
-
-    def sa_stats(self, end: str) -> tuple[dict[str, int], dict[str, int]]:
-        """Counters of the first key that it sends by, and of the first that it receives by."""
-        shown = self.shown(end)
-        return _counters(shown["sa_list"][0]), _counters(shown["rx_sc"][0]["sa_list"][0])
-
-    def has(self, end: str, **counters: int) -> bool:
-        stats = self.stats(end)
-        return {name: stats[name] for name in counters} == counters
-
-    def count(self, end: str) -> tuple[int, int]:
-        """Frames that its NIC has protected, and accepted."""
-        stats = self.nic(end).ethtool.stats()
-        return stats["tx_macsec_protected"], stats["rx_macsec_accepted"]
-
-
-def _counters(node: dict[str, Any]) -> dict[str, int]:
-    """What is counted there, but not in its channels and associations."""
-    found = {k: int(v) for k, v in node.items() if k.startswith(("In", "Out"))}
-    for name, value in node.items():
-        for inner in value if isinstance(value, list) and name not in ("rx_sc", "sa_list") else [value]:
-            if isinstance(inner, dict):
-                found |= _counters(inner)
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class SecTag:
-    """What a protected frame says of itself."""
-
-    tci: int
-    an: int
-    short_length: int
-    pn: int
-    sci: bytes
-    data: bytes  # the user's, encrypted or not, and the ICV
-
-    @classmethod
-    def parse(cls, frame: bytes) -> SecTag:
-        assert int.from_bytes(frame[12:14], "big") == ETH_P_MACSEC
-        first, short, pn = struct.unpack_from("!BBI", frame, TAG)
-        end = TAG + 6 + (8 if first & 0x20 else 0)
-        return cls(first & ~3, first & 3, short, pn, frame[TAG + 6 : end], frame[end:])
-
-
-def is_tagged(frame: bytes) -> bool:
-    return frame[12:14] == ETH_P_MACSEC.to_bytes(2, "big")
-
-
-def tagged(got: Sequence[Received]) -> Iterator[SecTag]:
-    return (SecTag.parse(f.data) for f in got if is_tagged(f.data))
-
-
-def changed(frame: bytes, at: int) -> bytes:
-    at %= len(frame)
-    return frame[:at] + bytes([frame[at] ^ 0x10]) + frame[at + 1 :]
-
-
 @pytest.fixture
 def link(make_link: MakeLink) -> Link:
-    """A link as it comes, but for IPv6 on its ports: what that says unasked would count as one of a test's frames."""
-    link = make_link(bare=True)
-    for port in (link.tx, link.rx):
-        port.ns.sysctl(f"net.ipv6.conf.{port.name}.disable_ipv6", "1")
-    return link
+    return make_link(bare=True).hush()
 
 
 @FAMILIES
@@ -664,104 +473,6 @@ def test_split(make_link: MakeLink, defer: Defer) -> None:
     through(sender, receiver)
     stats = link.rx.ethtool.stats()
     assert stats["rx_split"] >= STREAM // 1460 and stats["rx_macsec_accepted"] >= stats["rx_split"]
-
-
-@WHO
-def test_secys_come_and_go(link: Link, defer: Defer, who: str) -> None:
-    """Removed while frames are on their way, and made again: nothing is sent in clear, and all goes on."""
-    ends = Macsec(link, Way(who))
-    tap = wire_tap(link, defer)
-    flood = Flood(ends, defer, socket.AF_INET)
-    for _ in range(3):
-        before = link.rx.ethtool.stats()["rx_packets"]
-        until("frames come", partial(_more_frames, link, before + 20))
-        ends.renew()
-    flood.stop()
-    if who == "tx":
-        assert not [f for f in tap.receive(50) if MARK in f.data], "in the clear"
-    ends.renew()
-    flood.exchange()
-
-
-def _more_frames(link: Link, count: int) -> bool:
-    """Have more than so many frames come to rx0?"""
-    return link.rx.ethtool.stats()["rx_packets"] + link.rx.ethtool.stats()["rx_macsec_dropped"] > count
-
-
-def test_channels_come_and_go(link: Link, defer: Defer) -> None:
-    """What is received is removed and made again, in the middle of it; nothing of it reaches the port in clear."""
-    ends = Macsec(link, Way("rx"))
-    tap = wire_tap(link, defer)
-    flood = Flood(ends, defer, socket.AF_INET)
-    for _ in range(4):
-        until("frames come", partial(_more_frames, link, link.rx.ethtool.stats()["rx_packets"] + 20))
-        ends.batch("rx", f"macsec del {NAME} rx {ends.channel('rx')}")
-        ends.receive("rx")
-    flood.stop()
-    flood.exchange()
-    assert ends.has("rx", InPktsNotValid=0)
-    assert len(tap.receive(50)) >= 50
-
-
-def test_frames_that_outlive_their_secy(link: Link, defer: Defer) -> None:
-    """What stands in the ring when its SecY goes is not sent, and is counted."""
-    ends = Macsec(link, Way("tx"))
-    datagrams = Datagrams(ends, defer, socket.AF_INET)
-    datagrams.exchange(1)
-    tap = wire_tap(link, defer)
-    faults.inject(link.tx, "stall_tx", 0xF, defer)
-    for _ in range(5):
-        datagrams.send(MARK)
-    ends.delete("tx")
-    ends.make("tx")  # the same keys, and another SecY
-    ends.receive("tx")
-    ends.up("tx")
-    (faults.folder(link.tx) / "stall_tx").write_text("0")
-    until("they are refused", lambda: link.tx.ethtool.stats()["tx_macsec_refused"] == 5)
-    assert datagrams.empty()
-    datagrams.exchange(2)
-    assert not [f for f in tap.receive(2) if MARK in f.data]
-
-
-def test_device_goes_down(link: Link, defer: Defer) -> None:
-    """While ms0 is down at rx0, what is for it ends in the NIC; up again, it goes on where it was."""
-    ends = Macsec(link, Way("rx", ("encrypt", "on", "replay", "on", "window", "0")))
-    datagrams = Datagrams(ends, defer, socket.AF_INET)
-    datagrams.exchange(2)
-    ends.batch("rx", f"link set {NAME} down")
-    datagrams.send(MARK)
-    until("it is dropped", lambda: link.rx.ethtool.stats()["rx_macsec_dropped"] == 1)
-    ends.up_again("rx")
-    datagrams.exchange(2)
-    assert ends.has("rx", InPktsOK=4)
-
-
-@WHO
-def test_port_goes_down(link: Link, defer: Defer, who: str) -> None:
-    """SecYs stay, with their numbers."""
-    ends = Macsec(link, Way(who))
-    flood = Flood(ends, defer, socket.AF_INET)
-    until("frames come", partial(_more_frames, link, 30))
-    link.rx.set(state="down")
-    flood.stop()
-    link.rx.set(state="up")
-    for port in (link.rx, link.tx):
-        until(f"carrier of {port.name}", partial(port.attribute, "IFLA_CARRIER"))
-    for end in ("tx", "rx"):
-        ends.up_again(end)
-    flood.exchange()
-
-
-@WHO
-def test_port_is_removed(link: Link, defer: Defer, who: str) -> None:
-    """With SecYs and traffic; they go with it."""
-    ends = Macsec(link, Way(who))
-    flood = Flood(ends, defer, socket.AF_INET)
-    until("frames come", partial(_more_frames, link, 50))
-    link.remove()
-    flood.stop()
-    for end in ("tx", "rx"):
-        assert not ends.port(end).ns.ip.link_lookup(ifname=NAME)
 
 
 def test_turned_over(link: Link, defer: Defer) -> None:
