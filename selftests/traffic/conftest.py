@@ -10,7 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 from lib import backend as backends
+from lib import bound, msghdr
 from lib.backend import SOME, Backend, Ppiov
+from lib.bound import Stream
+from lib.fixtures import Bind, Defer
+from lib.link import Link
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -54,3 +58,17 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     yield request.param
     backends.use(backends.CORE)
     request.param.end()
+
+
+@pytest.fixture
+def stream(link: Link, bind: Bind, defer: Defer) -> Stream:
+    """A connection to a bound queue of a link, with nothing sent yet."""
+    return bound.make(link, bind, defer)
+
+
+@pytest.fixture
+def guarded(defer: Defer) -> msghdr.Guarded:
+    """Memory behind which a page stands that must not be touched."""
+    memory = msghdr.Guarded()
+    defer(memory.close)
+    return memory
