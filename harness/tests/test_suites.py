@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,11 @@ def test_this_checkout_collects() -> None:
     selftests = suites.find_source() / "selftests"
     names = [t.name for t in suites.collect(selftests, suites.available(selftests))]
     assert "planted/test_planted.py::test_panic" in names and len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("suite", ["traffic", "nic"])
+def test_docs_name_each_file(suite: str) -> None:
+    """A reader finds every test file by its question in docs/selftests.md, and no file that is not there."""
+    root = Path(__file__).parents[2]
+    listed = re.findall(rf"^\| `{suite}/(\S+)` \|", (root / "docs/selftests.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(file.name for file in (root / "selftests" / suite).glob("test_*.py"))
