@@ -25,6 +25,7 @@ ESSENTIAL = {
     "kcsan": "CONFIG_KCSAN",
     "fault": "CONFIG_FAULT_INJECTION",
     "dwarf": "CONFIG_DEBUG_INFO",
+    "bpf": "CONFIG_DEBUG_INFO_BTF",
     "llvm": "CONFIG_CC_IS_CLANG",
     "ppiov-m": "CONFIG_PPNIC",
     "ppiov-y": "CONFIG_PPNIC",

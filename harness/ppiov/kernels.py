@@ -24,6 +24,7 @@ __all__ = ["FEATURES", "KernelTree", "StoredKernel", "already_there", "available
 FEATURES = (
     "NET_DEVMEM", "IO_URING_ZCRX", "UDMABUF", "PAGE_POOL", "PAGE_POOL_STATS", "NETDEVSIM", "ZONE_DEVICE", "PCI_P2PDMA",
     "DEBUG_NET", "KUNIT", "KASAN", "KCSAN", "DEBUG_KMEMLEAK", "PROVE_LOCKING", "FAULT_INJECTION",
+    "DEBUG_INFO_BTF",
 )  # fmt: skip
 
 

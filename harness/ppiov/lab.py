@@ -129,7 +129,7 @@ def configure(spec: KernelSpec, *, store: Store) -> Generator[Event, None, Confi
     _check_place(store)
     if spec.kind == "src":
         source = yield from kernel_source.whole(spec.version, store=store)
-        job = _src_job(spec, source, toolchain.find(source.path, llvm="llvm" in spec.additions), store)
+        job = _src_job(spec, source, toolchain.find(source.path, spec.additions), store)
         with (yield from store.lock(entry_lock(BUILDS, job.output.name), job.name)):
             return (yield from _configure(job))
     origin = worktree.find(spec, store)
@@ -177,7 +177,7 @@ def _src(spec: KernelSpec, store: Store, refresh: bool) -> Generator[Event, None
     if not refresh and (entry := _newest(spec, store)):
         return tree_of(spec, (yield from _already_there(entry, store)))
     source = yield from kernel_source.whole(spec.version, store=store, refresh=refresh)
-    tools = toolchain.find(source.path, llvm="llvm" in spec.additions)
+    tools = toolchain.find(source.path, spec.additions)
     job = _src_job(spec, source, tools, store)
     key = job.output.name
     with (yield from store.lock(entry_lock(KIND, key), f"kernel {job.name}")):
@@ -238,7 +238,7 @@ def _tree(spec: KernelSpec, store: Store) -> Generator[Event, None, KernelTree]:
 
 def _tree_job(origin: worktree.Origin, version: str, store: Store) -> _Job:
     spec = origin.spec
-    tools = toolchain.find(origin.source, llvm="llvm" in spec.additions)
+    tools = toolchain.find(origin.source, spec.additions)
     assert spec.path is not None  # worktree.find() has seen it
     name = "+".join([f"{spec.path.name}@{version}", *spec.additions])
     # with our modules in it or without, it is one folder: little more than they is compiled when that changes
@@ -273,7 +273,7 @@ def _check_place(store: Store) -> None:
 def recipe(spec: KernelSpec) -> str:
     """What, besides its source, decides about a ``tree:`` kernel that is built here now. Raises MissingTool."""
     assert spec.path is not None  # a tree's spec has one
-    return _recipe(spec, toolchain.find(spec.path, llvm="llvm" in spec.additions))
+    return _recipe(spec, toolchain.find(spec.path, spec.additions))
 
 
 def _recipe(spec: KernelSpec, tools: Toolchain) -> str:
@@ -354,7 +354,7 @@ def _local_version(spec: KernelSpec) -> str:
 
 def _build(job: _Job) -> Generator[Event, None, Configured]:
     """Configure and compile in job.output, going on where an earlier call stopped."""
-    job.store.need(_ROOM_DWARF if "dwarf" in job.spec.additions else _ROOM, job.title)
+    job.store.need(_ROOM_DWARF if {"dwarf", "bpf"} & set(job.spec.additions) else _ROOM, job.title)
     made = yield from _configure(job)
     make = Make("kernel", job.output.name, job.title, job.output, job.output / "build.log", job.store)
     yield StageBegun("kernel", job.title, _compiled_before(job), "files")

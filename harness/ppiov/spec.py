@@ -26,7 +26,7 @@ from ppiov.errors import BadSpec, UnknownName
 
 EXAMPLES = ("deb:6.12", "deb:6.12.117", "src:7.3+kunit", "tree:PATH@REV", "image:/boot/vmlinuz")
 # What can be added to a kernel that is built here, in the order in which it is said. Each is a file of fragments/.
-ADDITIONS = ("kunit", "kasan", "lockdep", "kmemleak", "kcsan", "fault", "dwarf", "llvm", "ppiov-m", "ppiov-y")
+ADDITIONS = ("kunit", "kasan", "lockdep", "kmemleak", "kcsan", "fault", "dwarf", "bpf", "llvm", "ppiov-m", "ppiov-y")
 INSIDE = ("ppiov-m", "ppiov-y")  # this project's modules, from a tree that has them
 # Both want the compiler's instrumentation for themselves; a module is not also a part of the kernel.
 _CONTRADICTIONS = (("kasan", "kcsan"), ("ppiov-m", "ppiov-y"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +25,18 @@ class Toolchain:
     wrapped: tuple[str, ...]  # what only makes it quicker: CC=ccache gcc
 
 
-def find(source: Path, *, llvm: bool) -> Toolchain:
-    """The toolchain for the kernel in ``source``. Raises MissingTool, naming the package, for whatever is missing."""
+def find(source: Path, additions: Sequence[str] = ()) -> Toolchain:
+    """The toolchain for the kernel in ``source`` with ``additions`` (spec.py).
+
+    Raises MissingTool, naming the package, for whatever is missing.
+    """
     for program, package in (("make", "make"), ("flex", "flex"), ("bison", "bison"), ("bc", "bc"), ("perl", "perl")):
         child.find_tool(program, package)
     child.find_tool("gcc")  # the kernel's own build tools are built with it, or with clang
     _library("gelf.h", "libelf-dev", "objtool")
+    if "bpf" in additions:
+        child.find_tool("pahole")
+    llvm = "llvm" in additions
     compiler, suffix = _clang(source) if llvm else ("gcc", "")
     flags = (f"LLVM={suffix or '1'}",) if llvm else ()
     wrapped = (f"CC=ccache {compiler}", f"HOSTCC=ccache {compiler}") if shutil.which("ccache") else ()

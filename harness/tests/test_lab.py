@@ -35,7 +35,7 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fake kernel needs neither flex nor a compiler."""
     fake_archive.need("make", "git", "depmod")
     made = {llvm: Toolchain("gcc", "gcc 12.2.0", ("LLVM=-19",) if llvm else (), ()) for llvm in (False, True)}
-    monkeypatch.setattr(toolchain, "find", lambda _source, *, llvm: made[llvm])
+    monkeypatch.setattr(toolchain, "find", lambda _source, additions=(): made["llvm" in additions])
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def test_a_packaged_kernel_is_not_built() -> None:
 
 
 def test_the_release_never_gets_too_long(store: Store, top: Path) -> None:
-    spec = KernelSpec.parse("src:7.3+kunit+kasan+lockdep+kmemleak+fault+dwarf+llvm")
+    spec = KernelSpec.parse("src:7.3+kunit+kasan+lockdep+kmemleak+fault+dwarf+bpf+llvm")
     assert len(lab._local_version(spec)) <= 40
 
 
@@ -355,17 +355,17 @@ def program(folder: Path, name: str, text: str = "exit 0") -> None:
     (folder / name).chmod(0o755)
 
 
-@pytest.mark.parametrize("missing", ["flex", "bison", "bc", "gcc"])
+@pytest.mark.parametrize("missing", ["flex", "bison", "bc", "gcc", "pahole"])
 def test_a_missing_tool_is_named_with_its_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     monkeypatch.undo()
-    for name in {"make", "flex", "bison", "bc", "perl", "gcc"} - {missing}:
+    for name in {"make", "flex", "bison", "bc", "perl", "gcc", "pahole"} - {missing}:
         program(tmp_path, name)
     (tmp_path / "setpriv").symlink_to("/usr/bin/setpriv")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingTool, match=f"{missing} is missing: apt install {missing}"):
-        toolchain.find(tmp_path, llvm=False)
+        toolchain.find(tmp_path, ["bpf"])
 
 
 def test_a_missing_header_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,7 +375,7 @@ def test_a_missing_header_is_named_with_its_package(tmp_path: Path, monkeypatch:
     program(tmp_path, "gcc", "exit 1")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with pytest.raises(MissingTool, match="apt install libelf-dev"):
-        toolchain.find(tmp_path, llvm=False)
+        toolchain.find(tmp_path)
 
 
 def test_the_clang_that_a_kernel_takes_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -402,13 +402,13 @@ def test_the_clang_that_a_kernel_takes_is_found(tmp_path: Path, monkeypatch: pyt
     for name in ("setpriv", "sh"):
         (bin_dir / name).symlink_to(f"/usr/bin/{name}")
     monkeypatch.setenv("PATH", str(bin_dir))
-    found = toolchain.find(source, llvm=True)
+    found = toolchain.find(source, ["llvm"])
     assert (found.compiler, found.flags, found.wrapped) == ("clang-18", ("LLVM=-18",), ())
     program(bin_dir, "ccache")
-    assert toolchain.find(source, llvm=True).wrapped == ("CC=ccache clang-18", "HOSTCC=ccache clang-18")
+    assert toolchain.find(source, ["llvm"]).wrapped == ("CC=ccache clang-18", "HOSTCC=ccache clang-18")
     (bin_dir / "clang-18").unlink()
     with pytest.raises(MissingTool, match=r"wants clang 17\.0\.1 or newer: apt install clang-19"):
-        toolchain.find(source, llvm=True)
+        toolchain.find(source, ["llvm"])
 
 
 def test_the_options_of_a_kernel_are_those_of_its_architecture(tmp_path: Path) -> None:

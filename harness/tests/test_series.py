@@ -34,7 +34,7 @@ Fails = dict[tuple[int, str], str]
 @pytest.fixture(autouse=True)
 def tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake_archive.need("make", "git", "gcc", "perl")
-    monkeypatch.setattr(toolchain, "find", lambda _source, *, llvm: fake_series.TOOLS[llvm])
+    monkeypatch.setattr(toolchain, "find", lambda _source, additions=(): fake_series.TOOLS["llvm" in additions])
     monkeypatch.setattr(build, "_BUILDERS", {})
     build._tools.cache_clear()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -69,6 +69,7 @@ class Needs:
     queues: int
     ports: int
     timeout_s: float
+    config: Sequence[str] = ()
 
 
 def programs() -> list[str]:

@@ -20,6 +20,7 @@ def _params() -> list[object]:
         marks = [
             pytest.mark.timeout_s(needs.timeout_s),
             pytest.mark.guest(cpus=needs.cpus, memory_mib=needs.memory_mib),
+            pytest.mark.needs_config(*needs.config),
         ]
         found.append(pytest.param(program, marks=marks, id=program))
     return found

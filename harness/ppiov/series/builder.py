@@ -311,7 +311,7 @@ def programs(flavour: Flavour) -> Iterator[str]:
 
 def toolchain_for(flavour: Flavour, source: Path) -> Toolchain:
     """The compiler of a flavour. Raises MissingTool, naming the package."""
-    tools = toolchain.find(source, llvm=flavour.llvm)
+    tools = toolchain.find(source, ("llvm",) if flavour.llvm else ())
     if any(argument.startswith("C=") for argument in flavour.arguments):
         child.find_tool("sparse")
     if flavour.arch == "i386":
