@@ -73,8 +73,11 @@ class Lane:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._guest is not None:  # interrupted: what a test has already said of itself still counts
+        if self._guest is not None:  # interrupted: what was already said, by a test or by the kernel, still counts
+            for heard in self._detector.close():
+                self._ledger.hear_console(heard)
             self._common.results.extend(self._ledger.settle(final=True))
+            self._common.stray_splats.extend(self._ledger.stray_splats)
         self._guest_stack.close()
         self._stack.close()
 

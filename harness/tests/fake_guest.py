@@ -71,6 +71,8 @@ def main(share: Path, scenario: dict[str, str]) -> None:
     if how.startswith("stale"):
         console(TRAP.format(before="0f") + PANIC)
         return
+    if how.startswith("complains"):
+        console(2 * WARN)
     if how.startswith("kvm"):
         console("KVM internal error. Suberror: 1\n")
         time.sleep(600)

@@ -308,6 +308,18 @@ def test_interrupted(fake: Callable[..., engine.RunRequest], tmp_path: Path, way
     assert (folder / "report.txt").is_file()
 
 
+def test_interrupted_after_the_kernel_has_complained(fake: Callable[..., engine.RunRequest], tmp_path: Path) -> None:
+    """What it said while it booted is in the report, though no guest has come to its end."""
+    events = engine.run(fake({"boot": "complains", ONE: "beats"}, deadlines=vm.Deadlines(60, 60, 600, 60)))
+    for event in events:
+        if isinstance(event, ev.TestBegun):
+            break
+    events.close()
+    run = RunFolder.load(tmp_path / "results" / "latest")
+    assert run.state is RunState.INTERRUPTED
+    assert [splat.kind for splat in run.boot_splats] == ["warn", "warn"]
+
+
 @pytest.mark.parametrize("place", ["decoding", "report"])
 def test_interrupted_while_the_report_is_written(
     fake: Callable[..., engine.RunRequest], monkeypatch: pytest.MonkeyPatch, place: str
