@@ -142,11 +142,12 @@ def test_moderation(wire: Wire) -> None:
 
         moderate(rx, rx_usecs=10000, rx_frames=16)
         by_frames = bursts(wire, 8, 16)
-        assert 8 <= by_frames <= 20, f"{by_frames} interrupts for 8 bursts of 16 frames, with rx-frames 16"
+        # Where 16 frames take longer than the time does, some go early: half as many a frame will do.
+        assert 8 <= by_frames < at_once, f"{by_frames} interrupts for 128 frames with rx-frames 16, {at_once} for 64"
 
         moderate(rx, rx_usecs=10000, rx_frames=0)
         by_time = bursts(wire, 4, 32)
-        assert 4 <= by_time <= 16, f"{by_time} interrupts for 4 bursts of 32 frames, with rx-usecs 10000"
+        assert 4 <= by_time < at_once, f"{by_time} interrupts for 128 frames with rx-usecs 10000, {at_once} for 64"
     finally:
         os.sched_setaffinity(0, cpus)
 
