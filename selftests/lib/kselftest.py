@@ -70,6 +70,7 @@ class Needs:
     ports: int
     timeout_s: float
     config: Sequence[str] = ()
+    modules: Sequence[str] = ()
 
 
 def programs() -> list[str]:
@@ -138,8 +139,13 @@ def address(link: Link) -> None:
         port.v4, port.v6 = f"203.0.113.{host}", f"2001:db8:1::{host}"
 
 
-def prepare() -> None:
-    """What the machine must have before a test: huge pages, configfs."""
+def prepare(modules: Sequence[str]) -> None:
+    """What the machine must have before a test: modules, huge pages, configfs.
+
+    A module that is built in is there; of one that this kernel does not have, the test will speak.
+    """
+    for module in modules:
+        subprocess.run(["modprobe", module], check=False)
     mount_configfs()
     Path("/proc/sys/vm/nr_hugepages").write_text(str(HUGE_PAGES))
 

@@ -38,7 +38,7 @@ def nics(program: str, namespaces: tuple[Namespace, Namespace], defer: Defer) ->
         link.create()
         kselftest.prepare_link(INIT, link)
         links.append(link)
-    kselftest.prepare()
+    kselftest.prepare(needs.modules)
     return links
 
 
