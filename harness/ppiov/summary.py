@@ -123,15 +123,15 @@ def headline(run: Run) -> str:
 
 def counting(splats: Iterable[Splat]) -> list[Splat]:
     """Those that count, one of each kind; of several the first, whose title tells how often: "... (5 times)"."""
-    new = [splat for splat in splats if not splat.known]
-    times = Counter(splat.fingerprint for splat in new)
-    first = {splat.fingerprint: splat for splat in reversed(new)}
+    times: Counter[str] = Counter()
+    first: dict[str, Splat] = {}
+    for splat in splats:
+        if not splat.known:
+            times[splat.fingerprint] += 1
+            first.setdefault(splat.fingerprint, splat)
     return [
-        replace(splat, title=f"{splat.title} ({times[splat.fingerprint]} times)")
-        if times[splat.fingerprint] > 1
-        else splat
-        for splat in new
-        if splat is first[splat.fingerprint]
+        replace(splat, title=f"{splat.title} ({times[name]} times)") if times[name] > 1 else splat
+        for name, splat in first.items()
     ]
 
 

@@ -128,7 +128,7 @@ def test_what_the_kernel_says_again_and_again_is_told_once_with_how_often() -> N
     again = replace(sample.WARN, text="[   23.000001] the same, later")
     elsewhere = replace(sample.WARN, fingerprint="warn:elsewhere", title="another")
     own = replace(sample.WARN, known="seen in 6.12 by itself")
-    told = summary.counting([sample.WARN, elsewhere, again, own, again])
+    told = summary.counting([sample.WARN, elsewhere, sample.WARN, own, again])
     assert [(splat.title, splat.text) for splat in told] == [
         (f"{sample.WARN.title} (3 times)", sample.WARN.text),
         ("another", sample.WARN.text),
