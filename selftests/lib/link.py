@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -69,10 +68,25 @@ class Port:
         """Change link attributes: state="down", mtu=9000, ..."""
         self.ns.ip.link("set", index=self.ifindex, **attributes)
 
+    def find(self) -> None:
+        """Fill in, by its name, what the kernel has chosen."""
+        (link,) = self.ns.ip.link("get", ifname=self.name)
+        self.ifindex = link["index"]
+        self.parent = link.get_attr("IFLA_PARENT_DEV_NAME") or ""
+
+    def message(self) -> Any:
+        """The link as the kernel tells of it now."""
+        (link,) = self.ns.ip.get_links(self.ifindex)
+        return link
+
     def attribute(self, name: str) -> Any:
         """A link attribute, as pyroute2 decodes it: IFLA_MTU, IFLA_CARRIER, IFLA_ADDRESS, ..."""
-        (link,) = self.ns.ip.get_links(self.ifindex)
-        return link.get_attr(name)
+        return self.message().get_attr(name)
+
+    def running(self) -> Any:
+        """As :meth:`message`, if the link has a carrier, else None."""
+        link = self.message()
+        return link if link.get_attr("IFLA_CARRIER") else None
 
 
 class Ends(Protocol):
@@ -143,13 +157,12 @@ class Link:
             with Netlink(self.rx.ns, NETLINK_ROUTE) as route:
                 route.talk(msg, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
         for port in (self.rx, self.tx):
-            (port.ifindex,) = port.ns.ip.link_lookup(ifname=port.name)
-            port.parent = port.attribute("IFLA_PARENT_DEV_NAME") or ""
+            port.find()
 
-    def _fix_neighbours(self) -> None:
-        """After each up: the kernel forgets neighbours with the link."""
+    def _fix_neighbours(self, lladdrs: dict[str, str]) -> None:
+        """After each up: the kernel forgets neighbours with the link. ``lladdrs`` are by the ports' names."""
         for port, other in ((self.rx, self.tx), (self.tx, self.rx)):
-            lladdr = other.attribute("IFLA_ADDRESS")
+            lladdr = lladdrs[other.name]
             for dst in (other.v4, other.v6):
                 port.ns.ip.neigh("replace", dst=dst, lladdr=lladdr, ifindex=port.ifindex, state="permanent")
 
@@ -163,9 +176,10 @@ class Link:
         """Both ends up, and carrier there."""
         for port in (self.rx, self.tx):
             port.set(state="up")
+        lladdrs = {}
         for port in (self.rx, self.tx):
-            until(f"carrier of {port.name}", partial(port.attribute, "IFLA_CARRIER"))
-        self._fix_neighbours()
+            lladdrs[port.name] = until(f"carrier of {port.name}", port.running).get_attr("IFLA_ADDRESS")
+        self._fix_neighbours(lladdrs)
 
     @property
     def exists(self) -> bool:

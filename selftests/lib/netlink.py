@@ -97,6 +97,11 @@ class Netlink(Closing):
             yield answers
 
 
+# Families of net/core and net/ethtool, which are no modules; others come back with another number
+_NEVER_GOES = ("netdev", "ethtool")
+_BUILT_IN: dict[str, tuple[int, frozenset[int]]] = {}  # those of them that were asked for
+
+
 class Genl(Netlink):
     """A socket to one generic netlink family, which has `commands`.
 
@@ -105,14 +110,21 @@ class Genl(Netlink):
 
     def __init__(self, ns: Namespace, family: str, room: int = 1 << 16) -> None:
         super().__init__(ns, NETLINK_GENERIC, room)
+        self._family, self.commands = _BUILT_IN.get(family) or self._ask_for(family)
+
+    def _ask_for(self, family: str) -> tuple[int, frozenset[int]]:
+        """Its number and commands: 50 ms on an emulated machine, several times a test."""
         self._family = GENL_ID_CTRL
         try:
             (about,) = self.request(ctrlmsg, CTRL_CMD_GETFAMILY, [("CTRL_ATTR_FAMILY_NAME", family)])
         except BaseException:
             self.close()
             raise
-        self._family = about.get_attr("CTRL_ATTR_FAMILY_ID")
-        self.commands = {op.get_attr("CTRL_ATTR_OP_ID") for op in about.get_attr("CTRL_ATTR_OPS") or ()}
+        ops = about.get_attr("CTRL_ATTR_OPS") or ()
+        found = about.get_attr("CTRL_ATTR_FAMILY_ID"), frozenset(op.get_attr("CTRL_ATTR_OP_ID") for op in ops)
+        if family in _NEVER_GOES:
+            _BUILT_IN[family] = found
+        return found
 
     def request(self, message: type[Any], command: int, attrs: list[Any], dump: bool = False) -> list[Any]:
         """Send one request and return the decoded answers.
