@@ -47,6 +47,11 @@ class Backend(StrEnum):
     BOTH = "both"
 
 
+class Combinations(StrEnum):
+    ALL = "all"
+    EACH = "each"
+
+
 class Provider(StrEnum):
     SOME = "some"
     ALL = "all"
@@ -261,6 +266,10 @@ def run(
         Provider,
         typer.Option(help="Of ppiov's providers: all that fit each test, one, or some (dmabuf and a sample)."),
     ] = Provider.SOME,
+    combinations: Annotated[
+        Combinations,
+        typer.Option(help="Of a test's parameters: all, or so few that each value comes once with each backend."),
+    ] = Combinations.ALL,
     repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds, each in new guests.")] = 1,
     until_fail: Annotated[
         bool, typer.Option("--until-fail", help="No further round after one that failed; without --repeat, no limit.")
@@ -296,6 +305,7 @@ def run(
             accel=accel.value,
             backend=backend.value,
             provider=provider.value,
+            combinations=combinations.value,
             kunit_filter=kunit_filter,
             cpus=cpus,
             memory_mib=memory,

@@ -22,6 +22,7 @@ from typing import IO, TypeVar
 
 from ppiov import baseline, prepare, report, reproducers, splats, suites
 from ppiov.blame import not_run
+from ppiov.combinations import COMBINATIONS, DEFAULT_COMBINATIONS, EACH
 from ppiov.environment import describe
 from ppiov.errors import BadRequest, Interrupted, NoGuest, PpiovError, UnfitKernel, UnknownName, of_system
 from ppiov.events import Event, Note, RunFinished
@@ -55,6 +56,7 @@ class RunRequest:
     tests: tuple[str, ...] = ()  # names of single tests
     backend: str = "core"  # or "ppiov", or "both": what the traffic suite is run with
     provider: str = DEFAULT_PROVIDER  # of ppiov's: which, in the traffic suite
+    combinations: str = DEFAULT_COMBINATIONS  # of a test's parameters: one of combinations.COMBINATIONS
     kunit_filter: str = ""  # a glob: the KUnit suites to run, the kernel's own among them; "": ours
     accel: str = "auto"
     cpus: int = 2
@@ -82,6 +84,7 @@ class RunRequest:
         words += ["-j", str(self.jobs)] if self.jobs != 1 else []
         words += ["--backend", self.backend] if self.backend != "core" else []
         words += ["--provider", self.provider] if self.provider != DEFAULT_PROVIDER else []
+        words += ["--combinations", self.combinations] if self.combinations != DEFAULT_COMBINATIONS else []
         words += [word for name in self.baselines for word in ("--baseline", name)]
         words += ["--accel", self.accel] if self.accel != "auto" else []
         words += ["--cpus", str(self.cpus)] if self.cpus != 2 else []
@@ -167,6 +170,8 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
         raise UnknownName("meter", request.meter, suites.METERS)
     if request.provider not in suites.PROVIDERS:
         raise UnknownName("provider", request.provider, suites.PROVIDERS)
+    if request.combinations not in COMBINATIONS:
+        raise UnknownName("choice of combinations", request.combinations, COMBINATIONS)
     named: dict[str, str] = {}
     for name in request.baselines:
         named |= splats.seen_in(RunFolder.load(folder_of(request.results_dir, name).path))
@@ -177,7 +182,9 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
         own = yield from prepare.programs(request.kernel, suites.collections(request.suites))
     units = yield from _kunit_suites(request, source)
     words = (request.suites, request.expression, request.tests, request.backend, own, request.provider, units)
-    plan = suites.collect(selftests, *words)
+    plan = suites.collect(selftests, *words, combinations=request.combinations)
+    if request.combinations == EACH and not request.tests:
+        yield Note("each value of a test's parameters comes once with each backend, and not with each other value")
     chosen = sorted({test.suite for test in plan})
     started = datetime.now(UTC)
     kernel = f"image-{request.kernel.path.name}" if request.kernel.path else str(request.kernel)

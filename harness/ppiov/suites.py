@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ppiov import kunit
+from ppiov.combinations import ALL as ALL_COMBINATIONS
+from ppiov.combinations import DEFAULT_COMBINATIONS
 from ppiov.errors import BadRequest, UnknownName
 from ppiov.kunit import Suite
 from ppiov.reproducers import Reproducer
@@ -155,13 +157,15 @@ def collect(
     programs: Programs | None = None,
     provider: str = DEFAULT_PROVIDER,
     units: Sequence[Suite] = (),
+    combinations: str = DEFAULT_COMBINATIONS,
 ) -> list[PlannedTest]:
     """The tests of the suites, in the order they will run; ``keyword`` is pytest's -k, ``tests`` names single ones.
 
     A name in ``tests`` may leave out the parameters ("traffic/test_bind.py::test_rebind"), the function, or the
     folder before the file. ``programs`` are the kernel's own tests, where they are built, ``units`` the KUnit suites
-    to run. Raises UnknownName for a
-    suite or test, BadRequest for a keyword that is wrong or matches nothing, and for files that cannot be imported.
+    to run. ``combinations`` is one of combinations.COMBINATIONS, and for single tests always all. Raises UnknownName
+    for a suite or test, BadRequest for a keyword that is wrong or matches nothing, and for files that cannot be
+    imported.
     """
     suites = resolve(selftests, suite_names or named(selftests, tests))
     suites = [suite for suite in suites if suite != KUNIT or units]
@@ -170,6 +174,7 @@ def collect(
     environment = {
         "PPIOV_BACKEND": backend,
         "PPIOV_PROVIDER": provider,
+        "PPIOV_COMBINATIONS": ALL_COMBINATIONS if tests else combinations,
         **program_environment(programs),
         **kunit.environment(units),
     }

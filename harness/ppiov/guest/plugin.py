@@ -29,7 +29,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,22 @@ def guest(item: pytest.Item) -> dict[str, int]:
     return {"cpus": int(asked.get("cpus", 0)), "memory_mib": int(asked.get("memory_mib", 0))}
 
 
+def thinned(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Of each test so many that every value of its parameters comes once, with each backend; in their order."""
+    from ppiov.combinations import each_value
+
+    groups: dict[tuple[str, str], list[tuple[int, dict[str, str]]]] = {}
+    for number, item in enumerate(items):
+        spec = getattr(item, "callspec", None)
+        parameters = {name: repr(value) for name, value in spec.params.items()} if spec else {}
+        function = item.nodeid.partition("[")[0]
+        groups.setdefault((function, parameters.pop("backend", "")), []).append((number, parameters))
+    kept = [
+        group[index][0] for group in groups.values() for index in each_value([parameters for _, parameters in group])
+    ]
+    return [items[number] for number in sorted(kept)]
+
+
 class Collector:
     """On the host: writes the collected tests, in order, as JSON."""
 
@@ -89,6 +105,7 @@ class Collector:
         self._path = path
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        items = thinned(session.items) if os.environ.get("PPIOV_COMBINATIONS") == "each" else session.items
         tests = [
             {
                 "name": i.nodeid,
@@ -98,7 +115,7 @@ class Collector:
                 "reproducer": mark.kwargs if (mark := i.get_closest_marker("reproducer")) else None,
                 **guest(i),
             }
-            for i in session.items
+            for i in items
         ]
         self._path.write_text(json.dumps(tests))
 
