@@ -29,6 +29,7 @@ _OWN_TIME = 8.0  # so much slower than ours a guest's own time may be, where it 
 # A guest whose clock counts instructions waits for nothing: while it has nothing to execute, and be it that it waits
 # for a file of the host's, its clock runs ahead. So its own deadlines mean nothing, and the host's have to do.
 _EXACT_GUEST, _EXACT_HOST = 1000.0, 6.0
+_COMPLAINTS = 100  # of a kernel that boots: it will say the same until its deadline (docs/bugs/kasan-la57.md)
 _PANIC_SECONDS = 10.0  # for QEMU to leave after a panic; the guest reboots at once and QEMU has -no-reboot
 _DEVICE_MEMORY_MIB = 32  # half to be exported, half for struct pages; a sparse file
 
@@ -184,6 +185,9 @@ class Lane:
             return Death("panic", fatal) if now - self._fatal_since > _PANIC_SECONDS else None
         if ledger.job_ended or ledger.hung or ledger.broken:  # it is about to leave by itself
             return self._own_end() if now - self._end_since > limits.grace else None
+        if not ledger.job_begun and len(ledger.stray_splats) >= _COMPLAINTS:
+            title = ledger.stray_splats[-1].title
+            return Death("complaints", f"the kernel complained {_COMPLAINTS} times before it was up, last: {title}")
         if not ledger.job_begun and guest.age > limits.boot:
             return Death("boot-deadline", f"the guest did not boot within {limits.boot:g} s")
         if now - self._last_sign > limits.silence and ledger.job_begun:

@@ -105,8 +105,8 @@ class Boot:
     """One guest: how it came up and how it ended.
 
     ``ended``: "done", "interrupted", "broken" (the job, by its own words), "panic", "emulator" (emulator.py),
-    "qemu-exit" (it went, and nobody said why), or the deadline: "boot-deadline", "silence", "test-timeout",
-    "total-deadline".
+    "qemu-exit" (it went, and nobody said why), "complaints" (it did nothing else while it booted), or the deadline:
+    "boot-deadline", "silence", "test-timeout", "total-deadline".
     """
 
     accel: str  # "kvm" or "tcg"

@@ -73,6 +73,10 @@ def main(share: Path, scenario: dict[str, str]) -> None:
         return
     if how.startswith("complains"):
         console(2 * WARN)
+    if how.startswith("babbles"):
+        while True:
+            console(WARN)
+            time.sleep(0.01)
     if how.startswith("kvm"):
         console("KVM internal error. Suberror: 1\n")
         time.sleep(600)

@@ -247,6 +247,14 @@ def test_a_failed_boot_is_tried_again_and_counted(fake: Callable[..., engine.Run
     assert [boot.seconds_to_job is None for boot in run.boots] == [True, True, False]
 
 
+def test_a_kernel_that_only_complains_is_not_waited_for(fake: Callable[..., engine.RunRequest]) -> None:
+    _, run = play(fake({"boot": "babbles,complains"}, deadlines=vm.Deadlines(600, 600, 600, 0.5)))
+    assert set(verdicts(run).values()) == {Outcome.PASS}
+    assert [boot.ended for boot in run.boots] == ["complaints", "done"]
+    assert "complained 100 times before it was up, last: WARNING: " in run.boots[0].note
+    assert len(run.boot_splats) > 100 and not run.passed
+
+
 def test_an_accident_of_the_emulator_is_nobodys_fault(fake: Callable[..., engine.RunRequest]) -> None:
     """What ran, or booted, has another turn."""
     events, run = play(fake({"boot": "stale", TWO: "stale int3@1"}))
