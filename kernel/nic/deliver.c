@@ -186,6 +186,8 @@ static int ppnic_place(struct ppnic_rxq *rxq, struct ppnic_frame *f,
 	};
 	if (need->data)
 		cqe->flags |= PPNIC_CQ_SPLIT;
+	if (f->gso_size && rxq->port->dev->features & NETIF_F_LRO)
+		cqe->flags |= PPNIC_CQ_LRO;
 	if (f->csum == PPNIC_CSUM_PSEUDO)
 		cqe->flags |= PPNIC_CQ_CSUM_PARTIAL;
 	else if (f->csum == PPNIC_CSUM_GOOD)

@@ -40,7 +40,7 @@ static u32 ppnic_gso_chunk(const struct ppnic_port *to,
 	/* A super-packet in a tunnel would have to say so of all its layers,
 	 * and each segment has a SecTAG of its own.
 	 */
-	if (!(to->dev->features & NETIF_F_GRO_HW) || f->tunnel ||
+	if (!(to->dev->features & PPNIC_JOIN_FEATURES) || f->tunnel ||
 	    f->h.l4 != PPNIC_L4_TCP || first->flags & PPNIC_TXD_MACSEC)
 		return mss;
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Frames of a flow that the device joins: NETIF_F_GRO_HW.
+ * Frames of a flow that the device joins: NETIF_F_GRO_HW and NETIF_F_LRO.
  *
  * A super-packet of the sender's goes whole to a receiver that takes those
  * (engine.c). Frames that come one by one wait here for each other, before they
  * are given buffers, and become what the sender could have sent. They wait only
  * where the stack does not join packets itself (NETIF_F_GRO): it has them in
- * the poll anyway, and a device has to guess how long to wait.
+ * the poll anyway, and a device has to guess how long to wait. With
+ * NETIF_F_LRO, which nobody has on who has not asked for it, they wait in any
+ * case. What is joined is the same, so it is marked as what can be cut again
+ * (gso_type). Not every LRO does that: skb_warn_if_lro() has nothing to say.
  *
  * It waits while the queue's frames keep coming, PPNIC_GRO_IDLE_NS after the
  * last one, since the sender may lose its CPU for some time slices, and at most
@@ -393,7 +396,8 @@ bool ppnic_gro_receive(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 		       struct ppnic_frame *f)
 {
 	netdev_features_t features = rxq->port->dev->features;
-	bool on = features & NETIF_F_GRO_HW && !(features & NETIF_F_GRO);
+	bool on = features & NETIF_F_LRO ||
+		  (features & NETIF_F_GRO_HW && !(features & NETIF_F_GRO));
 	struct ppnic_gro *gro = &rxq->gro;
 	enum ppnic_gro_ids ids[2] = {};
 	struct ppnic_gro_headers h;

@@ -62,7 +62,8 @@ static void ppnic_setup(struct net_device *dev)
 
 	dev->features = PPNIC_FEATURES | PPNIC_TUNNEL_FEATURES |
 			PPNIC_ESP_FEATURES;
-	dev->hw_features = dev->features | NETIF_F_LOOPBACK;
+	/* LRO and NETIF_F_GRO_HW exclude each other: netdev_fix_features(). */
+	dev->hw_features = dev->features | NETIF_F_LOOPBACK | NETIF_F_LRO;
 	/* Not to be turned off: the stack could then not remove a SecY. */
 	dev->features |= PPNIC_MACSEC_FEATURES;
 	/* A state is a device's: a VLAN device has no ops for them. And the

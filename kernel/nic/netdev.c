@@ -395,7 +395,10 @@ static netdev_features_t ppnic_fix_features(struct net_device *dev,
 	 * buffer has room for no more.
 	 */
 	if (rcu_access_pointer(port->xdp_prog) || ppnic_xsk_in_use(port, 0))
-		features &= ~NETIF_F_GRO_HW;
+		features &= ~PPNIC_JOIN_FEATURES;
+	/* As the core has it for NETIF_F_GRO_HW. */
+	if (!(features & NETIF_F_RXCSUM))
+		features &= ~NETIF_F_LRO;
 	/* The checksum of what is encrypted is nobody else's. */
 	if (!(features & NETIF_F_HW_ESP))
 		features &= ~NETIF_F_HW_ESP_TX_CSUM;

@@ -55,6 +55,9 @@
 
 #define PPNIC_NAME "ppnic"
 
+/* With either of them frames of a flow may reach the driver as one. */
+#define PPNIC_JOIN_FEATURES (NETIF_F_GRO_HW | NETIF_F_LRO)
+
 struct irq_domain;
 struct ppnic_port;
 struct ppnic_parent;

@@ -125,6 +125,7 @@ static inline bool ppnic_ring_exists(const struct ppnic_rx_ring *ring)
 #define PPNIC_CQ_SPLIT        BIT(2) /* payload is in data buffers */
 #define PPNIC_CQ_ESP_OK       BIT(3) /* decrypted, and authentic */
 #define PPNIC_CQ_PSP_OK       BIT(4) /* as that, of PSP */
+#define PPNIC_CQ_LRO          BIT(5) /* super-packet of LRO, not of HW GRO */
 
 /*
  * struct ppnic_cqe - one received frame
@@ -237,6 +238,8 @@ struct ppnic_rx_stats {
 	u64_stats_t hw_gro_bytes;
 	u64_stats_t hw_gro_wire_packets;
 	u64_stats_t hw_gro_wire_bytes;
+	u64_stats_t lro_packets; /* as hw_gro_packets, with NETIF_F_LRO */
+	u64_stats_t lro_wire_packets;
 	u64_stats_t xdp_pass; /* what a program said of a frame */
 	u64_stats_t xdp_drop;
 	u64_stats_t xdp_tx;

@@ -155,7 +155,11 @@ static void ppnic_count(struct ppnic_rxq *rxq, const struct ppnic_cqe *cqe,
 			      &s->csum_unnecessary :
 			      &s->csum_none,
 		      frames);
-	if (super) {
+	if (super && cqe->flags & PPNIC_CQ_LRO) {
+		/* netdev.yaml: rx-hw-gro-packets has none of LRO's. */
+		u64_stats_inc(&s->lro_packets);
+		u64_stats_add(&s->lro_wire_packets, packets);
+	} else if (super) {
 		u64_stats_inc(&s->hw_gro_packets);
 		u64_stats_add(&s->hw_gro_bytes, len);
 		u64_stats_add(&s->hw_gro_wire_packets, packets);

@@ -276,6 +276,8 @@ static const struct counter all_rx[] = {
 	RX(stats, hw_gro_bytes),
 	RX(stats, hw_gro_wire_packets),
 	RX(stats, hw_gro_wire_bytes),
+	RX(stats, lro_packets),
+	RX(stats, lro_wire_packets),
 	RX(stats, xdp_pass),
 	RX(stats, xdp_drop),
 	RX(stats, xdp_tx),

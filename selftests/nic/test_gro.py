@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Are frames that come one by one joined by the device (rx-gro-hw) where the stack joins none, and no others?
+"""Are frames that come one by one joined by the device (rx-gro-hw, LRO) where the stack joins none, and no others?
 
 netns «ppiov-tx»               netns «ppiov-rx»
  tx0 ===== frames, made ===== rx0  queue 3; GRO off, rx-gro-hw on: frames wait in the device for more of their flow
@@ -21,12 +21,14 @@ from lib.traffic import payload
 from lib.wire import GSO_TCPV4, GSO_TCPV6, NEEDS_CSUM, MakeWire, Received, Vnet, Wire
 
 QUEUE = 3
+HW_GRO, LRO = "rx-gro-hw", "large-receive-offload"
 FLOWS = pytest.mark.parametrize("flow", [FLOW4, FLOW6], ids=["ipv4", "ipv6"])
 DONT_FRAGMENT = 0x4000
 SIZE = 1000
 OUTER4, OUTER6 = Flow("203.0.113.1", "203.0.113.2"), Flow("2001:db8:e::1", "2001:db8:e::2")
 ROOM = 1 << 24  # bytes, in the ring
 COUNTERS = ("packets", "bytes", "hw_gro_packets", "hw_gro_bytes", "hw_gro_wire_packets", "hw_gro_wire_bytes")
+COUNTERS_LRO = ("lro_packets", "lro_wire_packets")
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def l4_offset(flow: Flow) -> int:
 
 def numbers(link: Link) -> dict[str, int]:
     stats = link.rx.ethtool.stats()
-    return {name: stats[f"rx{QUEUE}_{name}"] for name in COUNTERS}
+    return {name: stats[f"rx{QUEUE}_{name}"] for name in (*COUNTERS, *COUNTERS_LRO)}
 
 
 def joined(link: Link) -> int:
@@ -91,7 +93,45 @@ def test_frames_become_one(wire: Wire, defer: Defer, flow: Flow, split: str, las
         "hw_gro_bytes": len(got.data),
         "hw_gro_wire_packets": len(sent),
         "hw_gro_wire_bytes": sum(map(len, sent)),
+        "lro_packets": 0,
+        "lro_wire_packets": 0,
     }
+
+
+@FLOWS
+@pytest.mark.parametrize("gro", ["on", "off"])
+def test_lro(wire: Wire, defer: Defer, flow: Flow, gro: str) -> None:
+    """LRO joins the same, whatever the stack would do, and counts it apart: rx-hw-gro-packets has none of it."""
+    wire.link.rx.ethtool.run("-K", "gro", gro, HW_GRO, "off", LRO, "on")
+    before, sent = numbers(wire.link), stream(flow, (SIZE, SIZE, SIZE))
+    wire.together(defer, sent)
+    (got,) = wire.receive(1)
+    assert got.data == tcp(flow, b"".join(payload(SIZE, i) for i in range(3)), partial=True)
+    assert (got.vnet.gso_size, got.vnet.flags) == (SIZE, NEEDS_CSUM)
+    gained = {name: value - before[name] for name, value in numbers(wire.link).items()}
+    sums = {"packets": 3, "bytes": sum(map(len, sent)), "lro_packets": 1, "lro_wire_packets": 3}
+    assert gained == {**dict.fromkeys(gained, 0), **sums}
+
+
+@pytest.mark.parametrize("features", [(LRO, "off"), ("rx", "off"), (HW_GRO, "on")], ids=" ".join)
+def test_no_lro(wire: Wire, defer: Defer, features: tuple[str, str]) -> None:
+    """Off when it is turned off, without checksums, and where rx-gro-hw is wanted; back when that is over."""
+    ethtool = wire.link.rx.ethtool
+
+    def lro() -> bool:
+        return f"{LRO}: on" in ethtool.run("-k")
+
+    assert not lro()
+    ethtool.run("-K", HW_GRO, "off", LRO, "on")
+    assert lro()
+    ethtool.run("-K", *features)
+    assert not lro()
+    before = numbers(wire.link)
+    wire.together(defer, two(FLOW4, Next(options=STAMPS)))
+    assert len(wire.receive(2 - (features[0] == HW_GRO))) == 2 - (features[0] == HW_GRO)
+    assert numbers(wire.link)["lro_packets"] == before["lro_packets"]
+    ethtool.run("-K", features[0], {"off": "on", "on": "off"}[features[1]])
+    assert lro()
 
 
 @who_follows(without=("the same id",))

@@ -269,12 +269,15 @@ def test_no_provider(link: Link, bind: Bind) -> None:
     bpf.attach(link.rx, verdict(XDP_PASS))
 
 
-def test_super_packets_go(nic: Link) -> None:
-    """rx-gro-hw is off while there is a program, and back after it."""
+@pytest.mark.parametrize("feature", ["rx-gro-hw", "large-receive-offload"])
+def test_super_packets_go(nic: Link, feature: str) -> None:
+    """rx-gro-hw and LRO are off while there is a program, and back after it."""
 
     def state() -> bool:
-        return "rx-gro-hw: on" in nic.rx.ethtool.run("-k")
+        return f"{feature}: on" in nic.rx.ethtool.run("-k")
 
+    if feature != "rx-gro-hw":
+        nic.rx.ethtool.run("-K", "rx-gro-hw", "off", feature, "on")
     assert state()
     bpf.attach(nic.rx, verdict(XDP_PASS))
     assert not state()
