@@ -14,7 +14,7 @@ help:
 	@echo "make run      install what is missing, boot a VM, run the tests in it, write a report"
 	@echo "              [KERNEL=deb:6.12] [SUITE=traffic] [K='expression, as for pytest -k']"
 	@echo "make test     the project's own tests: lint, unit, build, vm (tox); [KERNEL=...] for build and vm"
-	@echo "make test-all the same with each provider of ppiov, and the long suites of scripts/long-suites.txt"
+	@echo "make test-all the same with each provider of ppiov, all combinations, and the long suites of scripts/long-suites.txt"
 	@echo "make modules  only build the kernel modules, with the kernel's own build system [KDIR=$(KDIR)]"
 	@echo "make clean    remove what the modules' build left; make distclean: .venv and .tox too"
 
