@@ -82,6 +82,14 @@ static inline void compat_rxfh_ctxs_resize(struct net_device *dev, u32 to)
 #endif
 }
 
+/* Frame preemption, where the core has what asks the other end for it. */
+#ifdef HAVE_ETHTOOL_MMSV
+#define COMPAT_ETHTOOL_MM_OPS(get, set, stats) \
+	.get_mm = get, .set_mm = set, .get_mm_stats = stats,
+#else
+#define COMPAT_ETHTOOL_MM_OPS(...)
+#endif
+
 /* hds-thresh: frames longer than this are split, if any. */
 #ifdef HAVE_HDS_THRESH
 #define COMPAT_RING_USE_HDS_THRS ETHTOOL_RING_USE_HDS_THRS

@@ -38,6 +38,8 @@ PPIOV_FEATURES += $(call probe,ETHTOOL_OP_NEEDS_RTNL,linux/ethtool.h,ETHTOOL_OP_
 PPIOV_FEATURES += $(call probe,ETHTOOL_CAP_RSS_RXNFC_ADDS,linux/ethtool.h,((struct ethtool_ops *)0)->cap_rss_rxnfc_adds)
 PPIOV_FEATURES += $(call probe,ETHTOOL_GET_RX_RING_COUNT,linux/ethtool.h,((struct ethtool_ops *)0)->get_rx_ring_count)
 PPIOV_FEATURES += $(call probe,RXFH_CTXS_RESIZE,linux/ethtool.h,&ethtool_rxfh_ctxs_resize)
+# Without netlink nobody could ask for it, and the header has it all the same.
+PPIOV_FEATURES += $(if $(CONFIG_ETHTOOL_NETLINK),$(call probe,ETHTOOL_MMSV,linux/ethtool.h,&ethtool_mmsv_init))
 PPIOV_FEATURES += $(call probe,HDS_THRESH,linux/ethtool.h,((struct kernel_ethtool_ringparam *)0)->hds_thresh)
 
 # compat/irq.h

@@ -15,6 +15,7 @@
 
 #include "esp.h"
 #include "frame.h"
+#include "mac_merge.h"
 #include "macsec.h"
 #include "psp.h"
 
@@ -27,13 +28,13 @@ static u32 ppnic_ring_avail(const struct ppnic_rx_ring *ring)
 /* ----------------------------------------------------------- classification */
 
 /* Of no queue: counted at the first. */
-#define ppnic_count_dropped(to, field, wire)                \
-	do {                                                \
-		struct ppnic_rxq *__first = &(to)->rxqs[0]; \
-		spin_lock(&__first->lock);                  \
-		hw_inc(__first, field);                     \
-		ppnic_mac_count(&__first->mac, wire);       \
-		spin_unlock(&__first->lock);                \
+#define ppnic_count_dropped(to, field, wire)                       \
+	do {                                                       \
+		struct ppnic_rxq *__first = &(to)->rxqs[0];        \
+		spin_lock(&__first->lock);                         \
+		hw_inc(__first, field);                            \
+		ppnic_mac_count(&__first->mac[(wire)->mac], wire); \
+		spin_unlock(&__first->lock);                       \
 	} while (0)
 
 static enum skb_drop_reason ppnic_classify(struct ppnic_port *to,
@@ -353,7 +354,7 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 out:
 	if (f->rx_sc && !reason)
 		hw_inc(rxq, macsec_accepted);
-	ppnic_mac_count(&rxq->mac, wire);
+	ppnic_mac_count(&rxq->mac[wire->mac], wire);
 out_unlock:
 	/* One that waits, here or at its sender, is not the driver's yet. */
 	more = rxq->mem.cq_prod != before ||
@@ -426,6 +427,13 @@ int ppnic_deliver(struct ppnic_txq *txq, struct ppnic_port *to,
 	u16 queue;
 	int ret;
 
+	if (unlikely(!ppnic_mac_merge_rx(to, f))) {
+		rxq = &to->rxqs[0];
+		spin_lock(&rxq->lock);
+		hw_inc(rxq, smd_errors);
+		spin_unlock(&rxq->lock);
+		return SKB_DROP_REASON_DEV_HDR;
+	}
 	if (!too_long)
 		open = ppnic_macsec_in(txq, to, f, &drop);
 	if (drop) {

@@ -180,8 +180,14 @@ err_load:
 	return SKB_DROP_REASON_HDR_TRUNC;
 }
 
-/* Whose receiver hears what the port sends? NULL: nobody's. Under RCU. */
-static struct ppnic_port *ppnic_engine_listener(struct ppnic_port *port)
+/**
+ * ppnic_listener() - whose receiver hears what a port sends?
+ * @port: the sender
+ *
+ * Context: under RCU.
+ * Return: its peer, itself in loopback, or NULL: nobody's.
+ */
+struct ppnic_port *ppnic_listener(struct ppnic_port *port)
 {
 	struct ppnic_port *peer;
 
@@ -210,7 +216,7 @@ static void ppnic_engine_forget(struct ppnic_txq *txq)
 /* Called with engine_lock held, under RCU. */
 static void ppnic_engine_run(struct ppnic_txq *txq)
 {
-	struct ppnic_port *to = ppnic_engine_listener(txq->port);
+	struct ppnic_port *to = ppnic_listener(txq->port);
 	u32 sent = 0;
 
 	if (!txq->started)

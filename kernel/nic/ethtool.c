@@ -156,6 +156,12 @@ static int ppnic_set_channels(struct net_device *dev,
 	    ppnic_port_has_provider(port, rx) ||
 	    ppnic_xsk_in_use(port, min(rx, tx)))
 		return -EBUSY;
+	if (tx < port->tc_queues) {
+		netdev_warn(dev,
+			    "mqprio has given %u TX queues to traffic classes\n",
+			    port->tc_queues);
+		return -EBUSY;
+	}
 	err = ppnic_rss_check_size(port, rx);
 	if (err) {
 		netdev_warn(dev,
@@ -343,16 +349,18 @@ static u64 port_pauses(const struct ppnic_port *port)
 }
 
 /*
- * What one end asked for, the other heeded. Pause frames that a program sent
- * are counted as well, and do nothing.
+ * What one end asked for, the other heeded; express, if there were frames for
+ * it. Pause frames that a program sent are counted as well, and do nothing.
  */
 static void ppnic_get_pause_stats(struct net_device *dev,
 				  struct ethtool_pause_stats *stats)
 {
 	struct ppnic_port *port = netdev_priv(dev), *peer;
 
-	ppnic_mac_pauses(port, &stats->tx_pause_frames,
+	ppnic_mac_pauses(port, stats->src, &stats->tx_pause_frames,
 			 &stats->rx_pause_frames);
+	if (stats->src == ETHTOOL_MAC_STATS_SRC_PMAC)
+		return;
 	stats->tx_pause_frames += port_pauses(port);
 	rcu_read_lock();
 	peer = rcu_dereference(port->peer);
@@ -435,7 +443,8 @@ const struct ethtool_ops ppnic_ethtool_ops = {
 	.get_eth_mac_stats = ppnic_get_eth_mac_stats,
 	.get_eth_ctrl_stats = ppnic_get_eth_ctrl_stats,
 	.get_rmon_stats = ppnic_get_rmon_stats,
-	.get_rxfh_key_size = ppnic_get_rxfh_key_size,
+	COMPAT_ETHTOOL_MM_OPS(ppnic_get_mm, ppnic_set_mm, ppnic_get_mm_stats)
+		.get_rxfh_key_size = ppnic_get_rxfh_key_size,
 	.get_rxfh_indir_size = ppnic_get_rxfh_indir_size,
 	.get_rxfh = ppnic_get_rxfh,
 	.set_rxfh = ppnic_set_rxfh,

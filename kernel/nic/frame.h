@@ -56,8 +56,9 @@ struct ppnic_frame {
 	u64 seq;     /* valid with @sa, unless @sa_bad */
 	u32 rx_sc;   /* of the receiver's MACsec, the SecTAG is off; 0: none */
 	bool psp;    /* decrypted, headers and trailer still there */
-	u8 psp_generation; /* valid with @psp: of the receiver's key */
-	bool judged;       /* comes once more: by then, MACsec had seen it */
+	u8 psp_generation;  /* valid with @psp: of the receiver's key */
+	enum ppnic_mac mac; /* that it left by; set on the wire */
+	bool judged;        /* comes once more: by then, MACsec had seen it */
 	struct ppnic_headers h;
 	struct ppnic_headers inner; /* valid if @tunnel: what is cut */
 	u8 hdr[PPNIC_HDR_MAX];
@@ -71,6 +72,9 @@ struct ppnic_held {
 	struct ppnic_frame frame;
 	u8 data[];
 };
+
+/* engine.c */
+struct ppnic_port *ppnic_listener(struct ppnic_port *port);
 
 /* mac.c */
 void ppnic_mac_count(struct ppnic_mac_stats *mac, const struct ppnic_frame *f);

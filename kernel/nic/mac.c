@@ -59,8 +59,22 @@ static bool mac_is_pause(const struct ppnic_frame *f)
 }
 
 /**
+ * ppnic_mac_init() - set up the counters of a queue
+ * @mac: one for each MAC, zeroed
+ *
+ * Context: any.
+ */
+void ppnic_mac_init(struct ppnic_mac_stats *mac)
+{
+	u32 i;
+
+	for (i = 0; i < PPNIC_MACS; i++)
+		u64_stats_init(&mac[i].sync);
+}
+
+/**
  * ppnic_mac_count() - count a frame, or the segments of a super-packet
- * @mac: counters of the queue that it leaves or reaches
+ * @mac: counters of the queue that it leaves or reaches, and of its MAC
  * @f: the frame, parsed
  *
  * Context: BH off, with the lock of the queue's device half.
@@ -119,32 +133,56 @@ static void mac_add(struct mac_sum *sum, const struct ppnic_mac_stats *mac)
 	*sum = new;
 }
 
-static void mac_sums(struct ppnic_port *port, struct mac_sum *tx,
-		     struct mac_sum *rx)
+/* Add up what a request is about: both MACs, or one. */
+static void mac_add_queue(struct mac_sum *sum,
+			  const struct ppnic_mac_stats *mac,
+			  enum ethtool_mac_stats_src src)
+{
+	if (src != ETHTOOL_MAC_STATS_SRC_PMAC)
+		mac_add(sum, &mac[PPNIC_EMAC]);
+	if (src != ETHTOOL_MAC_STATS_SRC_EMAC)
+		mac_add(sum, &mac[PPNIC_PMAC]);
+}
+
+static void mac_sums(struct ppnic_port *port, enum ethtool_mac_stats_src src,
+		     struct mac_sum *tx, struct mac_sum *rx)
 {
 	u32 i;
 
 	memset(tx, 0, sizeof(*tx));
 	memset(rx, 0, sizeof(*rx));
 	for (i = 0; i < port->dev->num_tx_queues; i++)
-		mac_add(tx, &port->txqs[i].mac);
+		mac_add_queue(tx, port->txqs[i].mac, src);
 	for (i = 0; i < port->dev->num_rx_queues; i++)
-		mac_add(rx, &port->rxqs[i].mac);
+		mac_add_queue(rx, port->rxqs[i].mac, src);
+}
+
+/* What had no MAC yet, or none any more, is counted with the express one. */
+static void mac_lost(struct ppnic_port *port, enum ethtool_mac_stats_src src,
+		     u64 *tx, u64 *rx, u64 *too_long)
+{
+	*tx = 0;
+	*rx = 0;
+	*too_long = 0;
+	if (src != ETHTOOL_MAC_STATS_SRC_PMAC)
+		ppnic_lost_frames(port, tx, rx, too_long);
 }
 
 /**
  * ppnic_mac_pauses() - pause frames that programs sent
  * @port: the port
+ * @src: by which MAC
  * @sent: receives those that left it
  * @received: receives those that reached it
  *
  * Context: any; the queues live as long as the netdev.
  */
-void ppnic_mac_pauses(struct ppnic_port *port, u64 *sent, u64 *received)
+void ppnic_mac_pauses(struct ppnic_port *port, enum ethtool_mac_stats_src src,
+		      u64 *sent, u64 *received)
 {
 	struct mac_sum tx, rx;
 
-	mac_sums(port, &tx, &rx);
+	mac_sums(port, src, &tx, &rx);
 	*sent = tx.pause;
 	*received = rx.pause;
 }
@@ -163,8 +201,8 @@ void ppnic_get_eth_mac_stats(struct net_device *dev,
 	u64 tx_lost, rx_lost, too_long;
 	struct mac_sum tx, rx;
 
-	mac_sums(port, &tx, &rx);
-	ppnic_lost_frames(port, &tx_lost, &rx_lost, &too_long);
+	mac_sums(port, stats->src, &tx, &rx);
+	mac_lost(port, stats->src, &tx_lost, &rx_lost, &too_long);
 
 	memset(&stats->stats, 0, sizeof(stats->stats));
 	stats->FramesTransmittedOK = tx.frames;
@@ -192,7 +230,7 @@ void ppnic_get_eth_ctrl_stats(struct net_device *dev,
 {
 	struct mac_sum tx, rx;
 
-	mac_sums(netdev_priv(dev), &tx, &rx);
+	mac_sums(netdev_priv(dev), stats->src, &tx, &rx);
 	stats->MACControlFramesTransmitted = tx.control;
 	stats->MACControlFramesReceived = rx.control;
 	stats->UnsupportedOpcodesReceived = rx.control - rx.pause;
@@ -215,8 +253,8 @@ void ppnic_get_rmon_stats(struct net_device *dev,
 	struct mac_sum tx, rx;
 	u32 i;
 
-	mac_sums(port, &tx, &rx);
-	ppnic_lost_frames(port, &tx_lost, &rx_lost, &too_long);
+	mac_sums(port, stats->src, &tx, &rx);
+	mac_lost(port, stats->src, &tx_lost, &rx_lost, &too_long);
 	stats->undersize_pkts = 0;
 	stats->oversize_pkts = too_long;
 	stats->fragments = 0;

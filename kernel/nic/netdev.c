@@ -11,6 +11,7 @@
 #include "../compat/netdev.h"
 #include "../compat/queue_mgmt.h"
 #include "esp.h"
+#include "mac_merge.h"
 #include "macsec.h"
 #include "psp.h"
 #include "ppnic.h"
@@ -285,14 +286,18 @@ void ppnic_carrier_update(struct ppnic_port *port)
 {
 	struct ppnic_port *peer = ppnic_peer_rtnl(port);
 	struct ppnic_port *ends[] = { port, peer };
+	bool changed;
 	u32 speed;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(ends) && ends[i]; i++) {
 		speed = ppnic_link_speed(ends[i], ends[!i]);
-		if (speed != ends[i]->speed || !speed)
+		changed = speed != ends[i]->speed;
+		if (changed || !speed)
 			netif_carrier_off(ends[i]->dev);
 		ends[i]->speed = speed;
+		if (changed)
+			ppnic_mac_merge_link(ends[i], speed);
 		if (speed)
 			netif_carrier_on(ends[i]->dev);
 	}
@@ -492,9 +497,13 @@ static int ppnic_init(struct net_device *dev)
 	if (err)
 		goto err_parent;
 
-	err = ppnic_shaper_init(port);
+	err = ppnic_mac_merge_init(port);
 	if (err)
 		goto err_phc;
+
+	err = ppnic_shaper_init(port);
+	if (err)
+		goto err_mac_merge;
 
 	ppnic_queue_mgmt_init(port);
 	ppnic_steer_init(port);
@@ -534,6 +543,8 @@ err_napi:
 	ppnic_rss_free(port);
 err_shaper:
 	ppnic_shaper_free(port);
+err_mac_merge:
+	ppnic_mac_merge_free(port);
 err_phc:
 	ppnic_phc_exit(port);
 err_parent:
@@ -585,6 +596,7 @@ void ppnic_priv_destructor(struct net_device *dev)
 	ppnic_steer_free(port);
 	ppnic_rss_free(port);
 	ppnic_shaper_free(port);
+	ppnic_mac_merge_free(port);
 	ppnic_phc_exit(port);
 	ppnic_parent_destroy(port->parent);
 	kvfree(port->txqs);
@@ -611,6 +623,7 @@ const struct net_device_ops ppnic_netdev_ops = {
 	.ndo_get_iflink = ppnic_get_iflink,
 	.ndo_hwtstamp_get = ppnic_hwtstamp_get,
 	.ndo_hwtstamp_set = ppnic_hwtstamp_set,
+	.ndo_setup_tc = ppnic_setup_tc,
 	.ndo_bpf = ppnic_bpf,
 	.ndo_xdp_xmit = ppnic_xdp_xmit,
 	.ndo_xsk_wakeup = ppnic_xsk_wakeup,

@@ -65,6 +65,7 @@ struct seq_file;
 struct ppiov_binding;
 struct ppnic_phc;
 struct ppnic_shaping;
+struct ppnic_mac_merge;
 struct xsk_buff_pool;
 
 /* ------------------------------------------------------------------ dma.c */
@@ -421,7 +422,11 @@ struct ppnic_port {
 	bool stamp_tx; /* stamp what asks for it; the device reads it too */
 	bool stamp_rx; /* stamp all */
 	struct ppnic_phc *phc;
-	struct ppnic_shaping *shaping;    /* if the kernel has shapers */
+	struct ppnic_shaping *shaping;     /* if the kernel has shapers */
+	struct ppnic_mac_merge *mac_merge; /* if the kernel has its half */
+	u32 tc_queues; /* TX queues that classes of mqprio have; RTNL */
+	/* Of those, queues of preemptible classes; bitops, the device reads */
+	DECLARE_BITMAP(preemptible, PPNIC_MAX_QUEUES);
 	struct bpf_prog __rcu *xdp_prog;  /* we hold a reference; [1] */
 	struct delayed_work restart_work; /* tries queues with @restart */
 	struct ppnic_rss rss;
@@ -510,6 +515,10 @@ void ppnic_rx_xdp_free(struct ppnic_rx_mem *mem);
 struct sk_buff *ppnic_xdp_rx(struct ppnic_rxq *rxq, struct bpf_prog *prog,
 			     const struct ppnic_cqe *cqe,
 			     struct ppnic_xdp_out *out);
+
+/* mqprio.c */
+int ppnic_setup_tc(struct net_device *dev, enum tc_setup_type type,
+		   void *type_data);
 
 /* xdp_tx.c: frames that XDP sends */
 int ppnic_xdp_tx(struct ppnic_port *port, struct xdp_frame *xdpf, bool own);
@@ -608,9 +617,12 @@ void ppnic_get_ethtool_stats(struct net_device *dev,
 			     struct ethtool_stats *stats, u64 *data);
 void ppnic_lost_frames(struct ppnic_port *port, u64 *tx, u64 *rx,
 		       u64 *too_long);
+u64 ppnic_smd_errors(struct ppnic_port *port);
 
 /* mac.c */
-void ppnic_mac_pauses(struct ppnic_port *port, u64 *sent, u64 *received);
+void ppnic_mac_init(struct ppnic_mac_stats *mac);
+void ppnic_mac_pauses(struct ppnic_port *port, enum ethtool_mac_stats_src src,
+		      u64 *sent, u64 *received);
 void ppnic_get_eth_mac_stats(struct net_device *dev,
 			     struct ethtool_eth_mac_stats *stats);
 void ppnic_get_eth_ctrl_stats(struct net_device *dev,
@@ -618,5 +630,11 @@ void ppnic_get_eth_ctrl_stats(struct net_device *dev,
 void ppnic_get_rmon_stats(struct net_device *dev,
 			  struct ethtool_rmon_stats *stats,
 			  const struct ethtool_rmon_hist_range **ranges);
+
+/* mac_merge.c, on kernels that have their half of it */
+int ppnic_get_mm(struct net_device *dev, struct ethtool_mm_state *state);
+int ppnic_set_mm(struct net_device *dev, struct ethtool_mm_cfg *cfg,
+		 struct netlink_ext_ack *extack);
+void ppnic_get_mm_stats(struct net_device *dev, struct ethtool_mm_stats *stats);
 
 #endif /* PPNIC_H */

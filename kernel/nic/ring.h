@@ -222,6 +222,13 @@ struct ppnic_mac_stats {
 	u64_stats_t sizes[PPNIC_MAC_RANGES];
 };
 
+/* The MACs of a port; see mac_merge.c. */
+enum ppnic_mac {
+	PPNIC_EMAC, /* express; the only one unless frames may be preempted */
+	PPNIC_PMAC, /* preemptible */
+	PPNIC_MACS
+};
+
 struct ppnic_rx_stats {
 	struct u64_stats_sync sync; /* written in NAPI */
 	u64_stats_t packets;
@@ -261,7 +268,8 @@ struct ppnic_rx_hw_stats {
 	u64_stats_t csum_bad_dropped; /* payload the stack could not verify */
 	u64_stats_t steer_drops;      /* by an ntuple rule */
 	u64_stats_t too_long;         /* over the MTU, or too many buffers */
-	u64_stats_t dma_errors;       /* the table refused an address */
+	u64_stats_t smd_errors; /* of no queue; preemptible, and no pMAC */
+	u64_stats_t dma_errors; /* the table refused an address */
 	u64_stats_t esp_decrypted;
 	u64_stats_t esp_bad;         /* of a known SA, and not authentic */
 	u64_stats_t macsec_accepted; /* SecTAG and ICV are off */
@@ -306,7 +314,7 @@ struct ppnic_rxq {
 	struct ppnic_gro gro;
 	struct ppnic_rx_stats stats;
 	struct ppnic_rx_hw_stats hw;
-	struct ppnic_mac_stats mac; /* as hw */
+	struct ppnic_mac_stats mac[PPNIC_MACS]; /* as hw */
 };
 
 /* ----------------------------------------------------------------- gro.c */
@@ -471,6 +479,7 @@ struct ppnic_txq {
 	bool admitted;           /* the frame at @fetch has been paid for */
 	bool retry;              /* the frame at @fetch was blocked before */
 	bool corrupt;            /* ... and the wire corrupts it */
+	enum ppnic_mac by;       /* ... which leaves by this */
 	struct ppnic_held *held; /* frame that the reorder fault keeps */
 	/* Under engine_lock, with @retry: what MACsec has made of the frame
 	 * at @fetch, or of the piece of it that is next
@@ -480,7 +489,7 @@ struct ppnic_txq {
 	struct ppnic_tx_stats stats;
 	struct ppnic_tx_done_stats done_stats;
 	struct ppnic_tx_hw_stats hw;
-	struct ppnic_mac_stats mac; /* as hw */
+	struct ppnic_mac_stats mac[PPNIC_MACS]; /* as hw */
 };
 
 #define PPNIC_ENGINE_PENDING 0

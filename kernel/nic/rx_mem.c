@@ -473,7 +473,7 @@ void ppnic_rx_queue_init(struct ppnic_port *port, u16 index)
 	spin_lock_init(&rxq->lock);
 	u64_stats_init(&rxq->stats.sync);
 	u64_stats_init(&rxq->hw.sync);
-	u64_stats_init(&rxq->mac.sync);
+	ppnic_mac_init(rxq->mac);
 	timer_setup(&rxq->pause_timer, ppnic_pause_timer, 0);
 	timer_setup(&rxq->refill_timer, ppnic_refill_timer, 0);
 	ppnic_gro_init(rxq);

@@ -97,6 +97,8 @@ static const struct sum link_rx[] = {
 	{ RX(hw, psp_dropped), TO_LINK(rx_dropped) },
 	{ RX(hw, overruns), TO_LINK(rx_missed_errors) },
 	{ RX(hw, too_long), TO_LINK(rx_length_errors) },
+	{ RX(hw, smd_errors), TO_LINK(rx_frame_errors) },
+	{ RX(hw, smd_errors), TO_LINK(rx_errors) },
 	{ RX(hw, too_long), TO_LINK(rx_errors) },
 	{ RX(hw, csum_bad_dropped), TO_LINK(rx_errors) },
 	{ RX(hw, dma_errors), TO_LINK(rx_errors) },
@@ -147,6 +149,7 @@ static const struct sum queue_rx[] = {
 	{ RX(hw, macsec_dropped), TO_QRX(hw_drops) },
 	{ RX(hw, psp_dropped), TO_QRX(hw_drops) },
 	{ RX(hw, too_long), TO_QRX(hw_drops) },
+	{ RX(hw, smd_errors), TO_QRX(hw_drops) },
 	{ RX(hw, csum_bad_dropped), TO_QRX(hw_drops) },
 	{ RX(hw, dma_errors), TO_QRX(hw_drops) },
 	{ RX(hw, overruns), TO_QRX(hw_drop_overruns) },
@@ -259,6 +262,24 @@ void ppnic_lost_frames(struct ppnic_port *port, u64 *tx, u64 *rx, u64 *too_long)
 	*too_long = lost.too_long;
 }
 
+/**
+ * ppnic_smd_errors() - frames that a port did not understand
+ * @port: the port
+ *
+ * Context: any; the queues live as long as the netdev.
+ * Return: how many.
+ */
+u64 ppnic_smd_errors(struct ppnic_port *port)
+{
+	static const struct counter smd_errors = RX(hw, smd_errors);
+	u64 sum = 0;
+	u32 i;
+
+	for (i = 0; i < port->dev->num_rx_queues; i++)
+		sum += counter_read(&port->rxqs[i], &smd_errors);
+	return sum;
+}
+
 /* ------------------------------------------------------------- ethtool -S */
 
 static const struct counter all_rx[] = {
@@ -294,6 +315,7 @@ static const struct counter all_rx[] = {
 	RX(hw, csum_bad_dropped),
 	RX(hw, steer_drops),
 	RX(hw, too_long),
+	RX(hw, smd_errors),
 	RX(hw, dma_errors),
 	RX(hw, esp_decrypted),
 	RX(hw, esp_bad),

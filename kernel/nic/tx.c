@@ -666,6 +666,6 @@ void ppnic_tx_queue_init(struct ppnic_port *port, u16 index)
 	u64_stats_init(&txq->stats.sync);
 	u64_stats_init(&txq->done_stats.sync);
 	u64_stats_init(&txq->hw.sync);
-	u64_stats_init(&txq->mac.sync);
+	ppnic_mac_init(txq->mac);
 	ppnic_wire_init(txq);
 }

@@ -4,6 +4,7 @@
  * lost, doubled, overtaken or corrupted (debugfs, fault.c).
  */
 #include "frame.h"
+#include "mac_merge.h"
 
 /* How long the reorder fault keeps a frame that nothing follows. */
 #define PPNIC_REORDER_JIFFIES msecs_to_jiffies(10)
@@ -173,9 +174,11 @@ int ppnic_wire(struct ppnic_txq *txq, struct ppnic_port *to,
 	if (ret)
 		return ret;
 
+	f->mac = txq->retry ? txq->by : ppnic_mac_merge_tx(txq);
+	txq->by = f->mac;
 	/* A period counts each frame once, also if it has to be tried again. */
 	if (!txq->retry) {
-		ppnic_mac_count(&txq->mac, f);
+		ppnic_mac_count(&txq->mac[f->mac], f);
 		if (ppnic_fault_every(&faults->lose))
 			return SKB_DROP_REASON_TAP_TXFILTER;
 		if (ppnic_fault_due(&faults->reorder) && !txq->held) {
