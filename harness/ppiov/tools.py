@@ -31,6 +31,7 @@ PROGRAMS = {
     "ethtool": ("ethtool",),
     "iperf3": ("iperf3",),
     "iproute2": ("bridge", "ip", "nstat", "ss", "tc"),
+    "lldpad": ("lldpad", "lldptool"),
     "netsniff-ng": ("mausezahn",),
     "socat": ("socat",),
 }

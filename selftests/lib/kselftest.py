@@ -58,6 +58,23 @@ _NICE = """\
 #!/bin/sh
 exec nice -n 19 '{program}' "$@"
 """
+_SERVICE = """\
+#!/bin/sh
+for service; do :; done
+[ "$service" = lldpad ] || exit 4
+case "$1" in
+is-active)
+    kill -0 "$(cat '{folder}/lldpad.pid' 2>/dev/null)" 2>/dev/null || exit 3 ;;
+start)
+    lldpad -t -p -f '{folder}/lldpad.conf' >'{folder}/lldpad.log' 2>&1 &
+    echo $! >'{folder}/lldpad.pid'
+    until lldptool ping >/dev/null 2>&1; do kill -0 $! || exit 1; done ;;
+stop)
+    kill "$(cat '{folder}/lldpad.pid')" && rm '{folder}/lldpad.pid' ;;
+*)
+    exit 1 ;;
+esac
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +116,9 @@ def wants_nic(program: str) -> bool:
 def environment(folder: Path, link: Link | None) -> dict[str, str]:
     """What a test finds in its environment; ``folder`` is for programs that only it sees.
 
-    There is no udev in the guest, so a udevadm that does nothing is right: devices have the names that they get. And
+    There is no udev in the guest, so a udevadm that does nothing is right: devices have the names that they get. Nor is
+    there systemd: the service that ethtool_mm.sh starts is started by a systemctl that knows no other. It is of the
+    test's process group, and ends with it. And
     iperf3 is load, of 16 streams with two threads each, and an emulated machine has one CPU for it and for what the
     test does beside it: what it takes is what the others leave.
 
@@ -114,7 +133,9 @@ def environment(folder: Path, link: Link | None) -> dict[str, str]:
     tools = Path(os.environ["PPIOV_TOOLS"]) / "bin"
     load = folder / "iperf3"
     load.write_text(_NICE.format(program=tools / "iperf3"))
-    for script in (python, udevadm, load):
+    service = folder / "systemctl"
+    service.write_text(_SERVICE.format(folder=folder))
+    for script in (python, udevadm, load, service):
         script.chmod(0o755)
     path = [str(folder), str(tools), os.environ["PATH"]]
     found = {**processes.environment(), "PATH": os.pathsep.join(path), "NO_COLOR": "1"}
