@@ -28,13 +28,14 @@ static u32 ppnic_ring_avail(const struct ppnic_rx_ring *ring)
 /* ----------------------------------------------------------- classification */
 
 /* Of no queue: counted at the first. */
-#define ppnic_count_dropped(to, field, wire)                       \
-	do {                                                       \
-		struct ppnic_rxq *__first = &(to)->rxqs[0];        \
-		spin_lock(&__first->lock);                         \
-		hw_inc(__first, field);                            \
-		ppnic_mac_count(&__first->mac[(wire)->mac], wire); \
-		spin_unlock(&__first->lock);                       \
+#define ppnic_count_dropped(to, field, wire)                   \
+	do {                                                   \
+		struct ppnic_rxq *__first = &(to)->rxqs[0];    \
+		const struct ppnic_frame *__f = (wire);        \
+		spin_lock(&__first->lock);                     \
+		hw_inc(__first, field);                        \
+		ppnic_mac_count(&__first->mac[__f->mac], __f); \
+		spin_unlock(&__first->lock);                   \
 	} while (0)
 
 static enum skb_drop_reason ppnic_classify(struct ppnic_port *to,
@@ -430,7 +431,7 @@ int ppnic_deliver(struct ppnic_txq *txq, struct ppnic_port *to,
 	if (unlikely(!ppnic_mac_merge_rx(to, f))) {
 		rxq = &to->rxqs[0];
 		spin_lock(&rxq->lock);
-		hw_inc(rxq, smd_errors);
+		hw_add(rxq, smd_errors, f->gso_size ? f->gso_segs : 1);
 		spin_unlock(&rxq->lock);
 		return SKB_DROP_REASON_DEV_HDR;
 	}

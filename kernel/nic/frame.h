@@ -9,13 +9,14 @@
 #define PPNIC_BLOCKED (-EAGAIN)
 
 /* @q: an rxq with its lock held, or a txq with engine_lock held. */
-#define hw_inc(q, field)                               \
+#define hw_add(q, field, n)                            \
 	do {                                           \
 		typeof(q) __q = (q);                   \
 		u64_stats_update_begin(&__q->hw.sync); \
-		u64_stats_inc(&__q->hw.field);         \
+		u64_stats_add(&__q->hw.field, n);      \
 		u64_stats_update_end(&__q->hw.sync);   \
 	} while (0)
+#define hw_inc(q, field) hw_add(q, field, 1)
 
 /* Where a frame's L4 checksum stands. */
 enum ppnic_csum {

@@ -157,7 +157,9 @@ static void mac_sums(struct ppnic_port *port, enum ethtool_mac_stats_src src,
 		mac_add_queue(rx, port->rxqs[i].mac, src);
 }
 
-/* What had no MAC yet, or none any more, is counted with the express one. */
+/* What the device itself loses is counted with the express MAC, whichever would
+ * have had it.
+ */
 static void mac_lost(struct ppnic_port *port, enum ethtool_mac_stats_src src,
 		     u64 *tx, u64 *rx, u64 *too_long)
 {

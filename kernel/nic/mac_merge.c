@@ -11,6 +11,7 @@
  */
 #include <linux/ethtool.h>
 #include <linux/etherdevice.h>
+#include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
@@ -20,7 +21,10 @@
 /**
  * struct ppnic_mac_merge - of a port
  * @port: ...
- * @mmsv: the core's; its lock is held where it calls us
+ * @lock: over each call that stops and starts @mmsv, which does not bear two at
+ *	a time; ethtool's come with the ops lock, and those of a link with the
+ *	RTNL. Innermost but for what @mmsv and workqueues take
+ * @mmsv: the core's; its own lock is held where it calls us
  * @work: sends @mpackets, since the other end's @mmsv answers at once
  * @mpackets: BIT(enum ethtool_mpacket), bitops
  * @tx_min_frag_size: as set; ops lock
@@ -29,6 +33,7 @@
  */
 struct ppnic_mac_merge {
 	struct ppnic_port *port;
+	struct mutex lock; /* as above */
 	struct ethtool_mmsv mmsv;
 	struct work_struct work;
 	unsigned long mpackets;
@@ -51,8 +56,13 @@ static void mac_merge_send_mpacket(struct ethtool_mmsv *mmsv,
 	struct ppnic_mac_merge *merge =
 		container_of(mmsv, struct ppnic_mac_merge, mmsv);
 
+	/* As ETHTOOL_MMSV_LD_SENT_VERIFY_MPACKET would have it, which needs the
+	 * lock that is held here, and told later may undo a verdict.
+	 */
+	if (mpacket == ETHTOOL_MPACKET_VERIFY)
+		mmsv->status = ETHTOOL_MM_VERIFY_STATUS_VERIFYING;
 	set_bit(mpacket, &merge->mpackets);
-	schedule_work(&merge->work);
+	queue_work(system_highpri_wq, &merge->work);
 }
 
 static const struct ethtool_mmsv_ops mac_merge_ops = {
@@ -60,18 +70,16 @@ static const struct ethtool_mmsv_ops mac_merge_ops = {
 	.send_mpacket = mac_merge_send_mpacket,
 };
 
-/* Tell a state machine, whose lock is one of interrupts, what has happened. */
+/* Tell a state machine what has come. Its timer wants its lock, too. */
 static void mac_merge_event(struct ppnic_mac_merge *merge,
 			    enum ethtool_mmsv_event event)
 {
-	unsigned long flags;
-
-	local_irq_save(flags);
+	local_bh_disable();
 	ethtool_mmsv_event_handle(&merge->mmsv, event);
-	local_irq_restore(flags);
+	local_bh_enable();
 }
 
-/* What the port's mPackets are for, at both ends. */
+/* What the port's mPackets are to whom hears them: without a link, nobody. */
 static void mac_merge_work(struct work_struct *work)
 {
 	struct ppnic_mac_merge *merge =
@@ -79,16 +87,10 @@ static void mac_merge_work(struct work_struct *work)
 	struct ppnic_port *to;
 
 	rcu_read_lock();
-	to = ppnic_listener(merge->port);
-	if (to && !netif_running(to->dev))
-		to = NULL;
-
-	if (test_and_clear_bit(ETHTOOL_MPACKET_VERIFY, &merge->mpackets)) {
-		mac_merge_event(merge, ETHTOOL_MMSV_LD_SENT_VERIFY_MPACKET);
-		if (to)
-			mac_merge_event(to->mac_merge,
-					ETHTOOL_MMSV_LP_SENT_VERIFY_MPACKET);
-	}
+	to = READ_ONCE(merge->port->speed) ? ppnic_listener(merge->port) : NULL;
+	if (test_and_clear_bit(ETHTOOL_MPACKET_VERIFY, &merge->mpackets) && to)
+		mac_merge_event(to->mac_merge,
+				ETHTOOL_MMSV_LP_SENT_VERIFY_MPACKET);
 	if (test_and_clear_bit(ETHTOOL_MPACKET_RESPONSE, &merge->mpackets) &&
 	    to)
 		mac_merge_event(to->mac_merge,
@@ -112,6 +114,7 @@ int ppnic_mac_merge_init(struct ppnic_port *port)
 		return -ENOMEM;
 	merge->port = port;
 	merge->tx_min_frag_size = ETH_ZLEN;
+	mutex_init(&merge->lock);
 	INIT_WORK(&merge->work, mac_merge_work);
 	ethtool_mmsv_init(&merge->mmsv, port->dev, &mac_merge_ops);
 	port->mac_merge = merge;
@@ -128,7 +131,17 @@ void ppnic_mac_merge_free(struct ppnic_port *port)
 {
 	ethtool_mmsv_stop(&port->mac_merge->mmsv);
 	cancel_work_sync(&port->mac_merge->work);
+	mutex_destroy(&port->mac_merge->lock);
 	kfree(port->mac_merge);
+}
+
+/* What was settled is not any more, and what is on its way is lost. */
+static void mac_merge_settle_nothing(struct ppnic_mac_merge *merge)
+{
+	ethtool_mmsv_stop(&merge->mmsv);
+	cancel_work_sync(&merge->work);
+	merge->mpackets = 0;
+	WRITE_ONCE(merge->tx_active, false);
 }
 
 /**
@@ -136,11 +149,19 @@ void ppnic_mac_merge_free(struct ppnic_port *port)
  * @port: ...
  * @up: which it is
  *
+ * The core (7.3) ends preemption where there is no link, and not where there is
+ * another one that is verified anew.
+ *
  * Context: process, RTNL held.
  */
 void ppnic_mac_merge_link(struct ppnic_port *port, bool up)
 {
-	ethtool_mmsv_link_state_handle(&port->mac_merge->mmsv, up);
+	struct ppnic_mac_merge *merge = port->mac_merge;
+
+	mutex_lock(&merge->lock);
+	mac_merge_settle_nothing(merge);
+	ethtool_mmsv_link_state_handle(&merge->mmsv, up);
+	mutex_unlock(&merge->lock);
 }
 
 /**
@@ -214,11 +235,12 @@ int ppnic_set_mm(struct net_device *dev, struct ethtool_mm_cfg *cfg,
 	struct ppnic_port *port = netdev_priv(dev);
 	struct ppnic_mac_merge *merge = port->mac_merge;
 
-	ethtool_mmsv_stop(&merge->mmsv);
-	WRITE_ONCE(merge->tx_active, false);
+	mutex_lock(&merge->lock);
+	mac_merge_settle_nothing(merge);
 	WRITE_ONCE(merge->rx_enabled, cfg->pmac_enabled);
 	merge->tx_min_frag_size = cfg->tx_min_frag_size;
 	ethtool_mmsv_set_mm(&merge->mmsv, cfg);
+	mutex_unlock(&merge->lock);
 	return 0;
 }
 

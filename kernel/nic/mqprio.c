@@ -50,9 +50,12 @@ static int mqprio_set(struct ppnic_port *port,
 
 static void mqprio_reset(struct ppnic_port *port)
 {
+	u32 i;
+
 	netdev_reset_tc(port->dev);
+	for (i = 0; i < port->tc_queues; i++)
+		clear_bit(i, port->preemptible);
 	port->tc_queues = 0;
-	bitmap_zero(port->preemptible, PPNIC_MAX_QUEUES);
 }
 
 static int setup_caps(const struct tc_query_caps_base *base)

@@ -286,19 +286,22 @@ void ppnic_carrier_update(struct ppnic_port *port)
 {
 	struct ppnic_port *peer = ppnic_peer_rtnl(port);
 	struct ppnic_port *ends[] = { port, peer };
-	bool changed;
+	bool changed[ARRAY_SIZE(ends)];
 	u32 speed;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(ends) && ends[i]; i++) {
 		speed = ppnic_link_speed(ends[i], ends[!i]);
-		changed = speed != ends[i]->speed;
-		if (changed || !speed)
+		changed[i] = speed != ends[i]->speed;
+		if (changed[i] || !speed)
 			netif_carrier_off(ends[i]->dev);
-		ends[i]->speed = speed;
-		if (changed)
-			ppnic_mac_merge_link(ends[i], speed);
-		if (speed)
+		WRITE_ONCE(ends[i]->speed, speed);
+	}
+	/* Both have a link before either asks the other about it. */
+	for (i = 0; i < ARRAY_SIZE(ends) && ends[i]; i++) {
+		if (changed[i])
+			ppnic_mac_merge_link(ends[i], ends[i]->speed);
+		if (ends[i]->speed)
 			netif_carrier_on(ends[i]->dev);
 	}
 }
@@ -338,6 +341,8 @@ static int ppnic_stop(struct net_device *dev)
 	ppnic_port_stop(port, &r);
 	ppnic_irq_free(port);
 	ppnic_carrier_update(port);
+	/* It may have asked nobody. */
+	ppnic_mac_merge_link(port, false);
 	ppnic_release_senders(port);
 	ppnic_rings_free(port, &r);
 	return 0;
@@ -421,6 +426,8 @@ static int ppnic_set_features(struct net_device *dev,
 
 	dev->features = features;
 	ppnic_carrier_update(port);
+	/* The same speed, and another end. */
+	ppnic_mac_merge_link(port, port->speed);
 	/* Who waits for one of the two is to look which it is now. */
 	ppnic_release_senders(port);
 	peer = ppnic_peer_rtnl(port);

@@ -417,7 +417,7 @@ struct ppnic_port {
 	bool rx_pause;  /* ethtool -A: heed the peer's pause */
 	bool tx_pause;  /* ethtool -A: pause the peer */
 	struct ppnic_phy phy;
-	u32 speed;     /* of the link, Mb/s; 0 without one; RTNL */
+	u32 speed;     /* of the link, Mb/s; 0 without one; RTNL writes */
 	u32 pause_ms;  /* pfc-prevention-tout */
 	bool stamp_tx; /* stamp what asks for it; the device reads it too */
 	bool stamp_rx; /* stamp all */

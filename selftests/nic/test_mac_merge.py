@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 
 import pytest
 from lib.fixtures import Defer, MakeLink
@@ -33,7 +34,7 @@ def link(make_link: MakeLink) -> Link:
 
 
 def up(link: Link) -> None:
-    """Both ends; whose neighbour is who, they find out themselves, by frames that are no class's."""
+    """Both ends; whose neighbour is who, they find out themselves, by ARP."""
     for port in (link.tx, link.rx):
         port.set(state="up")
     for port in (link.tx, link.rx):
@@ -93,6 +94,11 @@ def by(source: Source, count: int) -> dict[Source, tuple[int, int]]:
     return {each: (count, count) if each in (source, Source.BOTH) else (0, 0) for each in Source}
 
 
+def until_preempted(flow: Flow) -> None:
+    """The core says so when it has the answer, and acts on it when its timer comes."""
+    until("preemption", lambda: flow.counted(PREEMPTIBLE, 1) == by(Source.PMAC, 1))
+
+
 @with_classes
 @merging
 def test_as_made(link: Link, defer: Defer) -> None:
@@ -127,7 +133,7 @@ def test_without_verification(link: Link, defer: Defer) -> None:
     assert flow.counted(PREEMPTIBLE, 10) == by(Source.PMAC, 10)
     link.rx.set(state="down")
     up(link)
-    until("preemption on the new link", lambda: flow.counted(PREEMPTIBLE, 1) == by(Source.PMAC, 1))
+    until_preempted(flow)
     declassify(link.tx)
     assert flow.counted(PREEMPTIBLE, 10) == by(Source.EMAC, 10)
 
@@ -163,15 +169,15 @@ def test_verification(link: Link, defer: Defer) -> None:
     other.set(PMAC_ENABLED=1)
     merge.set(PMAC_ENABLED=1, TX_ENABLED=1, VERIFY_ENABLED=1)
     until("verification", lambda: merge.status() == Verify.SUCCEEDED)
-    # The core says so when it has the answer, and acts on it when its timer comes
-    until("preemption", lambda: flow.counted(PREEMPTIBLE, 1) == by(Source.PMAC, 1))
+    until_preempted(flow)
     assert flow.counted(EXPRESS, 10) == by(Source.EMAC, 10)
     assert not other.active() and other.status() == Verify.DISABLED
 
-    # Both may ask, at the same time
+    # Both may ask
     other.set(TX_ENABLED=1, VERIFY_ENABLED=1)
-    merge.set(VERIFY_TIME=1)
+    merge.set(VERIFY_TIME=50)
     until("verification", lambda: merge.status() == other.status() == Verify.SUCCEEDED)
+    until_preempted(flow)
 
 
 @with_classes
@@ -192,7 +198,7 @@ def test_nobody_answers(link: Link, defer: Defer) -> None:
     until("the link is gone", lambda: merge.status() == Verify.INITIAL)
     up(link)
     until("verification", lambda: merge.status() == Verify.SUCCEEDED)
-    until("preemption", lambda: flow.counted(PREEMPTIBLE, 1) == by(Source.PMAC, 1))
+    until_preempted(flow)
 
 
 @with_classes
@@ -210,19 +216,53 @@ def test_verified_anew(link: Link, defer: Defer) -> None:
     assert flow.counted(PREEMPTIBLE, 10) == by(Source.EMAC, 10)
 
 
+@with_classes
 @merging
 def test_in_loopback(link: Link, defer: Defer) -> None:
-    """A port that hears itself is its own other end, which has a pMAC if it has."""
+    """A port that hears itself is its own other end, which has a pMAC if it has; the other one is asked afterwards."""
+    classify(link.tx, CLASSES)
     link.tx.ethtool.run("-K", "loopback", "on")
     merge = MacMerge(link.tx)
     merge.set(PMAC_ENABLED=1, TX_ENABLED=1, VERIFY_ENABLED=1)
+    until("verification", lambda: merge.status() == Verify.SUCCEEDED)
+    link.tx.ethtool.run("-K", "loopback", "off")
+    until("verification has failed", lambda: merge.status() == Verify.FAILED)
+    assert Flow(link, defer).counted(PREEMPTIBLE, 10) == by(Source.EMAC, 10)
+
+
+@with_classes
+@merging
+def test_another_speed(link: Link, defer: Defer) -> None:
+    """It is another link: what was verified on the one before is asked again, and fails if it is not so any more."""
+    flow = Flow(link, defer)
+    classify(link.tx, CLASSES)
+    merge, other = MacMerge(link.tx), MacMerge(link.rx)
+    other.set(PMAC_ENABLED=1)
+    merge.set(PMAC_ENABLED=1, TX_ENABLED=1, VERIFY_ENABLED=1)
+    until_preempted(flow)
+    other.set(PMAC_ENABLED=0)
+    link.rx.ethtool.run("-s", "speed", 1000, "autoneg", "off")
+    until("verification has failed", lambda: merge.status() == Verify.FAILED)
+    assert flow.counted(PREEMPTIBLE, 10) == by(Source.EMAC, 10)
+
+
+@merging
+def test_no_link(link: Link, defer: Defer) -> None:
+    """Two speeds that do not agree: there is nobody to answer, until they do."""
+    for port, speed in ((link.tx, 1000), (link.rx, 10000)):
+        port.ethtool.run("-s", "speed", speed, "autoneg", "off")
+    merge = MacMerge(link.tx)
+    MacMerge(link.rx).set(PMAC_ENABLED=1)
+    merge.set(PMAC_ENABLED=1, TX_ENABLED=1, VERIFY_ENABLED=1)
+    until("verification has failed", lambda: merge.status() == Verify.FAILED)
+    link.rx.ethtool.run("-s", "speed", 1000, "autoneg", "off")
     until("verification", lambda: merge.status() == Verify.SUCCEEDED)
 
 
 @with_classes
 @merging
-def test_one_mac_is_all(link: Link, defer: Defer) -> None:
-    """What MACs are asked apart adds up to what they are asked together, for pauses too."""
+def test_sums(link: Link, defer: Defer) -> None:
+    """What the MACs have counted apart is what they have together."""
     flow = Flow(link, defer)
     classify(link.tx, CLASSES)
     MacMerge(link.rx).set(PMAC_ENABLED=1)
@@ -230,10 +270,11 @@ def test_one_mac_is_all(link: Link, defer: Defer) -> None:
     merge.set(PMAC_ENABLED=1, TX_ENABLED=1)
     flow.counted(PREEMPTIBLE, 7)
     flow.counted(EXPRESS, 5)
-    frames = {source: merge.frames(source)[0] for source in Source}
-    assert frames[Source.PMAC] == 7
-    assert frames[Source.EMAC] >= 5
-    assert frames[Source.BOTH] == frames[Source.PMAC] + frames[Source.EMAC]
+    for port, way in ((link.tx, 0), (link.rx, 1)):
+        frames = {source: MacMerge(port).frames(source)[way] for source in Source}
+        assert frames[Source.PMAC] == 7
+        assert frames[Source.EMAC] >= 5
+        assert frames[Source.BOTH] == frames[Source.PMAC] + frames[Source.EMAC]
 
 
 @merging
@@ -249,3 +290,26 @@ def test_link_goes_while_verifying(link: Link, defer: Defer, end: str) -> None:
         merge.set(TX_ENABLED=0, VERIFY_ENABLED=0)
     MacMerge(link.tx).set(TX_ENABLED=1, VERIFY_ENABLED=1)
     link.remove()
+
+
+@merging
+def test_settings_while_links_come_and_go(link: Link, defer: Defer) -> None:
+    """Ethtool has the port's own lock, and the other end's link the RTNL: no setting is lost between them."""
+    merge = MacMerge(link.tx)
+    MacMerge(link.rx).set(PMAC_ENABLED=1)
+
+    def come_and_go() -> None:
+        for _ in range(30):
+            link.rx.set(state="down")
+            link.rx.set(state="up")
+
+    other = threading.Thread(target=come_and_go)
+    other.start()
+    while other.is_alive():
+        merge.set(PMAC_ENABLED=1, TX_ENABLED=1, VERIFY_ENABLED=1, VERIFY_TIME=1)
+        merge.set(TX_ENABLED=0, VERIFY_ENABLED=0)
+    other.join()
+    up(link)
+    assert merge.status() == Verify.DISABLED
+    merge.set(TX_ENABLED=1, VERIFY_ENABLED=1, VERIFY_TIME=100)
+    until("verification", lambda: merge.status() == Verify.SUCCEEDED)

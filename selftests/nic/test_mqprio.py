@@ -71,7 +71,7 @@ def test_queues_stay(link: Link) -> None:
 
 
 def test_rates_refused(link: Link) -> None:
-    """Rates are those of net shapers; what was there before stays."""
+    """Rates are those of net shapers. Nothing is left of such a request: the queues are free for others."""
     with pytest.raises(RefusedError, match="net shapers"):
         classify(link.tx, CLASSES, rate=1_000_000)
     assert sum(talk(link, 1, [7000])) == 1
