@@ -47,6 +47,7 @@ class _Open:
     """A test that has begun and has no verdict yet."""
 
     splats: list[Splat] = field(default_factory=list)
+    announced: bool = False  # the kernel has warned as it was meant to
     record: dict[str, Any] | None = None  # its test-ended, test-hung or broken record
     recorded_at: float = 0.0
     console_past: bool = False  # the console has come to its end mark
@@ -140,6 +141,10 @@ class Ledger:
                 self._open[heard.text].console_past = True
             return None
         splat = heard.splat
+        if heard.announced:
+            if heard.test in self._open:
+                self._open[heard.test].announced = True
+            return None
         if splat.kind == "kvm-internal-error":
             self.vm_error = splat.title
         if splat.kind in ("panic", "oops") and self.panicked is None:  # an oops panics here: see vm.py
@@ -229,7 +234,7 @@ class Ledger:
             reason = str(record["reason"])
             return self._result(name, Outcome.FAIL, reason=reason, detail=detail, splats=splats, died=True)
         outcome, reason = Outcome(record["outcome"]), str(record["reason"])
-        if record.get("warned") and outcome.ok and not test.splats:
+        if record.get("warned") and outcome.ok and not test.splats and not test.announced:
             outcome, reason = Outcome.FAIL, "the kernel warned (taint flag W), and the console has no trace of it"
         elif missing and outcome is Outcome.PASS and not splats:
             outcome, reason = Outcome.FAIL, f"the kernel did not warn of {missing[0]!r}"

@@ -39,6 +39,8 @@ _PREFIX = re.compile(
 )
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|[\x00-\x08\x0b-\x1f\x7f]")
 _MARK = re.compile(r"^ppiov: (begin|end|broken:) (.*)$")
+# What a KUnit case says before it has the code under test warn, where KUnit can't suppress that (compat/kunit.h).
+_ANNOUNCED = re.compile(r"^\s*# \S+: a warning is expected now$")
 
 _CUT = "------------[ cut here ]------------"
 _TRACE_END = re.compile(r"^---\[ end trace")
@@ -139,6 +141,7 @@ class Found:
 
     splat: Splat
     test: str | None
+    announced: bool = False  # a warning that is meant to be there
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,7 @@ class _Block:
     test: str | None
     lines: list[str] = field(default_factory=list)
     title: str = ""
+    announced: bool = False  # meant to be there, if it is a warning and nothing else
 
     def ends_with(self, line: str) -> bool:
         """Whether ``line``, its last so far, is the last of all."""
@@ -173,6 +177,7 @@ class Detector:
     def __init__(self) -> None:
         self._partial = b""
         self._blocks: dict[str, _Block] = {}  # who prints -> what is being printed
+        self._announcers: set[str] = set()  # whose next line may begin a warning that is meant to be there
         self._objects = 0  # that kmemleak has told since it last counted them
         self.test: str | None = None  # the test that runs, as far as the console has come
         self.fatal: str | None = None  # the first line after which nothing good comes, known before its block ends
@@ -213,13 +218,17 @@ class Detector:
                 self.test = mark[2] if kind == "begin" else None
             out.append(Mark(kind, mark[2]))
             return
+        announced = caller in self._announcers
+        self._announcers.discard(caller)
+        if _ANNOUNCED.match(line):
+            self._announcers.add(caller)
         if line == _CUT:
             self._finish(caller, out)
-            self._blocks[caller] = _Block(None, self.test, [line])
+            self._blocks[caller] = _Block(None, self.test, [line], announced=announced)
             return
         if caller not in self._blocks:
             caller = self._host(caller)
-        self._head(caller, line, out)
+        self._head(caller, line, announced, out)
         block = self._blocks.get(caller)
         if block is None:
             return
@@ -234,7 +243,7 @@ class Detector:
                 return other
         return caller
 
-    def _head(self, caller: str, line: str, out: list[Found | Mark]) -> None:
+    def _head(self, caller: str, line: str, announced: bool, out: list[Found | Mark]) -> None:
         """Begin and end the caller's block where ``line`` says so."""
         kind = next((kind for kind in _KINDS if kind.head.search(line)), None)
         block = self._blocks.get(caller)
@@ -246,7 +255,7 @@ class Detector:
         if kind.name in FATAL and self.fatal is None:
             self.fatal = line
         if block is None:
-            self._blocks[caller] = _Block(kind, self.test, title=line)
+            self._blocks[caller] = _Block(kind, self.test, title=line, announced=announced)
         elif block.kind is None or kind.name in _IS_REALLY.get(block.kind.name, set()):
             block.kind, block.title = kind, line
         elif kind.name not in _GOES_ON.get(block.kind.name, set()):
@@ -268,7 +277,7 @@ class Detector:
                 return
         title = block.title or next((line for line in block.lines if line != _CUT), _CUT)
         splat = Splat(kind, title, fingerprint(kind, title, block.lines), "\n".join(block.lines))
-        out.append(Found(splat, block.test))
+        out.append(Found(splat, block.test, block.announced and kind == "warn"))
 
 
 def clean(raw: bytes) -> str:

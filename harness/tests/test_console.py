@@ -136,6 +136,44 @@ def test_the_running_test_gets_it() -> None:
     assert [item.test for item in heard if isinstance(item, Found)] == ["t.py::a", None]
 
 
+ANNOUNCED = "[   12.1][   T77]     # double_put_is_counted: a warning is expected now\n"
+WARN_OF_77 = "".join(line.replace("]", "][   T77]", 1) + "\n" for line in WARN.splitlines())
+
+
+def kinds(text: str) -> list[str]:
+    """The kinds of what counts of a console."""
+    detector = Detector()
+    found = [*detector.feed(text.encode()), *detector.close()]
+    return [f.splat.kind for f in found if isinstance(f, Found) and not f.announced]
+
+
+def test_a_warning_that_a_unit_test_announces_does_not_count() -> None:
+    """Where KUnit can't suppress it, the line before it says so; each announcement is for one."""
+    assert kinds(ANNOUNCED + WARN_OF_77) == []
+    assert kinds(ANNOUNCED + WARN_OF_77 + WARN_OF_77) == ["warn"]
+    assert kinds((ANNOUNCED + WARN_OF_77) * 3) == []
+
+
+@pytest.mark.parametrize(
+    "between",
+    ["[   12.2][   T77]     ok 1 page in the ring\n", "[   12.2][   T77] ppnic: something else\n"],
+    ids=["the case ends", "it says something else"],
+)
+def test_an_announcement_is_for_the_next_line_only(between: str) -> None:
+    """One that did not come (WARN_ON_ONCE) excuses no other."""
+    assert kinds(ANNOUNCED + between + WARN_OF_77) == ["warn"]
+
+
+def test_an_announcement_is_for_a_warning_of_the_same_task() -> None:
+    other = "[   12.2][  T423]     ok 1 of somebody else\n"
+    assert kinds(ANNOUNCED + other + WARN_OF_77) == []
+    assert kinds(ANNOUNCED + WARN_OF_77.replace("T77]", "T78]")) == ["warn"]
+    assert kinds(ANNOUNCED + REFCOUNT) == ["refcount"]
+    assert kinds(ANNOUNCED + "[   12.2][   T77] BUG: sleeping function called from invalid context at a.c:1\n") == [
+        "bug"
+    ]
+
+
 def test_an_open_block_ends_with_the_test() -> None:
     cut = WARN[: WARN.index("[   12.345750]")]
     found = splats("ppiov: begin a\n" + cut + "ppiov: end a\nppiov: begin b\nhello\n")
