@@ -57,10 +57,10 @@ class Place:
 
     function: str
     file: str
-    line: int
+    line: int  # 0: the compiler made the code of no line, or of several
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line or '?'}"
 
 
 class Misfit(Exception):

@@ -19,7 +19,7 @@ import pytest
 from addr2line import symbols_of, wrong_answers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ppiov.decode import _PAGE, Decoder, Image, Misfit
+from ppiov.decode import _PAGE, Decoder, Image, Misfit, Place
 
 SOURCE = """\
 #define noinline __attribute__((noinline, noclone))
@@ -117,6 +117,11 @@ def test_as_addr2line_has_it(tmp_path: Path, flags: tuple[str, ...]) -> None:
     module = compile_module(tmp_path / "m", flags)
     asked, wrong = wrong_answers(module, random.Random(1), 400)
     assert asked > 200 and wrong == []
+
+
+def test_code_of_no_line() -> None:
+    """As addr2line shows it; clang has such code."""
+    assert (str(Place("f", "a.c", 7)), str(Place("f", "a.c", 0))) == ("a.c:7", "a.c:?")
 
 
 def test_sections_that_all_begin_at_zero_are_told_apart(module: Path) -> None:
