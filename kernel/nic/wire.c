@@ -6,9 +6,9 @@
 #include "frame.h"
 #include "mac_merge.h"
 
-/* How long the reorder fault keeps a frame that nothing follows. Less, and on an
- * emulated machine with KASAN it was over before eight frames were encrypted;
- * more would be longer than the least RTO of TCP.
+/* How long the reorder fault keeps a frame that nothing follows. With less, on
+ * an emulated machine with KASAN, it was over before eight frames were
+ * encrypted; more would be longer than the least RTO of TCP.
  */
 #define PPNIC_REORDER_JIFFIES msecs_to_jiffies(100)
 
