@@ -85,9 +85,9 @@ static inline void compat_rxfh_ctxs_resize(struct net_device *dev, u32 to)
 /* Frame preemption, where the core has what asks the other end for it. */
 #ifdef HAVE_ETHTOOL_MMSV
 #define COMPAT_ETHTOOL_MM_OPS(get, set, stats) \
-	.get_mm = get, .set_mm = set, .get_mm_stats = stats,
+	.get_mm = get, .set_mm = set, .get_mm_stats = stats
 #else
-#define COMPAT_ETHTOOL_MM_OPS(...)
+#define COMPAT_ETHTOOL_MM_OPS(...) .get_mm = NULL
 #endif
 
 /* hds-thresh: frames longer than this are split, if any. */

@@ -443,8 +443,8 @@ const struct ethtool_ops ppnic_ethtool_ops = {
 	.get_eth_mac_stats = ppnic_get_eth_mac_stats,
 	.get_eth_ctrl_stats = ppnic_get_eth_ctrl_stats,
 	.get_rmon_stats = ppnic_get_rmon_stats,
-	COMPAT_ETHTOOL_MM_OPS(ppnic_get_mm, ppnic_set_mm, ppnic_get_mm_stats)
-		.get_rxfh_key_size = ppnic_get_rxfh_key_size,
+	COMPAT_ETHTOOL_MM_OPS(ppnic_get_mm, ppnic_set_mm, ppnic_get_mm_stats),
+	.get_rxfh_key_size = ppnic_get_rxfh_key_size,
 	.get_rxfh_indir_size = ppnic_get_rxfh_indir_size,
 	.get_rxfh = ppnic_get_rxfh,
 	.set_rxfh = ppnic_set_rxfh,
