@@ -4,9 +4,10 @@
  * is one whose frames may be preempted, and what TX queues send of the traffic
  * classes that are preemptible (mqprio.c) is of that one.
  *
- * Whether the other end has been asked if it understands them, and what it said,
- * is the core's state machine's (net/ethtool/mm.c); here are its mPackets. A frame takes no time on this wire, so none is
- * ever caught half way: fragments are not sent, and their counters are zero.
+ * Whether the other end has been asked if it understands them, and what it
+ * said, is the core's state machine's (net/ethtool/mm.c); here are its
+ * mPackets. A frame takes no time on this wire, so none is ever caught half
+ * way: fragments are not sent, and their counters are zero.
  */
 #include <linux/ethtool.h>
 #include <linux/etherdevice.h>
