@@ -32,6 +32,7 @@ PROGRAMS = {
     "iperf3": ("iperf3",),
     "iproute2": ("bridge", "ip", "nstat", "ss", "tc"),
     "lldpad": ("lldpad", "lldptool"),
+    "ncat": ("ncat",),
     "netsniff-ng": ("mausezahn",),
     "socat": ("socat",),
 }
