@@ -185,12 +185,15 @@ err_load:
  * @port: the sender
  *
  * Context: under RCU.
- * Return: its peer, itself in loopback, or NULL: nobody's.
+ * Return: its peer, itself in loopback, or NULL: nobody's, or there is no link.
  */
 struct ppnic_port *ppnic_listener(struct ppnic_port *port)
 {
 	struct ppnic_port *peer;
 
+	/* Not all that sends asks for the carrier first: XDP does not. */
+	if (!READ_ONCE(port->speed))
+		return NULL;
 	if (port->dev->features & NETIF_F_LOOPBACK)
 		return port;
 	peer = rcu_dereference(port->peer);

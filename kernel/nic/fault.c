@@ -10,6 +10,7 @@
  *                     stray_dma strike; at first all. It and the next
  *                     two are of the first 64 queues
  *     stall_rx, stall_tx  bitmap of queues that the device leaves alone
+ *     unplugged       1: the cable is out, at this end; the link goes
  *     hold            "QUEUE N": keep N free buffers from that RX queue;
  *                     "0": give all back. Reads as how many are kept
  *     dma_regions     what the device may access
@@ -222,6 +223,35 @@ static int ppnic_stall_tx_set(void *data, u64 val)
 DEFINE_DEBUGFS_ATTRIBUTE(ppnic_stall_tx_fops, ppnic_stall_tx_get,
 			 ppnic_stall_tx_set, "%#llx\n");
 
+/* ------------------------------------------------------------------ cable */
+
+static int ppnic_unplugged_get(void *data, u64 *val)
+{
+	struct ppnic_port *port = data;
+
+	*val = READ_ONCE(port->faults.unplugged);
+	return 0;
+}
+
+static int ppnic_unplugged_set(void *data, u64 val)
+{
+	struct ppnic_port *port = data;
+
+	if (val > 1)
+		return -EINVAL;
+	/* As in ppnic_hold_write(). */
+	if (!rtnl_trylock())
+		return restart_syscall();
+	compat_netdev_lock_ops(port->dev);
+	WRITE_ONCE(port->faults.unplugged, val);
+	ppnic_carrier_update(port);
+	compat_netdev_unlock_ops(port->dev);
+	rtnl_unlock();
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(ppnic_unplugged_fops, ppnic_unplugged_get,
+			 ppnic_unplugged_set, "%llu\n");
+
 /* ------------------------------------------------------------------- hold */
 
 static void ppnic_return_kept(struct ppnic_port *port)
@@ -412,6 +442,8 @@ void ppnic_fault_add_port(struct ppnic_port *port)
 	debugfs_create_file("netdev", 0400, dir, port, &ppnic_netdev_fops);
 	debugfs_create_file("stall_rx", 0600, dir, port, &ppnic_stall_rx_fops);
 	debugfs_create_file("stall_tx", 0600, dir, port, &ppnic_stall_tx_fops);
+	debugfs_create_file("unplugged", 0600, dir, port,
+			    &ppnic_unplugged_fops);
 	debugfs_create_file("hold", 0600, dir, port, &ppnic_hold_fops);
 	debugfs_create_file("dma_regions", 0400, dir, parent,
 			    &ppnic_regions_fops);

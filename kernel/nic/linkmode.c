@@ -186,10 +186,15 @@ int ppnic_get_link_ext_state(struct net_device *dev,
 
 	if (port->speed)
 		return -ENODATA;
+	if (port->faults.unplugged) {
+		info->link_ext_state = ETHTOOL_LINK_EXT_STATE_NO_CABLE;
+		return 0;
+	}
 	info->link_ext_state = ETHTOOL_LINK_EXT_STATE_AUTONEG;
 	info->autoneg =
 		ETHTOOL_LINK_EXT_SUBSTATE_AN_NO_PARTNER_DETECTED_FORCE_MODE;
-	if (port->phy.autoneg && peer && peer->up && port->up)
+	if (port->phy.autoneg && peer && peer->up && port->up &&
+	    !peer->faults.unplugged)
 		info->autoneg = ETHTOOL_LINK_EXT_SUBSTATE_AN_NO_HCD;
 	else if (port->phy.autoneg)
 		info->autoneg =

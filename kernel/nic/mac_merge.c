@@ -87,7 +87,7 @@ static void mac_merge_work(struct work_struct *work)
 	struct ppnic_port *to;
 
 	rcu_read_lock();
-	to = READ_ONCE(merge->port->speed) ? ppnic_listener(merge->port) : NULL;
+	to = ppnic_listener(merge->port);
 	if (test_and_clear_bit(ETHTOOL_MPACKET_VERIFY, &merge->mpackets) && to)
 		mac_merge_event(to->mac_merge,
 				ETHTOOL_MMSV_LP_SENT_VERIFY_MPACKET);

@@ -268,7 +268,8 @@ static u32 ppnic_link_speed(const struct ppnic_port *port,
 {
 	if (port->up && ppnic_in_loopback(port))
 		return ppnic_phy_agree(&port->phy, &port->phy);
-	if (!peer || !port->up || !peer->up || ppnic_in_loopback(peer))
+	if (!peer || !port->up || !peer->up || ppnic_in_loopback(peer) ||
+	    port->faults.unplugged || peer->faults.unplugged)
 		return 0;
 	return ppnic_phy_agree(&port->phy, &peer->phy);
 }
@@ -278,7 +279,8 @@ static u32 ppnic_link_speed(const struct ppnic_port *port,
  * @port: either end
  *
  * One in loopback is its own other end, and nobody else's. A link of another
- * speed is another link: whoever watches is told of both.
+ * speed is another link: whoever watches is told of both. Frames that wait for
+ * an end without a link go nowhere.
  *
  * Context: process, RTNL held.
  */
@@ -303,6 +305,8 @@ void ppnic_carrier_update(struct ppnic_port *port)
 			ppnic_mac_merge_link(ends[i], ends[i]->speed);
 		if (ends[i]->speed)
 			netif_carrier_on(ends[i]->dev);
+		else if (changed[i])
+			ppnic_release_senders(ends[i]);
 	}
 }
 

@@ -352,6 +352,7 @@ struct ppnic_faults {
 	u64 rx_queues; /* bitmap: whom rx_alloc, rx_attach, stray_dma strike */
 	u64 stall_rx;  /* bitmap of queues, of the first 64 */
 	u64 stall_tx;
+	bool unplugged;     /* this end of the cable is out; RTNL */
 	struct xarray held; /* netmems held back, by fault.c */
 	u32 nr_held;
 };

@@ -451,7 +451,7 @@ struct ppnic_tx_hw_stats {
 	struct u64_stats_sync sync;
 	u64_stats_t dma_errors;
 	u64_stats_t malformed; /* descriptor chain or headers unusable */
-	u64_stats_t no_link;   /* no peer, or the peer is down */
+	u64_stats_t no_link;   /* frames that nobody was there for */
 	u64_stats_t stalls;    /* runs refused by the stall_tx fault */
 	u64_stats_t esp_encrypted;
 	u64_stats_t esp_refused; /* to be encrypted, and could not be */

@@ -32,6 +32,16 @@ def inject(port: Port, fault: str, argument: int, defer: Callable[..., None]) ->
     defer(_off, file)
 
 
+def unplug(port: Port, defer: Callable[..., None]) -> None:
+    """Take the cable out at this port, until plug() or the test's end."""
+    inject(port, "unplugged", 1, defer)
+
+
+def plug(port: Port) -> None:
+    """Put back what unplug() took out."""
+    (folder(port) / "unplugged").write_text("0")
+
+
 def strike_only(port: Port, queues: Iterable[int], defer: Callable[..., None]) -> None:
     """Spare all RX queues but these, until the test's end, from faults of a receive queue.
 

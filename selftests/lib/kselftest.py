@@ -32,7 +32,7 @@ from typing import Any
 
 from lib import processes
 from lib.configfs import mount_configfs
-from lib.link import Link
+from lib.link import Link, Port
 from lib.netns import Namespace
 
 TABLE = Path(__file__).parents[1] / "upstream" / "programs.toml"
@@ -86,6 +86,7 @@ class Needs:
     queues: int
     ports: int
     timeout_s: float
+    no_cable: bool = False
     config: Sequence[str] = ()
     modules: Sequence[str] = ()
 
@@ -113,7 +114,7 @@ def wants_nic(program: str) -> bool:
     return str(Path(program).parent) in WITH_NETIF
 
 
-def environment(folder: Path, link: Link | None) -> dict[str, str]:
+def environment(folder: Path, link: Link | None, unplugged: Port | None = None) -> dict[str, str]:
     """What a test finds in its environment; ``folder`` is for programs that only it sees.
 
     There is no udev in the guest, so a udevadm that does nothing is right: devices have the names that they get. Nor is
@@ -151,6 +152,8 @@ def environment(folder: Path, link: Link | None) -> dict[str, str]:
             "REMOTE_TYPE": "netns",
             "REMOTE_ARGS": str(link.tx.ns.name),
         }
+    if unplugged is not None:
+        found["NETIF_NO_CABLE"] = unplugged.name
     return found
 
 

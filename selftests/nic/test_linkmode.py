@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from lib.fixtures import MakeLink
+from lib import faults
+from lib.fixtures import Defer, MakeLink
 from lib.link import Link, Port
 from lib.poll import until
 
@@ -121,6 +122,41 @@ def test_settings_of_a_port_that_is_down(link: Link) -> None:
     assert speed(link.tx) is NONE
     link.set_up()
     assert both(link) == 10000
+
+
+@pytest.mark.parametrize("end", ["tx", "rx"])
+def test_unplugged(link: Link, defer: Defer, end: str) -> None:
+    """No cable is no link, and each end says what it sees; plugged in again, they come to what they came to before."""
+    here, there = (link.tx, link.rx) if end == "tx" else (link.rx, link.tx)
+    advertise(there, 1000, 25000)
+    faults.unplug(here, defer)
+    assert both(link) is NONE
+    assert why(here) == "No cable"
+    assert why(there) == "Autoneg, No partner detected"
+    here.ethtool.run("-K", "loopback", "on")
+    assert (speed(here), speed(there)) == (100000, NONE), "what a port says to itself takes no cable"
+    here.ethtool.run("-K", "loopback", "off")
+    force(there, 1000)
+    assert both(link) is NONE
+    assert why(there) == "Autoneg, No partner detected during force mode"
+    faults.plug(here)
+    assert both(link) == 1000
+    ping(link)
+
+
+def test_unplugged_at_both_ends(link: Link, defer: Defer) -> None:
+    """One end put back is not enough."""
+    for port in (link.tx, link.rx):
+        faults.unplug(port, defer)
+    assert why(link.tx) == why(link.rx) == "No cable"
+    faults.plug(link.tx)
+    assert both(link) is NONE
+    assert why(link.tx) == "Autoneg, No partner detected"
+    with pytest.raises(OSError, match="Invalid argument"):
+        (faults.folder(link.rx) / "unplugged").write_text("2")
+    faults.plug(link.rx)
+    assert both(link) == 100000
+    ping(link)
 
 
 def test_watchers_are_told(link: Link) -> None:

@@ -195,6 +195,25 @@ def test_sends(quiet: Wire, defer: Defer) -> None:
     assert after["tx_stop"] == before["tx_stop"], "the stack's queue was stopped"
 
 
+@pytest.mark.parametrize("end", ["tx", "rx"])
+def test_sends_without_a_link(quiet: Wire, defer: Defer, end: str) -> None:
+    """The core does not ask for the carrier before it has a socket's frames sent: where no cable is, none comes out,
+    each is counted, and the socket has its chunks back; with the cable again they go."""
+    link = quiet.link
+    back = Back(link, defer)
+    xsk = bound(link, defer, fill=0)
+    out = link.tx if end == "tx" else link.rx
+    faults.unplug(out, defer)
+    xsk.send(FRAMES)
+    until("all chunks are back", lambda: xsk.all_free(128))
+    assert stats(link)["tx3_no_link"] == stats(link)["tx3_dropped"] == len(FRAMES)
+    faults.plug(out)
+    until("carrier", lambda: link.tx.attribute("IFLA_CARRIER"))
+    assert back.nothing()
+    xsk.send(FRAMES)
+    assert back.receive(len(FRAMES)) == FRAMES
+
+
 def test_sends_nonsense(quiet: Wire, defer: Defer) -> None:
     """Frames that are none are dropped and counted by the device, or by the core; the next one goes."""
     back = Back(quiet.link, defer)
