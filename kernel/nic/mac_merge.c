@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include "../compat/mm.h"
 #include "frame.h"
 #include "mac_merge.h"
 
@@ -109,7 +110,7 @@ int ppnic_mac_merge_init(struct ppnic_port *port)
 {
 	struct ppnic_mac_merge *merge;
 
-	merge = kzalloc(sizeof(*merge), GFP_KERNEL);
+	merge = kzalloc_obj(*merge);
 	if (!merge)
 		return -ENOMEM;
 	merge->port = port;
