@@ -90,6 +90,43 @@ static inline void compat_rxfh_ctxs_resize(struct net_device *dev, u32 to)
 #define COMPAT_ETHTOOL_MM_OPS(...) .get_mm = NULL
 #endif
 
+/*
+ * Blocks with wrong symbols, by how many these are. An older core has no place
+ * for them.
+ */
+#ifdef HAVE_ETHTOOL_FEC_HIST
+#define COMPAT_FEC_STATS(name)                                  \
+	static void name##_compat(struct net_device *dev,       \
+				  struct ethtool_fec_stats *st, \
+				  struct ethtool_fec_hist *hi)  \
+	{                                                       \
+		name(dev, st, hi);                              \
+	}
+#else
+#define ETHTOOL_FEC_HIST_MAX 17
+
+struct ethtool_fec_hist_range {
+	u16 low;
+	u16 high;
+};
+
+struct ethtool_fec_hist {
+	struct {
+		u64 sum;
+	} values[ETHTOOL_FEC_HIST_MAX];
+	const struct ethtool_fec_hist_range *ranges;
+};
+
+#define COMPAT_FEC_STATS(name)                                  \
+	static void name##_compat(struct net_device *dev,       \
+				  struct ethtool_fec_stats *st) \
+	{                                                       \
+		struct ethtool_fec_hist nowhere;                \
+		name(dev, st, &nowhere);                        \
+	}
+#endif
+#define COMPAT_FEC_STATS_OP(name) .get_fec_stats = name##_compat
+
 /* hds-thresh: frames longer than this are split, if any. */
 #ifdef HAVE_HDS_THRESH
 #define COMPAT_RING_USE_HDS_THRS ETHTOOL_RING_USE_HDS_THRS

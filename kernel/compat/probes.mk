@@ -40,6 +40,7 @@ PPIOV_FEATURES += $(call probe,ETHTOOL_GET_RX_RING_COUNT,linux/ethtool.h,((struc
 PPIOV_FEATURES += $(call probe,RXFH_CTXS_RESIZE,linux/ethtool.h,&ethtool_rxfh_ctxs_resize)
 # Without netlink nobody could ask for it, and the header has it all the same.
 PPIOV_FEATURES += $(if $(CONFIG_ETHTOOL_NETLINK),$(call probe,ETHTOOL_MMSV,linux/ethtool.h,&ethtool_mmsv_init))
+PPIOV_FEATURES += $(call probe,ETHTOOL_FEC_HIST,linux/ethtool.h,((struct ethtool_fec_hist *)0)->ranges)
 PPIOV_FEATURES += $(call probe,HDS_THRESH,linux/ethtool.h,((struct kernel_ethtool_ringparam *)0)->hds_thresh)
 
 # compat/irq.h

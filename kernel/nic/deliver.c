@@ -429,10 +429,7 @@ int ppnic_deliver(struct ppnic_txq *txq, struct ppnic_port *to,
 	int ret;
 
 	if (unlikely(!ppnic_mac_merge_rx(to, f))) {
-		rxq = &to->rxqs[0];
-		spin_lock(&rxq->lock);
-		hw_add(rxq, smd_errors, f->gso_size ? f->gso_segs : 1);
-		spin_unlock(&rxq->lock);
+		ppnic_count_unread(to, smd_errors, f);
 		return SKB_DROP_REASON_DEV_HDR;
 	}
 	if (!too_long)

@@ -409,6 +409,8 @@ static int ppnic_set_tunable(struct net_device *dev,
 	return 0;
 }
 
+COMPAT_FEC_STATS(ppnic_get_fec_stats)
+
 const struct ethtool_ops ppnic_ethtool_ops = {
 	.supported_coalesce_params = ETHTOOL_COALESCE_USECS |
 				     ETHTOOL_COALESCE_MAX_FRAMES,
@@ -425,6 +427,9 @@ const struct ethtool_ops ppnic_ethtool_ops = {
 	.get_link_ksettings = ppnic_get_link_ksettings,
 	.set_link_ksettings = ppnic_set_link_ksettings,
 	.get_link_ext_state = ppnic_get_link_ext_state,
+	.get_fecparam = ppnic_get_fecparam,
+	.set_fecparam = ppnic_set_fecparam,
+	COMPAT_FEC_STATS_OP(ppnic_get_fec_stats),
 	.get_ts_info = ppnic_get_ts_info,
 	.get_ringparam = ppnic_get_ringparam,
 	.get_channels = ppnic_get_channels,

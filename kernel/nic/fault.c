@@ -6,6 +6,7 @@
  *     netdev          name of the port's netdev
  *     <fault>         argument, writable; 0: off
  *     <fault>_hits    how often it struck
+ *     burst           how many bits in a row are wrong with bit_errors
  *     rx_queues       bitmap of RX queues that rx_alloc, rx_attach and
  *                     stray_dma strike; at first all. It and the next
  *                     two are of the first 64 queues
@@ -408,7 +409,7 @@ static const struct {
 	PPNIC_FAULT(rx_alloc),    PPNIC_FAULT(rx_attach),
 	PPNIC_FAULT(stray_dma),   PPNIC_FAULT(queue_mem_alloc),
 	PPNIC_FAULT(queue_start), PPNIC_FAULT(queue_stop),
-	PPNIC_FAULT(tx_inner),
+	PPNIC_FAULT(tx_inner),    PPNIC_FAULT(bit_errors),
 };
 
 #undef PPNIC_FAULT
@@ -428,6 +429,7 @@ void ppnic_fault_add_port(struct ppnic_port *port)
 
 	xa_init_flags(&port->faults.held, XA_FLAGS_ALLOC);
 	port->faults.rx_queues = ~0ULL;
+	port->faults.burst = 1;
 	dir = debugfs_create_dir(dev_name(&parent->dev), ppnic_debugfs);
 	parent->debugfs = dir;
 
@@ -438,6 +440,7 @@ void ppnic_fault_add_port(struct ppnic_port *port)
 		debugfs_create_file(ppnic_fault_files[i].hits, 0400, dir,
 				    &f->hits, &ppnic_count_fops);
 	}
+	debugfs_create_u32("burst", 0600, dir, &port->faults.burst);
 	debugfs_create_x64("rx_queues", 0600, dir, &port->faults.rx_queues);
 	debugfs_create_file("netdev", 0400, dir, port, &ppnic_netdev_fops);
 	debugfs_create_file("stall_rx", 0600, dir, port, &ppnic_stall_rx_fops);

@@ -74,6 +74,18 @@ struct ppnic_held {
 	u8 data[];
 };
 
+/* A frame, or the segments of a super-packet, that no MAC of @to took; they are
+ * of no queue.
+ */
+#define ppnic_count_unread(to, field, f)                                   \
+	do {                                                               \
+		struct ppnic_rxq *__first = &(to)->rxqs[0];                \
+		const struct ppnic_frame *__f = (f);                       \
+		spin_lock(&__first->lock);                                 \
+		hw_add(__first, field, __f->gso_size ? __f->gso_segs : 1); \
+		spin_unlock(&__first->lock);                               \
+	} while (0)
+
 /* engine.c */
 struct ppnic_port *ppnic_listener(struct ppnic_port *port);
 

@@ -2,9 +2,8 @@
 /*
  * ppnic: what a MAC counts, for the standard groups of ethtool -S.
  *
- * Both ends count as frames pass from one to the other, so the wire between
- * them damages nothing, and nobody contends for it: what IEEE 802.3 has about
- * damaged frames and collisions is zero.
+ * Both ends count as frames pass from one to the other, and nobody contends for
+ * the wire between them: what IEEE 802.3 has about collisions is zero.
  */
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
@@ -161,13 +160,12 @@ static void mac_sums(struct ppnic_port *port, enum ethtool_mac_stats_src src,
  * have had it.
  */
 static void mac_lost(struct ppnic_port *port, enum ethtool_mac_stats_src src,
-		     u64 *tx, u64 *rx, u64 *too_long)
+		     struct ppnic_lost *lost)
 {
-	*tx = 0;
-	*rx = 0;
-	*too_long = 0;
-	if (src != ETHTOOL_MAC_STATS_SRC_PMAC)
-		ppnic_lost_frames(port, tx, rx, too_long);
+	if (src == ETHTOOL_MAC_STATS_SRC_PMAC)
+		memset(lost, 0, sizeof(*lost));
+	else
+		ppnic_lost_frames(port, lost);
 }
 
 /**
@@ -200,24 +198,25 @@ void ppnic_get_eth_mac_stats(struct net_device *dev,
 			     struct ethtool_eth_mac_stats *stats)
 {
 	struct ppnic_port *port = netdev_priv(dev);
-	u64 tx_lost, rx_lost, too_long;
 	struct mac_sum tx, rx;
+	struct ppnic_lost lost;
 
 	mac_sums(port, stats->src, &tx, &rx);
-	mac_lost(port, stats->src, &tx_lost, &rx_lost, &too_long);
+	mac_lost(port, stats->src, &lost);
 
 	memset(&stats->stats, 0, sizeof(stats->stats));
 	stats->FramesTransmittedOK = tx.frames;
 	stats->OctetsTransmittedOK = tx.octets;
 	stats->MulticastFramesXmittedOK = tx.multicast;
 	stats->BroadcastFramesXmittedOK = tx.broadcast;
-	stats->FramesLostDueToIntMACXmitError = tx_lost;
+	stats->FramesLostDueToIntMACXmitError = lost.tx;
 	stats->FramesReceivedOK = rx.frames;
 	stats->OctetsReceivedOK = rx.octets;
 	stats->MulticastFramesReceivedOK = rx.multicast;
 	stats->BroadcastFramesReceivedOK = rx.broadcast;
-	stats->FramesLostDueToIntMACRcvError = rx_lost;
-	stats->FrameTooLongErrors = too_long;
+	stats->FramesLostDueToIntMACRcvError = lost.rx;
+	stats->FrameCheckSequenceErrors = lost.fcs;
+	stats->FrameTooLongErrors = lost.too_long;
 }
 
 /**
@@ -251,14 +250,14 @@ void ppnic_get_rmon_stats(struct net_device *dev,
 			  const struct ethtool_rmon_hist_range **ranges)
 {
 	struct ppnic_port *port = netdev_priv(dev);
-	u64 tx_lost, rx_lost, too_long;
 	struct mac_sum tx, rx;
+	struct ppnic_lost lost;
 	u32 i;
 
 	mac_sums(port, stats->src, &tx, &rx);
-	mac_lost(port, stats->src, &tx_lost, &rx_lost, &too_long);
+	mac_lost(port, stats->src, &lost);
 	stats->undersize_pkts = 0;
-	stats->oversize_pkts = too_long;
+	stats->oversize_pkts = lost.too_long;
 	stats->fragments = 0;
 	stats->jabbers = 0;
 	for (i = 0; i < PPNIC_MAC_RANGES; i++) {

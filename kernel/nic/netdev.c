@@ -484,6 +484,7 @@ static int ppnic_init(struct net_device *dev)
 	port->tx_pause = true;
 	port->pause_ms = PPNIC_DEF_PAUSE_MS;
 	ppnic_phy_init(&port->phy);
+	ppnic_fec_init(&port->fec);
 
 	port->channels = kvcalloc(port->nr_channels, sizeof(*port->channels),
 				  GFP_KERNEL);

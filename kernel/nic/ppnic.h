@@ -342,6 +342,7 @@ struct ppnic_faults {
 	struct ppnic_fault duplicate;
 	struct ppnic_fault reorder;
 	struct ppnic_fault corrupt;
+	struct ppnic_fault bit_errors;
 	struct ppnic_fault tx_inner;  /* next N tunnels are misdescribed */
 	struct ppnic_fault rx_alloc;  /* next N buffer allocations fail */
 	struct ppnic_fault rx_attach; /* next N payloads get into no skb */
@@ -352,6 +353,7 @@ struct ppnic_faults {
 	u64 rx_queues; /* bitmap: whom rx_alloc, rx_attach, stray_dma strike */
 	u64 stall_rx;  /* bitmap of queues, of the first 64 */
 	u64 stall_tx;
+	u32 burst;          /* bits that are wrong with bit_errors, 0 as 1 */
 	bool unplugged;     /* this end of the cable is out; RTNL */
 	struct xarray held; /* netmems held back, by fault.c */
 	u32 nr_held;
@@ -398,6 +400,25 @@ struct ppnic_phy {
 	u32 forced;
 };
 
+/* Symbols of a block that RS(528,514) puts right. */
+#define PPNIC_RS_CORRECTS 7
+
+/**
+ * struct ppnic_fec - forward error correction of a port
+ * @modes: ETHTOOL_FEC_* that it takes; the ops lock's, the device reads
+ * @corrected_blocks: that it received
+ * @corrected_bits: ...
+ * @uncorrectable_blocks: ...
+ * @symbols: blocks that RS corrected, by wrong symbols, from 1
+ */
+struct ppnic_fec {
+	u32 modes;
+	atomic64_t corrected_blocks;
+	atomic64_t corrected_bits;
+	atomic64_t uncorrectable_blocks;
+	atomic64_t symbols[PPNIC_RS_CORRECTS];
+};
+
 /*
  * struct ppnic_port - one end of a link; netdev_priv()
  *
@@ -418,6 +439,7 @@ struct ppnic_port {
 	bool rx_pause;  /* ethtool -A: heed the peer's pause */
 	bool tx_pause;  /* ethtool -A: pause the peer */
 	struct ppnic_phy phy;
+	struct ppnic_fec fec;
 	u32 speed;     /* of the link, Mb/s; 0 without one; RTNL writes */
 	u32 pause_ms;  /* pfc-prevention-tout */
 	bool stamp_tx; /* stamp what asks for it; the device reads it too */
@@ -609,6 +631,24 @@ bool ppnic_stamp_wanted(struct ppnic_port *port, struct sk_buff *skb);
 void ppnic_stamp_tx(struct ppnic_port *port, struct sk_buff *skb, u64 count);
 void ppnic_stamp_rx(struct ppnic_port *port, struct sk_buff *skb, u64 count);
 
+/* fec.c */
+void ppnic_fec_init(struct ppnic_fec *fec);
+bool ppnic_fec_receive(struct ppnic_port *to, u32 burst);
+int ppnic_get_fecparam(struct net_device *dev, struct ethtool_fecparam *param);
+int ppnic_set_fecparam(struct net_device *dev, struct ethtool_fecparam *param);
+struct ethtool_fec_hist;
+void ppnic_get_fec_stats(struct net_device *dev,
+			 struct ethtool_fec_stats *stats,
+			 struct ethtool_fec_hist *hist);
+
+/* Frames that the device itself lost, for the counters of a MAC. */
+struct ppnic_lost {
+	u64 tx; /* it could not read them from memory */
+	u64 rx; /* it could not write them there */
+	u64 too_long;
+	u64 fcs; /* their check sequence was wrong */
+};
+
 /* stats.c */
 extern const struct netdev_stat_ops ppnic_stat_ops;
 void ppnic_get_stats64(struct net_device *dev, struct rtnl_link_stats64 *s);
@@ -616,8 +656,7 @@ int ppnic_get_sset_count(struct net_device *dev, int sset);
 void ppnic_get_strings(struct net_device *dev, u32 sset, u8 *data);
 void ppnic_get_ethtool_stats(struct net_device *dev,
 			     struct ethtool_stats *stats, u64 *data);
-void ppnic_lost_frames(struct ppnic_port *port, u64 *tx, u64 *rx,
-		       u64 *too_long);
+void ppnic_lost_frames(struct ppnic_port *port, struct ppnic_lost *lost);
 u64 ppnic_smd_errors(struct ppnic_port *port);
 
 /* mac.c */

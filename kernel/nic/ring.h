@@ -268,6 +268,7 @@ struct ppnic_rx_hw_stats {
 	u64_stats_t csum_bad_dropped; /* payload the stack could not verify */
 	u64_stats_t steer_drops;      /* by an ntuple rule */
 	u64_stats_t too_long;         /* over the MTU, or too many buffers */
+	u64_stats_t fcs_errors; /* of no queue; wrong bits that stayed wrong */
 	u64_stats_t smd_errors; /* of no queue; preemptible, and no pMAC */
 	u64_stats_t dma_errors; /* the table refused an address */
 	u64_stats_t esp_decrypted;

@@ -97,6 +97,8 @@ static const struct sum link_rx[] = {
 	{ RX(hw, psp_dropped), TO_LINK(rx_dropped) },
 	{ RX(hw, overruns), TO_LINK(rx_missed_errors) },
 	{ RX(hw, too_long), TO_LINK(rx_length_errors) },
+	{ RX(hw, fcs_errors), TO_LINK(rx_crc_errors) },
+	{ RX(hw, fcs_errors), TO_LINK(rx_errors) },
 	{ RX(hw, smd_errors), TO_LINK(rx_frame_errors) },
 	{ RX(hw, smd_errors), TO_LINK(rx_errors) },
 	{ RX(hw, too_long), TO_LINK(rx_errors) },
@@ -149,6 +151,7 @@ static const struct sum queue_rx[] = {
 	{ RX(hw, macsec_dropped), TO_QRX(hw_drops) },
 	{ RX(hw, psp_dropped), TO_QRX(hw_drops) },
 	{ RX(hw, too_long), TO_QRX(hw_drops) },
+	{ RX(hw, fcs_errors), TO_QRX(hw_drops) },
 	{ RX(hw, smd_errors), TO_QRX(hw_drops) },
 	{ RX(hw, csum_bad_dropped), TO_QRX(hw_drops) },
 	{ RX(hw, dma_errors), TO_QRX(hw_drops) },
@@ -223,43 +226,34 @@ const struct netdev_stat_ops ppnic_stat_ops = {
 
 /* --------------------------------------------------- for the MAC's counters */
 
-struct lost {
-	u64 tx;
-	u64 rx;
-	u64 too_long;
-};
-
 static const struct sum lost_tx[] = {
-	{ TX(hw, dma_errors), offsetof(struct lost, tx) },
-	{ TX(hw, malformed), offsetof(struct lost, tx) },
+	{ TX(hw, dma_errors), offsetof(struct ppnic_lost, tx) },
+	{ TX(hw, malformed), offsetof(struct ppnic_lost, tx) },
 };
 
 static const struct sum lost_rx[] = {
-	{ RX(hw, dma_errors), offsetof(struct lost, rx) },
-	{ RX(hw, too_long), offsetof(struct lost, too_long) },
+	{ RX(hw, dma_errors), offsetof(struct ppnic_lost, rx) },
+	{ RX(hw, too_long), offsetof(struct ppnic_lost, too_long) },
+	{ RX(hw, fcs_errors), offsetof(struct ppnic_lost, fcs) },
 };
 
 /**
  * ppnic_lost_frames() - frames that the device itself lost
  * @port: the port
- * @tx: receives those that it could not read from memory
- * @rx: receives those that it could not write there
- * @too_long: receives those that were over its MTU
+ * @lost: receives them, by why
  *
  * Context: any; the queues live as long as the netdev.
  */
-void ppnic_lost_frames(struct ppnic_port *port, u64 *tx, u64 *rx, u64 *too_long)
+void ppnic_lost_frames(struct ppnic_port *port, struct ppnic_lost *lost)
 {
-	struct lost lost = {};
 	u32 i;
 
+	memset(lost, 0, sizeof(*lost));
+
 	for (i = 0; i < port->dev->num_tx_queues; i++)
-		sums_add(&lost, &port->txqs[i], lost_tx, ARRAY_SIZE(lost_tx));
+		sums_add(lost, &port->txqs[i], lost_tx, ARRAY_SIZE(lost_tx));
 	for (i = 0; i < port->dev->num_rx_queues; i++)
-		sums_add(&lost, &port->rxqs[i], lost_rx, ARRAY_SIZE(lost_rx));
-	*tx = lost.tx;
-	*rx = lost.rx;
-	*too_long = lost.too_long;
+		sums_add(lost, &port->rxqs[i], lost_rx, ARRAY_SIZE(lost_rx));
 }
 
 /**
@@ -315,6 +309,7 @@ static const struct counter all_rx[] = {
 	RX(hw, csum_bad_dropped),
 	RX(hw, steer_drops),
 	RX(hw, too_long),
+	RX(hw, fcs_errors),
 	RX(hw, smd_errors),
 	RX(hw, dma_errors),
 	RX(hw, esp_decrypted),
@@ -371,7 +366,7 @@ static const struct fault_counter all_faults[] = {
 	FAULT(lose),       FAULT(duplicate),       FAULT(reorder),
 	FAULT(corrupt),    FAULT(rx_alloc),        FAULT(rx_attach),
 	FAULT(stray_dma),  FAULT(queue_mem_alloc), FAULT(queue_start),
-	FAULT(queue_stop), FAULT(tx_inner),
+	FAULT(queue_stop), FAULT(tx_inner),        FAULT(bit_errors),
 };
 
 #undef FAULT

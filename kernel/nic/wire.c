@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The wire between two ports, and what can go wrong on it: frames that are
- * lost, doubled, overtaken or corrupted (debugfs, fault.c).
+ * lost, doubled, overtaken, corrupted or damaged (debugfs, fault.c). Damage is
+ * found or put right by the receiver (fec.c), corruption is not.
  */
 #include "frame.h"
 #include "mac_merge.h"
@@ -158,6 +159,17 @@ int ppnic_wire_flush(struct ppnic_txq *txq, struct ppnic_port *to)
 	return 0;
 }
 
+/* Some bits of @f are wrong when it arrives. Returns false if they stay so. */
+static bool ppnic_wire_correct(const struct ppnic_port *from,
+			       struct ppnic_port *to,
+			       const struct ppnic_frame *f)
+{
+	if (ppnic_fec_receive(to, READ_ONCE(from->faults.burst) ?: 1))
+		return true;
+	ppnic_count_unread(to, fcs_errors, f);
+	return false;
+}
+
 /**
  * ppnic_wire() - send a frame through the faults of the wire
  * @txq: the queue that it comes from
@@ -184,6 +196,9 @@ int ppnic_wire(struct ppnic_txq *txq, struct ppnic_port *to,
 		ppnic_mac_count(&txq->mac[f->mac], f);
 		if (ppnic_fault_every(&faults->lose))
 			return SKB_DROP_REASON_TAP_TXFILTER;
+		if (ppnic_fault_every(&faults->bit_errors) &&
+		    !ppnic_wire_correct(txq->port, to, f))
+			return SKB_DROP_REASON_DEV_HDR;
 		if (ppnic_fault_due(&faults->reorder) && !txq->held) {
 			txq->held = ppnic_hold(txq->port, f);
 			if (txq->held) {

@@ -15,10 +15,11 @@ import socket
 import threading
 
 import pytest
+from lib.ethmac import Source
 from lib.fixtures import Defer, MakeLink
 from lib.lacking import or_refused
 from lib.link import Link
-from lib.mac_merge import MacMerge, Source, Verify, known
+from lib.mac_merge import MacMerge, Verify, known
 from lib.mqprio import Class, classify, declassify, sender
 from lib.netlink import RefusedError
 from lib.poll import PATIENCE, until
