@@ -205,7 +205,9 @@ def build_programs(
     # the paths in the commands are those of the moment, so their words are taken with others
     words = [str(word) for command in commands(Path("source"), Path("out")) for word in command]
     words += [f"{key}={value}" for key, value in environment(Path("source")).items()]
-    key = f"{name}-{digest([version_line('gcc'), os.uname().machine, str(source), *words])}"
+    # a folder of the store's has its content in its name; any other may have changed since
+    of = [str(source)] if source.is_relative_to(store.root) else contents(source, parts)
+    key = f"{name}-{digest([version_line('gcc'), os.uname().machine, *of, *words])}"
     title = f"build {name}"
 
     def build(fresh: Fresh) -> Generator[Event, None, tuple[dict[str, Any], str]]:
@@ -308,21 +310,24 @@ def source_files(source: Path) -> Iterator[Path]:
             yield relative
 
 
+def part_files(source: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """The files and links of ``parts``, files and folders of a kernel's source, that are there; relative to it."""
+    for part in parts:
+        place = source / part
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if (path.is_symlink() or path.is_file()) and path.suffix not in (".o", ".a"):
+                yield path.relative_to(source)
+
+
 def copy_source(source: Path, into: Path, parts: Sequence[str] = ()) -> None:
     """Copy what :func:`source_files` names; links are followed, so that the copy stands alone.
 
-    With ``parts``, files and folders of ``source``, those that are there are copied, links as links.
+    With ``parts`` it is what :func:`part_files` names, links as links. ``into`` may be there, if it is empty.
     """
-    into.mkdir()
-    for part in parts:
-        (into / part).parent.mkdir(parents=True, exist_ok=True)
-        if (source / part).is_dir():
-            shutil.copytree(source / part, into / part, symlinks=True, ignore=shutil.ignore_patterns("*.o", "*.a"))
-        elif (source / part).is_file():
-            shutil.copy(source / part, into / part)
-    for relative in () if parts else source_files(source):
+    into.mkdir(exist_ok=True)
+    for relative in part_files(source, parts) if parts else source_files(source):
         (into / relative).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source / relative, into / relative)
+        shutil.copy(source / relative, into / relative, follow_symlinks=not parts)
 
 
 def _built_against(kernel: KernelTree) -> str:
@@ -343,10 +348,13 @@ def _build_folder(folder: Path, _image: str) -> str:
     return digest([word for path in files for word in (str(path.relative_to(folder)), path.read_bytes())])
 
 
-def contents(source: Path) -> Iterator[str | bytes]:
-    """Names and bytes of the files that make up ``source``, for a digest."""
-    for relative in source_files(source):
+def contents(source: Path, parts: Sequence[str] = ()) -> Iterator[str | bytes]:
+    """Names and bytes of what :func:`copy_source` copies, for a digest."""
+    for relative in part_files(source, parts) if parts else source_files(source):
         path = source / relative
+        if parts and path.is_symlink():
+            yield f"{relative} -> {path.readlink()}"
+            continue
         yield f"{relative} {os.access(path, os.X_OK)}"
         yield path.read_bytes()
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The source of a kernel, from Debian's linux-source packages: 150 MB to fetch and 1.5 GB unpacked.
+"""The source of a kernel: from Debian's linux-source packages, 150 MB to fetch and 1.5 GB unpacked, or the user's tree.
 
 Of a ``deb:`` kernel the store keeps the 2 % that PARTS names, which is what the kernel's own programs need; what is
 built here (``src:``) needs all of it. Either comes through the same archive and the same checks as a kernel
-(archive.py).
+(archive.py). Of a ``tree:`` those parts are kept apart, as they are now: its copy in the store changes with the tree.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from ppiov import child
+from ppiov import child, kbuild, worktree
 from ppiov.archive import Archive, Package, newer
 from ppiov.errors import NetworkGone, PpiovError, UnfitKernel, UnknownName
 from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
 from ppiov.ktap import PARSER
+from ppiov.spec import KernelSpec
 from ppiov.store import Entry, Store, digest, entry_lock, mb
 from ppiov.tree import KernelTree
 
@@ -50,12 +51,16 @@ _WHOLE_ROOM = 1_900_000_000  # bytes that all of it takes (7.3: 1.6 GB)
 def get(kernel: KernelTree, *, store: Store) -> Generator[Event, None, Path]:
     """The folder with the source of ``kernel``, fetched if it is not in the store.
 
-    Of a kernel that was built here that is the whole source, and of a ``tree:`` the one that its last build was made
-    from. Raises UnfitKernel for a kernel that came without source or whose source is not there any more, and what
-    :func:`ppiov.kernels.get` raises.
+    Of a ``src:`` kernel that is the whole source, of others PARTS; of a ``tree:`` the revision's, or those of what was
+    built last from the work tree. What is in the folder stays as it is. Raises UnfitKernel for a kernel that came
+    without source or whose source is not there any more, and what :func:`ppiov.kernels.get` raises.
     """
     title = f"source of {kernel.release}"
+    if kernel.spec.startswith("tree:"):
+        return (yield from _of_tree(kernel, title, store)).path
     if kernel.source is not None and (kernel.source / "Makefile").is_file():
+        if entry := store.entry(KIND, kernel.source.name):
+            store.use(entry)
         yield StageBegun("source", title)
         yield StageEnded("source", note="already there")
         return kernel.source
@@ -85,6 +90,26 @@ def get(kernel: KernelTree, *, store: Store) -> Generator[Event, None, Path]:
     yield StageBegun("source", title)
     yield StageEnded("source", note="already there")
     return store.use(entry).path
+
+
+def _of_tree(kernel: KernelTree, title: str, store: Store) -> Generator[Event, None, Entry]:
+    """PARTS of a tree, by their content: the next build from that tree changes the copy that this one was made from."""
+    origin = worktree.find(KernelSpec.parse(kernel.spec), store)
+    with (yield from store.lock(entry_lock(worktree.KIND, origin.folder.name), kernel.spec)):
+        if origin.spec.rev is not None and not worktree.is_there(origin):
+            yield from worktree.arrive(origin, store)
+        yield StageBegun("source", title)
+        key = f"{origin.folder.name}-{digest(kbuild.contents(origin.source, PARTS))}"
+        with (yield from store.lock(entry_lock(KIND, key), title)):
+            if entry := store.entry(KIND, key):
+                yield StageEnded("source", note="already there")
+                return store.use(entry)
+            store.need(_PARTS_ROOM, f"the {title}")
+            with store.fresh(KIND, key) as fresh:
+                kbuild.copy_source(origin.source, fresh.path, PARTS)
+                entry = fresh.commit({"version": kernel.version, "tree": str(origin.spec.path), "parts": [*PARTS]})
+    yield StageEnded("source", note=mb(entry.size))
+    return store.use(entry)
 
 
 def ktap_parser(kernel: KernelTree, *, store: Store) -> Generator[Event, None, Path | str]:

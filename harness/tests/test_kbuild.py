@@ -282,3 +282,29 @@ def test_a_program_is_built_kept_and_runs(kernel: KernelTree, store: Store, tmp_
     (source / "Makefile").write_text("all:\n")
     with pytest.raises(BuildFailed, match="built no program"):
         drain(kbuild.build_userland(kernel, source, store=store))
+
+
+def test_programs_of_a_source_that_changed_are_built_again(store: Store, tmp_path: Path) -> None:
+    """A folder of the user's, unlike the store's own, is known by its content."""
+    source = tmp_path / "linux"
+    (source / "tests").mkdir(parents=True)
+    program = source / "tests/run.sh"
+    (source / "tests/Makefile").write_text("all:\n\tcp run.sh $(O)\n")
+
+    def build() -> str:
+        folder = drain(
+            kbuild.build_programs(
+                "tests",
+                source,
+                lambda work, out: [["make", "-C", work / "tests", f"O={out}"]],
+                ("run.sh",),
+                store=store,
+                python=tmp_path,
+                parts=("tests",),
+            )
+        )[1]
+        return (folder / "run.sh").read_text()
+
+    for text in ("one", "two", "one"):
+        program.write_text(text)
+        assert build() == text

@@ -87,7 +87,38 @@ def test_a_work_tree_is_built_as_it_is_and_stays_as_it_is(store: Store, top: Pat
         assert path is not None and path.exists() and path.resolve().is_relative_to(store.root)
     assert tree.build is not None and not tree.build.is_symlink()  # it needs the folder of the build no more
     assert kernels.source_of(tree) == tree.source
-    assert drain(kernel_source.get(tree, store=store))[1] == tree.source
+
+
+def test_the_tests_of_a_tree_are_those_that_it_has_now(store: Store, top: Path) -> None:
+    """Its copy in the store changes with it; what a run builds its tests from does not change under it."""
+    test = top / "tools/testing/selftests/net/one.sh"
+    test.parent.mkdir(parents=True)
+    (test.parent / "link.sh").symlink_to("one.sh")
+    texts = ["first", "second", "second", "first"]
+    sources = []
+    for text in texts:
+        test.write_text(text)
+        _, tree = get(f"tree:{top}", store)
+        sources.append(drain(kernel_source.get(tree, store=store))[1])
+    places = [source / test.relative_to(top) for source in sources]
+    assert [place.read_text() for place in places] == texts
+    assert sources[0] == sources[3] != sources[1] == sources[2]
+    assert (places[0].parent / "link.sh").readlink() == Path("one.sh")
+    assert not (sources[0] / "kernel").exists(), "more than the tests need"
+
+
+def test_the_tests_of_a_revision_are_its_own(store: Store, top: Path) -> None:
+    """Also when the store's checkout is of another one by then."""
+    test = top / "tools/testing/selftests/net/one.sh"
+    test.parent.mkdir(parents=True)
+    trees = {}
+    for name in ("old", "new"):
+        test.write_text(name)
+        fake_kernel.commit(top, name)
+        trees[name] = get(f"tree:{top}@{fake_kernel.git(top, 'rev-parse', 'HEAD')}", store)[1]
+    for name, tree in trees.items():
+        source = drain(kernel_source.get(tree, store=store))[1]
+        assert (source / test.relative_to(top)).read_text() == name
 
 
 def test_only_what_has_changed_is_built_again(store: Store, top: Path) -> None:
