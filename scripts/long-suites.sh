@@ -37,27 +37,40 @@ chosen=" ${*:-${names[*]}} "
 said=()
 code=0
 SECONDS=0
-trap 'echo "long-suites: interrupted" >&2; exit 3' INT TERM HUP
+# A suite is a process group of its own, timeout's, and all of it is told to end: guests outlive whoever started them.
+child=
+interrupted() {
+	echo "long-suites: interrupted" >&2
+	if [[ -n $child ]]; then
+		kill -INT "$child" 2>/dev/null
+		wait "$child"
+	fi
+	exit 3
+}
+trap interrupted INT TERM HUP
 for name in "${names[@]}"; do
 	what="$name (about ${takes[$name]} min): ${command[$name]}"
 	if [[ $chosen != *" $name "* ]]; then
 		said+=("NOT RUN: $what")
 		continue
 	fi
-	limit=()
+	limit=0 # timeout's word for none
 	if [[ -n $minutes ]]; then
 		left=$((minutes - SECONDS / 60))
 		if ((left < 1 || takes[$name] > left)); then
 			said+=("NOT RUN, $left min are left: $what")
 			continue
 		fi
-		limit=(timeout --foreground --kill-after=60 "${left}m")
+		limit=${left}m
 	fi
 	echo "suite $name: ${command[$name]}"
 	begun=$SECONDS
 	read -ra words <<<"${command[$name]}"
-	"${limit[@]}" "${words[@]}"
+	timeout --signal=INT --kill-after=60 "$limit" "${words[@]}" &
+	child=$!
+	wait "$child"
 	result=$?
+	child=
 	took="$(((SECONDS - begun) / 60)) min $(((SECONDS - begun) % 60)) s"
 	case $result in
 	0) said+=("passed: $name, $took") ;;

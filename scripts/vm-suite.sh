@@ -23,6 +23,7 @@ print("\n".join(test.name for test in RunFolder.load(Path(sys.argv[1])).tests if
 END
 }
 
+trap : INT HUP # which ppiov gets as well, and says by its exit code; until it is gone we are there
 .venv/bin/ppiov run "$@"
 code=$?
 [ "$code" -eq 1 ] || exit "$code"
@@ -53,7 +54,6 @@ $failed
 END
 echo "These failed, and are run once more:"
 printf '%s\n' "$failed" | sed 's/^/  /'
-trap : INT HUP # which ppiov gets as well, and says by its exit code; the link is put right after that
 .venv/bin/ppiov run "$@"
 code=$?
 second=$(readlink $latest)

@@ -6,7 +6,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -63,14 +66,55 @@ def test_what_does_not_fit_does_not_begin(checkout: Path) -> None:
     assert "NOT RUN, 5 min are left: long (about 90 min): true" in lines
 
 
-def test_what_is_cut_off_has_neither_passed_nor_failed(checkout: Path) -> None:
+def until_gone(pid: int) -> None:
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"process {pid} is still there")
+
+
+@pytest.fixture
+def long_lived(checkout: Path) -> Path:
+    """A suite that has started what outlives it, as a run its guests; returns where it says which process that is."""
+    script = checkout / "suite.sh"
+    script.write_text(
+        f"#!{sys.executable}\nimport pathlib, subprocess\nsleep = subprocess.Popen(['sleep', '300'])\n"
+        "pathlib.Path('pid').write_text(str(sleep.pid))\nsleep.wait()\n"
+    )
+    script.chmod(0o755)
+    (checkout / "scripts/long-suites.txt").write_text("endless 1 ./suite.sh\n")
+    return checkout / "pid"
+
+
+def test_what_is_cut_off_has_neither_passed_nor_failed(checkout: Path, long_lived: Path) -> None:
+    """And nothing of it is left."""
     (checkout / "bin").mkdir()
     timeout = checkout / "bin/timeout"
-    timeout.write_text("#!/bin/sh\nexit 124\n")  # what it says when the time is up
+    timeout.write_text(
+        f'#!/bin/sh\nfirst=$1 second=$2\nshift 3\nexec {shutil.which("timeout")} $first $second 1 "$@"\n'
+    )
     timeout.chmod(0o755)
-    code, lines = call(checkout, "--minutes", "5", "good")
+    code, lines = call(checkout, "--minutes", "5", "endless")
     assert code == 0
-    assert any(re.fullmatch(r"NOT FINISHED after 0 min \d+ s: good .*", line) for line in lines)
+    assert any(re.fullmatch(r"NOT FINISHED after 0 min \d+ s: endless .*", line) for line in lines)
+    until_gone(int(long_lived.read_text()))
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_nothing_is_left(checkout: Path, long_lived: Path, how: signal.Signals) -> None:
+    with subprocess.Popen(
+        [checkout / "scripts/long-suites.sh"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        for _ in range(600):
+            if long_lived.is_file() and long_lived.read_text():
+                break
+            time.sleep(0.1)
+        process.send_signal(how)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "long-suites: interrupted\n" in said
+    until_gone(int(long_lived.read_text()))
 
 
 @pytest.mark.parametrize("arguments", [("--minutes", "soon"), ("--minutes",), ("unknown",), ("--unknown",)])
