@@ -302,7 +302,7 @@ def _intact(entry: Entry) -> bool:
 
 
 def _configure(job: _Job) -> Generator[Event, None, Configured]:
-    """Merge the fragments on allnoconfig. Raises UnfitKernel if an addition did not arrive, BuildFailed."""
+    """Merge the fragments on allnoconfig. Raises BuildFailed."""
     yield StageBegun("configure", f"configure {job.name}")
     wishes = kconfig.files(job.spec.additions)
     with job.store.room(job.output, f"the build of {job.name}"):
@@ -334,10 +334,6 @@ def _configure(job: _Job) -> Generator[Event, None, Configured]:
         asked = kconfig.asked(wishes)
         config = read_config(job.output / ".config")
         refused = kconfig.refused(asked, config, kconfig.known_options(job.source))
-        lacking = [name for name in job.spec.additions if not kconfig.arrived(name, config)]
-        if lacking:
-            what = ", ".join(f"+{name} ({kconfig.ESSENTIAL[name]})" for name in lacking)
-            raise UnfitKernel(f"{job.name} refuses {what}: see `ppiov kernel config {job.spec}`")
     except PpiovError:
         yield StageEnded("configure", ok=False)
         raise
@@ -356,6 +352,7 @@ def _build(job: _Job) -> Generator[Event, None, Configured]:
     """Configure and compile in job.output, going on where an earlier call stopped."""
     job.store.need(_ROOM_DWARF if {"dwarf", "bpf"} & set(job.spec.additions) else _ROOM, job.title)
     made = yield from _configure(job)
+    _check_additions(job)
     make = Make("kernel", job.output.name, job.title, job.output, job.output / "build.log", job.store)
     yield StageBegun("kernel", job.title, _compiled_before(job), "files")
     try:
@@ -368,6 +365,15 @@ def _build(job: _Job) -> Generator[Event, None, Configured]:
         yield Note(f"{job.name}: {len(warnings)} warnings, the first: {warnings[0]}")
     yield StageEnded("kernel", note=f"{cost['cpu_s'] / 60:.1f} CPU-minutes" + (", ccache" if job.tools.wrapped else ""))
     return made
+
+
+def _check_additions(job: _Job) -> None:
+    """Raise UnfitKernel if an addition did not arrive: a tool that is not there is silent, too."""
+    config = read_config(job.output / ".config")
+    lacking = [name for name in job.spec.additions if not kconfig.arrived(name, config)]
+    if lacking:
+        what = ", ".join(f"+{name} ({kconfig.ESSENTIAL[name]})" for name in lacking)
+        raise UnfitKernel(f"{job.name} refuses {what}: see `ppiov kernel config {job.spec}`")
 
 
 def _compiled_before(job: _Job) -> float | None:

@@ -20,7 +20,7 @@ from ppiov import kernel_source, kernels, lab, toolchain
 from ppiov.archive import Archive
 from ppiov.errors import BadSpec, BuildFailed, DiskFull, MissingTool, PpiovError, UnfitKernel, UnknownName
 from ppiov.events import Event, StageBegun, StageEnded, StageProgress
-from ppiov.kconfig import ESSENTIAL, arrived, asked, files, known_options
+from ppiov.kconfig import ESSENTIAL, Refused, arrived, asked, files, known_options
 from ppiov.render import words
 from ppiov.spec import ADDITIONS, KernelSpec
 from ppiov.store import Store
@@ -260,6 +260,8 @@ def test_interrupted_while_compiling_nothing_is_left_running(store: Store, top: 
 def test_an_addition_that_does_not_arrive_is_an_error_and_other_refusals_are_told(store: Store, top: Path) -> None:
     with pytest.raises(UnfitKernel, match=r"refuses \+lockdep \(CONFIG_PROVE_LOCKING\)"):
         get(f"tree:{top}+kunit+lockdep", store)
+    _, made = drain(lab.configure(KernelSpec.parse(f"tree:{top}+kunit+lockdep"), store=store))
+    assert "CONFIG_PROVE_LOCKING" in {one.option for one in made.refused}  # what the sentence above sends the user to
     _, made = drain(lab.configure(KernelSpec.parse(f"tree:{top}+kunit+kasan"), store=store))
     refused = {one.option: one for one in made.refused}
     assert "CONFIG_KUNIT" not in refused and "CONFIG_64BIT" not in refused
@@ -267,6 +269,10 @@ def test_an_addition_that_does_not_arrive_is_an_error_and_other_refusals_are_tol
     lines = list(words.config_lines(made))
     assert lines[0] == f"{made.asked} options asked for, {len(refused)} refused:"
     assert any("CONFIG_SMP" in line and "this kernel has none" in line for line in lines)
+    made = lab.Configured(2, (Refused("CONFIG_A", "n", "y", "base", True), Refused("CONFIG_B", "y", "n", "base", True)))
+    _, first, second = words.config_lines(made)
+    assert first.endswith("asks for n: is y, since something selects it")
+    assert second.endswith("asks for y: is n, since something that it depends on is off")
 
 
 def test_llvm_reaches_the_modules(store: Store, top: Path) -> None:

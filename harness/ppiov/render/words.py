@@ -172,7 +172,8 @@ def config_lines(made: Configured) -> Iterator[str]:
     yield f"{made.asked} options asked for, {refused or 'none'} refused" + (":" if refused else "")
     width = max((len(one.option) for one in made.refused), default=0)
     for one in made.refused:
-        why = f"is {one.got}, since something that it depends on is off" if one.known else "this kernel has none"
+        cause = "something selects it" if one.wanted == "n" else "something that it depends on is off"
+        why = f"is {one.got}, since {cause}" if one.known else "this kernel has none"
         yield f"  {one.option:<{width}}  {one.fragment}.config asks for {one.wanted}: {why}"
 
 
