@@ -270,7 +270,7 @@ def run(
         Combinations,
         typer.Option(help="Of a test's parameters: all, or so few that each value comes once with each backend."),
     ] = Combinations.ALL,
-    repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds, each in new guests.")] = 1,
+    repeat: Annotated[int | None, typer.Option(min=1, metavar="N", help="Rounds, each in new guests.")] = None,
     until_fail: Annotated[
         bool, typer.Option("--until-fail", help="No further round after one that failed; without --repeat, no limit.")
     ] = False,
@@ -300,7 +300,7 @@ def run(
             expression=expression,
             tests=tuple(tests or ()),
             jobs=jobs,
-            repeat=repeat,
+            repeat=repeat or 0,
             until_fail=until_fail,
             accel=accel.value,
             backend=backend.value,

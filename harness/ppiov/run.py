@@ -63,7 +63,7 @@ class RunRequest:
     memory_mib: int = 2048
     jobs: int = 1  # guests at a time
     baselines: tuple[str, ...] = ()  # earlier runs, by name or path, whose complaints are not held against this one
-    repeat: int = 1  # rounds, each in guests of its own
+    repeat: int = 0  # rounds, each in guests of its own; 0: not asked for, which is one
     until_fail: bool = False  # no further round after one that went wrong; without `repeat`, rounds without end
     results_dir: Path = Path("results")
     source: Path | None = None  # the checkout; None: the one around this file or the current folder
@@ -79,7 +79,7 @@ class RunRequest:
         words += ["-k", self.expression] if self.expression else []
         words += [word for name in self.tests for word in ("--test", name)]
         words += ["--filter", self.kunit_filter] if self.kunit_filter else []
-        words += ["--repeat", str(self.repeat)] if self.repeat != 1 else []
+        words += ["--repeat", str(self.repeat)] if self.repeat > 1 or (self.repeat and self.until_fail) else []
         words += ["--until-fail"] if self.until_fail else []
         words += ["-j", str(self.jobs)] if self.jobs != 1 else []
         words += ["--backend", self.backend] if self.backend != "core" else []
@@ -147,6 +147,17 @@ class _Story:
         reproducer = next((test.reproducer for test in self.plan if test.name == result.name), None)
         return reproducers.judge(self.known.judged(result), reproducer, self.kernel.release)
 
+    def so_far(self) -> tuple[int, int]:
+        """A place in the story, for :meth:`went_wrong`."""
+        return len(self.results), len(self.stray_splats)
+
+    def went_wrong(self, since: tuple[int, int]) -> bool:
+        """Whether the run has failed by what came since then: a test, or a complaint between tests."""
+        results, strays = since
+        return any(not self.judged(result).outcome.ok for result in self.results[results:]) or any(
+            not splat.known for splat in self.known.marked(self.stray_splats[strays:])
+        )
+
     def unexplained(self) -> bool:
         """Whether there is a complaint that could be the kernel's own, and isn't known to be."""
         every = [*self.stray_splats, *(splat for result in self.results for splat in result.splats)]
@@ -160,7 +171,7 @@ def run(request: RunRequest) -> Generator[Event, None, Run]:
     and the run is saved as interrupted. Raises UnknownName and BadRequest before anything was made; later errors are
     raised after the run was saved as aborted.
     """
-    if request.repeat < 1:
+    if request.repeat < 0:
         raise BadRequest("a run has at least one round")
     if request.jobs < 1 or request.cpus < 1 or request.memory_mib < 256:
         raise BadRequest("a run needs at least one guest at a time, one CPU and 256 MiB")
@@ -256,14 +267,13 @@ def _work(
         stray_splats=story.stray_splats,
         judged=story.judged,
     )
-    endless = request.until_fail and request.repeat == 1
+    endless = request.until_fail and not request.repeat
     for number in itertools.count(1):
         if request.repeat > 1 or endless:
             yield Note(f"round {number}" if endless else f"round {number} of {request.repeat}")
-        before = len(story.results)
+        before = story.so_far()
         yield from _round(request, common, story.plan, folder)
-        went_wrong = any(not story.judged(result).outcome.ok for result in story.results[before:])
-        if (request.until_fail and went_wrong) or (number == request.repeat and not endless):
+        if (request.until_fail and story.went_wrong(before)) or (number >= request.repeat and not endless):
             break
     for entry in ready.expected.unmet() if ready.expected else ():
         yield Note(f"expected.toml: nothing was met of {entry}", "warning")

@@ -177,6 +177,18 @@ def test_until_fail_has_no_more_rounds_than_were_asked_for(fake: Callable[..., e
     assert run.passed and [len(test.rounds) for test in run.tests] == [2, 2, 2]
 
 
+def test_until_fail_with_one_round_is_one(fake: Callable[..., engine.RunRequest]) -> None:
+    """As the user says; without a number it would go on, here until the fourth."""
+    _, run = play(fake({TWO: "fail@3"}, until_fail=True, repeat=1))
+    assert run.passed and len(run.boots) == 1
+    assert "--repeat 1 --until-fail" in run.command
+
+
+def test_until_fail_hears_what_the_kernel_says_between_tests(fake: Callable[..., engine.RunRequest]) -> None:
+    _, run = play(fake({"boot": ",complains"}, until_fail=True, repeat=4))
+    assert not run.passed and len(run.boots) == 2
+
+
 def test_interrupted_in_the_second_round(fake: Callable[..., engine.RunRequest]) -> None:
     """What the first round found is kept."""
     events = engine.run(fake({ONE: "beats@1"}, repeat=3))
