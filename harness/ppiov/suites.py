@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ppiov import kunit
 from ppiov.combinations import ALL as ALL_COMBINATIONS
@@ -24,7 +24,7 @@ from ppiov.combinations import DEFAULT_COMBINATIONS
 from ppiov.errors import BadRequest, UnknownName
 from ppiov.kunit import Suite
 from ppiov.reproducers import Reproducer
-from ppiov.upstream import Programs
+from ppiov.upstream import DEFAULT_COLLECTIONS, Programs
 
 SUITES = {
     "traffic": "traffic",  # suite -> folder below selftests/
@@ -125,8 +125,20 @@ def _place(selftests: Path, suite: str, place: str) -> Path:
 
 
 def collections(suite_names: Sequence[str]) -> list[str]:
-    """The kselftest collections that ``upstream:COLLECTION`` names."""
-    return [name.partition(":")[2] for name in suite_names if name.startswith(f"{UPSTREAM}:")]
+    """The kselftest collections that ``upstream:COLLECTION`` names; ``upstream`` itself is DEFAULT_COLLECTIONS.
+
+    Raises BadRequest for a name that is empty.
+    """
+    found: list[str] = []
+    for asked in suite_names:
+        if asked in (UPSTREAM, ALL):
+            found.append(DEFAULT_COLLECTIONS)
+        elif asked.startswith(f"{UPSTREAM}:"):
+            name = str(PurePosixPath(asked.partition(":")[2].strip("/")))  # as a shell completes it, net/forwarding/
+            if name in ("", "."):
+                raise BadRequest(f"{asked} names no collection of kselftest: upstream:net/forwarding, for one, does")
+            found.append(name)
+    return list(dict.fromkeys(found))
 
 
 def wants_programs(selftests: Path, suite_names: Sequence[str], tests: Sequence[str]) -> bool:

@@ -20,7 +20,8 @@ from ppiov.events import Event, Note
 from ppiov.store import Store
 from ppiov.tree import KernelTree, read_config
 
-COLLECTIONS = ("drivers/net", "drivers/net/hw")  # what `upstream` without a collection means, and:
+DEFAULT_COLLECTIONS = "the default ones"  # no name that a collection could have; it means, where the tree has them:
+COLLECTIONS = ("drivers/net", "drivers/net/hw")  # and
 NL_NETDEV = "net/nl_netdev.py"
 BENCH = "net/bench/test_bench_page_pool.sh"
 _SELFTESTS = "tools/testing/selftests"
@@ -39,7 +40,7 @@ class Programs:
 
 
 def build(kernel: KernelTree, collections: Sequence[str] = (), *, store: Store) -> Generator[Event, None, Programs]:
-    """Build ``collections``, by default COLLECTIONS and what belongs to them, from the source of ``kernel``.
+    """Build ``collections``, by default DEFAULT_COLLECTIONS, from the source of ``kernel``.
 
     The uAPI headers come from `make headers`, the netlink code from the kernel's YNL generator, whose Python is the
     one that runs this (it needs PyYAML and jsonschema).
@@ -49,11 +50,14 @@ def build(kernel: KernelTree, collections: Sequence[str] = (), *, store: Store) 
     """
     source = yield from kernel_source.get(kernel, store=store)
     tree = source / _SELFTESTS
-    for name in collections:
+    named = [name for name in collections if name != DEFAULT_COLLECTIONS]
+    default = not named or DEFAULT_COLLECTIONS in collections
+    for name in named:
         if not (tree / name / "Makefile").is_file():
             raise UnknownName("collection", name, _collections(tree))
-    targets = list(collections) or [name for name in COLLECTIONS if (tree / name / "Makefile").is_file()]
-    extra = [] if collections else [name for name in (NL_NETDEV, BENCH) if (tree / name).is_file()]
+    own = [name for name in COLLECTIONS if default and (tree / name / "Makefile").is_file()]
+    targets = list(dict.fromkeys([*own, *named]))
+    extra = [name for name in (NL_NETDEV, BENCH) if default and (tree / name).is_file()]
     if BENCH in extra and kernel.build is None:
         extra.remove(BENCH)
     programs = yield from tools.get(store=store)
@@ -109,7 +113,7 @@ def build(kernel: KernelTree, collections: Sequence[str] = (), *, store: Store) 
     if note := _lacking(kernel, tree, targets):
         yield Note(note, "warning")
     ncdevmem = None
-    if not collections and (tree / "net" / f"{_NCDEVMEM}.c").is_file():
+    if default and (tree / "net" / f"{_NCDEVMEM}.c").is_file():
         ncdevmem = yield from _build_ncdevmem(kernel, source, store)
     return Programs(folder / "selftests", (*listed, *extra), programs, ncdevmem)
 

@@ -19,7 +19,7 @@ from engines import drain
 from fake_archive import FakeArchive
 from ppiov import kernel_source, suites, upstream
 from ppiov.archive import Archive
-from ppiov.errors import BuildFailed, DiskFull, UnfitKernel, UnknownName
+from ppiov.errors import BadRequest, BuildFailed, DiskFull, UnfitKernel, UnknownName
 from ppiov.events import Event, Note, StageBegun, StageEnded, StageProgress
 from ppiov.kernels import KernelTree
 from ppiov.store import Store
@@ -121,6 +121,32 @@ def test_a_collection_of_the_tree(fake: FakeArchive, store: Store, kernel: Kerne
     assert programs.names == ("net/other/a.py",) and programs.ncdevmem is None
     with pytest.raises(UnknownName, match="net/othr"):
         drain(upstream.build(kernel, ["net/othr"], store=store))
+
+
+def test_a_collection_beside_the_default_ones(fake: FakeArchive, store: Store, kernel: KernelTree) -> None:
+    wanted = suites.collections(["upstream", "upstream:net/other"])
+    _, programs = drain(upstream.build(kernel, wanted, store=store))
+    assert programs.names == ("drivers/net/a.py", "net/other/a.py") and programs.ncdevmem is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        (["upstream"], [upstream.DEFAULT_COLLECTIONS]),
+        (["all", "upstream:net/mptcp"], [upstream.DEFAULT_COLLECTIONS, "net/mptcp"]),
+        (["upstream:net/mptcp", "upstream:net/mptcp/"], ["net/mptcp"]),
+        (["upstream:net//forwarding/"], ["net/forwarding"]),
+        (["traffic"], []),
+    ],
+)
+def test_which_collections_are_meant(asked: list[str], named: list[str]) -> None:
+    assert suites.collections(asked) == named
+
+
+@pytest.mark.parametrize("asked", ["upstream:", "upstream:/", "upstream:."])
+def test_a_collection_without_a_name(asked: str) -> None:
+    with pytest.raises(BadRequest, match="names no collection"):
+        suites.collections([asked])
 
 
 def test_options_that_a_collection_would_like_are_named(fake: FakeArchive, store: Store, kernel: KernelTree) -> None:
