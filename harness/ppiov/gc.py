@@ -17,7 +17,7 @@ from ppiov.events import Event, StageBegun, StageEnded, StageProgress
 from ppiov.series import adapted, scratch
 from ppiov.store import Entry, Store, mb, tree_size
 
-ENTRIES = ("kernels", "images", "modules", "userland", "sources", "baselines", "measurements")
+ENTRIES = ("kernels", "images", "modules", "userland", "sources", "tools", "baselines", "measurements")
 FOLDERS = (lab.BUILDS, worktree.KIND, scratch.KIND, adapted.KIND)
 DEFAULT_LIMIT = 20 * 10**9
 

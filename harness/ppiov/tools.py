@@ -76,10 +76,10 @@ def get(programs: Programs = TESTS, *, store: Store) -> Generator[Event, None, P
         with (yield from store.lock("archive", "the package archive")):
             entry = stored(store, programs)  # the process that we waited for may have fetched it
             if entry is None:
-                return (yield from _fetch(store, programs)).path
+                return store.use((yield from _fetch(store, programs))).path
     yield StageBegun(KIND, programs.title)
     yield StageEnded(KIND, note="already there")
-    return entry.path
+    return store.use(entry).path
 
 
 def stored(store: Store, programs: Programs = TESTS) -> Entry | None:
