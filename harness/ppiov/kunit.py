@@ -9,14 +9,16 @@ pointers are relocations, in vmlinux they are addresses.
 from __future__ import annotations
 
 import fnmatch
+import gzip
 import io
 import json
 import lzma
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+import zstandard
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
@@ -27,6 +29,13 @@ MODULE: Final = "ppiov_kunit.ko"
 VARIABLE: Final = "PPIOV_KUNIT"  # suite -> module, as JSON, in the environment of selftests/kunit
 BUILT_IN: Final = ""
 _SECTION: Final = ".kunit_test_suites"
+# A module's suffix -> what makes it one again; a frame of kmod's zstd need not say how long it is
+_DECOMPRESSED: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    ".ko": bytes,
+    ".xz": lzma.decompress,
+    ".gz": gzip.decompress,
+    ".zst": lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
+}
 _NAME: Final = 256  # KUNIT's suite->name[256]; four function pointers follow, then the pointer to the cases
 _CASES: Final = _NAME + 4 * 8
 _ALLOC, _CODE = 0x2, 0x4  # SHF_ALLOC, SHF_EXECINSTR
@@ -84,7 +93,7 @@ def in_kernel(kernel: KernelTree) -> list[Suite]:
     """The kernel's own suites, as modules and, where the build left a vmlinux, built in."""
     found = []
     for path in sorted((kernel.root / "lib/modules" / kernel.release).rglob("*.ko*")):
-        if path.suffix in (".ko", ".xz"):
+        if path.suffix in _DECOMPRESSED:
             found += in_module(path)
     vmlinux = kernel.build / "vmlinux" if kernel.build else None
     return found + (built_in(vmlinux) if vmlinux and vmlinux.is_file() else [])
@@ -103,9 +112,8 @@ def in_module(path: Path) -> list[Suite]:
 
 
 def _open(path: Path) -> BinaryIO:
-    """The module, decompressed where Debian has compressed it."""
-    data = path.read_bytes()
-    return io.BytesIO(lzma.decompress(data) if path.suffix == ".xz" else data)
+    """The module, decompressed where a distribution has compressed it."""
+    return io.BytesIO(_DECOMPRESSED[path.suffix](path.read_bytes()))
 
 
 # A module: what points somewhere is a relocation. Sections are named by their index.

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ppiov import kunit
@@ -82,6 +86,21 @@ def test_cases_that_are_marked_as_data_for_init_code(tmp_path: Path) -> None:
     assert marked != text
     (suite,) = kunit.in_module(compiled(tmp_path, marked))
     assert suite.cases == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [(".xz", lzma.compress), (".gz", gzip.compress), (".zst", zstandard.compress)],
+)
+def test_modules_that_a_distribution_has_compressed(
+    tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes]
+) -> None:
+    modules = tmp_path / "lib/modules/7.3/kernel/lib"
+    modules.mkdir(parents=True)
+    built = compiled(tmp_path, source("7.3", {"one": ["a", "b"]}))
+    (modules / f"m.ko{suffix}").write_bytes(compress(built.read_bytes()))
+    kernel = KernelTree("image:x", "7.3", "7.3", tmp_path, tmp_path, None, None, None, "", "")
+    assert [(suite.name, suite.cases) for suite in kunit.in_kernel(kernel)] == [("one", ("a", "b"))]
 
 
 def test_a_module_without_suites_and_a_file_that_is_none(tmp_path: Path) -> None:
