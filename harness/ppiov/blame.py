@@ -274,6 +274,11 @@ def _expected(splats: Sequence[Splat], wanted: Sequence[str]) -> tuple[tuple[Spl
     return tuple(left), missing
 
 
+def skipped(test: PlannedTest, reason: str) -> TestResult:
+    """The verdict on a test that cannot be run here, for a reason that is known before."""
+    return TestResult(test.name, test.suite, Outcome.SKIP, 0.0, reason=reason, doc=test.doc)
+
+
 def not_run(test: PlannedTest, reason: str) -> TestResult:
     """The verdict on a test that was planned and never began."""
     return TestResult(test.name, test.suite, Outcome.NOT_RUN, 0.0, reason=reason, doc=test.doc)

@@ -52,6 +52,7 @@ class Common:
     results: list[TestResult]
     stray_splats: list[Splat]
     judged: Callable[[TestResult], TestResult]
+    races: bool = False  # are looked for (KCSAN), and there are none where CPUs take turns
 
 
 class Lane:
@@ -118,7 +119,8 @@ class Lane:
         self._detector = Detector()
         self._seconds_to_job: float | None = None
         first = self._batch[0]
-        self._own_time = first.suite == UPSTREAM  # programs with deadlines for a machine that is not busy
+        # programs with deadlines for a machine that is not busy
+        self._own_time = first.suite == UPSTREAM and not common.races
         self._exact = first.suite == BENCH and common.ready.meter == "insns" and accel == "tcg"
         # Filled in when the guest has ended; if we are interrupted before, it is right as it is.
         common.boots.append(Boot(accel, None, self._attempt, "interrupted"))

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from ppiov import baseline, prepare, report, reproducers, splats, suites
-from ppiov.blame import not_run
+from ppiov.blame import not_run, skipped
 from ppiov.combinations import COMBINATIONS, DEFAULT_COMBINATIONS, EACH
 from ppiov.environment import describe
 from ppiov.errors import BadRequest, Interrupted, NoGuest, PpiovError, UnfitKernel, UnknownName, of_system
@@ -101,6 +101,8 @@ class _Story:
     started: str
     plan: list[PlannedTest]
     kernel: Kernel
+    unfit: dict[str, TestResult] = field(default_factory=dict)  # of tests that were taken out of the plan, by name
+    order: dict[str, int] = field(default_factory=dict)  # of all tests, by name, where some were taken out
     ready: Ready | None = None
     boots: list[Boot] = field(default_factory=list)
     results: list[TestResult] = field(default_factory=list)
@@ -115,6 +117,14 @@ class _Story:
         why = reason or "the run ended before"
         accel = self.ready.accel if self.ready else None
         request = self.request
+        tests = [
+            merged([self.judged(result) for result in by_name[test.name]])
+            if test.name in by_name
+            else not_run(test, why)
+            for test in self.plan
+        ]
+        if self.unfit:
+            tests = sorted([*tests, *self.unfit.values()], key=lambda test: self.order[test.name])
         return Run(
             id=self.id,
             command=request.command(),
@@ -133,12 +143,7 @@ class _Story:
             ),
             modules=self.ready.modules if self.ready else (),
             boots=tuple(self.boots),
-            tests=tuple(
-                merged([self.judged(result) for result in by_name[test.name]])
-                if test.name in by_name
-                else not_run(test, why)
-                for test in self.plan
-            ),
+            tests=tuple(tests),
             boot_splats=self.known.marked(self.stray_splats),
         )
 
@@ -250,7 +255,8 @@ def _work(
     store = Store()
     own = baseline.stored(ready, store) if baseline.possible(ready) else {}
     story.known = dataclasses.replace(story.known, by_itself=own or {}, ours=splats.ours(ready))
-    slower = slowness(read_config(ready.tree.config) if ready.tree.config else {})
+    config = read_config(ready.tree.config) if ready.tree.config else {}
+    slower = slowness(config)
     deadlines = request.deadlines or Deadlines.for_accel(ready.accel.name).times(slower)
     story.plan = [dataclasses.replace(test, timeout_s=test.timeout_s * slower) for test in story.plan]
     numbers = {test.name: number for number, test in enumerate(story.plan, 1)}
@@ -266,6 +272,7 @@ def _work(
         results=story.results,
         stray_splats=story.stray_splats,
         judged=story.judged,
+        races=config.get("CONFIG_KCSAN") == "y",
     )
     endless = request.until_fail and not request.repeat
     for number in itertools.count(1):
@@ -306,7 +313,8 @@ def _has(config: Mapping[str, str], wanted: str) -> bool:
 
 
 def _drop_unfit(story: _Story, tree: KernelTree) -> Iterator[Event]:
-    """Take the tests out of the plan that make no sense with this kernel's options. Raises UnfitKernel if all do."""
+    """Take the tests out of the plan that make no sense with this kernel's options: they are skipped, which the report
+    says of each. Raises UnfitKernel if all are."""
     if not any(test.config for test in story.plan):
         return
     have = read_config(tree.config) if tree.config else {}
@@ -316,6 +324,8 @@ def _drop_unfit(story: _Story, tree: KernelTree) -> Iterator[Event]:
         wrong = [wanted for wanted in test.config if not _has(have, wanted)]
         if not wrong:
             fit.append(test)
+        else:
+            story.unfit[test.name] = skipped(test, f"the kernel {' and '.join(map(_lack, wrong))}")
         for wanted in wrong:
             unfit[wanted] = unfit.get(wanted, 0) + 1
     for wanted, count in unfit.items():
@@ -325,9 +335,15 @@ def _drop_unfit(story: _Story, tree: KernelTree) -> Iterator[Event]:
         else:
             yield Note(f"{tree.release} has no CONFIG_{wanted}, which {tests} would need")
     if not fit:
-        said = ", ".join(f"has {wanted[1:]}" if wanted.startswith("!") else f"lacks {wanted}" for wanted in unfit)
+        said = ", ".join(map(_lack, unfit))
         raise UnfitKernel(f"{tree.spec} ({tree.release}) {said}, so none of the tests makes sense")
+    story.order = {test.name: number for number, test in enumerate(story.plan)}
     story.plan = fit
+
+
+def _lack(wanted: str) -> str:
+    """What is wrong with a kernel that is not as an option of a needs_config marker wants it."""
+    return f"has CONFIG_{wanted[1:]}" if wanted.startswith("!") else f"has no CONFIG_{wanted}"
 
 
 def slowness(config: Mapping[str, str]) -> float:

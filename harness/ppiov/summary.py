@@ -75,6 +75,18 @@ def count(tests: Iterable[TestResult]) -> Counter[Outcome]:
     return Counter(t.outcome for t in tests)
 
 
+def skips(run: Run) -> list[tuple[str, str]]:
+    """What was skipped, and why: a test, or, where several of a file were for one reason, how many."""
+    found: dict[tuple[str, str], list[TestResult]] = {}
+    for test in run.tests:
+        if test.outcome is Outcome.SKIP:
+            found.setdefault((split_name(test)[0], test.reason), []).append(test)
+    return [
+        (tests[0].name if len(tests) == 1 else f"{len(tests)} tests of {file}", reason)
+        for (file, reason), tests in found.items()
+    ]
+
+
 def counts_text(counts: Counter[Outcome]) -> str:
     """ "39 pass, 2 skip, 1 crash", in the order of Outcome; "no tests" for none."""
     return ", ".join(f"{counts[o]} {o.value}" for o in Outcome if counts[o]) or "no tests"

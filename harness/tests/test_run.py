@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -40,14 +41,19 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., engin
     (source / "selftests").mkdir()
     blank = Path("/nonexistent")
     tree = KernelTree("image:x", "6.12", "6.12", blank, blank, None, None, None, "", "")
+    options = tmp_path / "config"
 
     def ready(_: Any, __: Any, asked: str, *___: Any, **____: Any) -> Generator[ev.Event, None, prepare.Ready]:
         accel = "kvm" if asked == "kvm" else "tcg"
         yield ev.Note("ready")
         kernel = Kernel("image:x", "6.12", "6.12", "", "")
-        return prepare.Ready(tree, kernel, (), blank, None, None, Accel(accel, "fake"), source)
+        built = dataclasses.replace(tree, config=options) if options.is_file() else tree
+        return prepare.Ready(built, kernel, (), blank, None, None, Accel(accel, "fake"), source)
 
-    def make(scenario: dict[str, str] | None = None, **fields: Any) -> engine.RunRequest:
+    def make(scenario: dict[str, str] | None = None, config: str = "", **fields: Any) -> engine.RunRequest:
+        if config:
+            options.write_text(config)
+
         def command(config: vm.GuestConfig, **_: Any) -> list[str]:
             return [sys.executable, str(FAKE), str(config.share), json.dumps(scenario or {})]
 
@@ -150,6 +156,26 @@ def test_a_guest_with_a_time_of_its_own_may_be_silent_for_longer(
     assert "no sign of life for 3 s" in run.tests[1].reason
 
 
+@pytest.mark.parametrize(("config", "own_time", "cpus"), [("CONFIG_NET=y\n", True, 1), ("CONFIG_KCSAN=y\n", False, 2)])
+def test_where_races_are_looked_for_no_cpus_take_turns(
+    fake: Callable[..., engine.RunRequest], monkeypatch: pytest.MonkeyPatch, config: str, own_time: bool, cpus: int
+) -> None:
+    """One CPU that waits for the other to race does so in vain then; and with one, there is none."""
+    request = fake({}, config=config)
+    plan = [dataclasses.replace(test, suite="upstream", cpus=1) for test in suites.collect(Path(), ())]
+    monkeypatch.setattr(suites, "collect", lambda *_, **__: plan)
+    seen: list[vm.GuestConfig] = []
+    command = vm.command
+
+    def look(config: vm.GuestConfig, **words: Any) -> list[str]:
+        seen.append(config)
+        return command(config, **words)
+
+    monkeypatch.setattr(vm, "command", look)
+    play(request)
+    assert {(guest.own_time, guest.cpus) for guest in seen} == {(own_time, cpus)}
+
+
 def test_a_flake_is_one_and_says_how_often_it_passed(fake: Callable[..., engine.RunRequest]) -> None:
     _, run = play(fake({TWO: "fail@1,3", THREE: "fail"}, repeat=4))
     assert verdicts(run) == {ONE: Outcome.PASS, TWO: Outcome.FLAKY, THREE: Outcome.FAIL}
@@ -175,6 +201,22 @@ def test_until_fail_ends_with_the_round_that_went_wrong(fake: Callable[..., engi
 def test_until_fail_has_no_more_rounds_than_were_asked_for(fake: Callable[..., engine.RunRequest]) -> None:
     _, run = play(fake({}, until_fail=True, repeat=2))
     assert run.passed and [len(test.rounds) for test in run.tests] == [2, 2, 2]
+
+
+def test_what_the_kernel_is_not_configured_for_is_skipped_by_name(
+    fake: Callable[..., engine.RunRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = fake({})
+    one, two, three = suites.collect(Path(), ())
+    plan = [one, dataclasses.replace(two, config=("INET_PSP",)), dataclasses.replace(three, config=("!PCI_P2PDMA",))]
+    monkeypatch.setattr(suites, "collect", lambda *_, **__: plan)
+    _, run = play(request)
+    assert [(test.name, test.outcome) for test in run.tests] == [
+        (ONE, Outcome.PASS),
+        (TWO, Outcome.SKIP),
+        (THREE, Outcome.PASS),
+    ]
+    assert run.passed and run.tests[1].reason == "the kernel has no CONFIG_INET_PSP"
 
 
 def test_until_fail_with_one_round_is_one(fake: Callable[..., engine.RunRequest]) -> None:

@@ -162,12 +162,12 @@ def _benchmarks(run: Run) -> Iterator[str]:
 
 def _not_ok_lists(run: Run) -> Iterator[str]:
     """Skips with their reasons, and what was never run: neither is a failure, neither may go unseen."""
-    skipped = [t for t in run.tests if t.outcome is Outcome.SKIP]
-    if skipped:
+    skips = summary.skips(run)
+    if skips:
         yield from title("Skipped, and why")
-        for test in skipped:
-            yield from wrap(test.name, hang="  ")
-            yield from wrap(test.reason or "no reason was given", first="    ", hang="    ")
+        for what, reason in skips:
+            yield from wrap(what, hang="  ")
+            yield from wrap(reason or "no reason was given", first="    ", hang="    ")
     expected = [t for t in run.tests if t.outcome is Outcome.XFAIL]
     if expected:
         yield from title("Failed, as expected")
