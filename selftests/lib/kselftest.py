@@ -36,6 +36,7 @@ from lib.link import Link, Port
 from lib.netns import Namespace
 
 TABLE = Path(__file__).parents[1] / "upstream" / "programs.toml"
+PATIENT = TABLE.with_name("patient.py")
 GUEST_PREFIX = "2001:db8:2::"  # LOCAL_PREFIX_V6: of what tests put behind the NIC
 HUGE_PAGES = 64
 SKIPPED = 4  # KSFT_SKIP
@@ -53,6 +54,14 @@ WITH_NETIF = ("drivers/net", "drivers/net/hw")  # the collections whose tests ta
 _PYTHON = """\
 #!/bin/sh
 PYTHONPATH='{path}' exec '{python}' -S "$@"
+"""
+_PATIENT_PYTHON = """\
+#!/bin/sh
+export PYTHONPATH='{path}'
+case ${{1:--}} in
+-*) exec '{python}' -S "$@" ;;
+esac
+exec '{python}' -S '{patient}' {slower:g} "$@"
 """
 _NICE = """\
 #!/bin/sh
@@ -119,16 +128,21 @@ def environment(folder: Path, link: Link | None, unplugged: Port | None = None) 
 
     There is no udev in the guest, so a udevadm that does nothing is right: devices have the names that they get. Nor is
     there systemd: the service that ethtool_mm.sh starts is started by a systemctl that knows no other. It is of the
-    test's process group, and ends with it. And
-    iperf3 is load, of 16 streams with two threads each, and an emulated machine has one CPU for it and for what the
-    test does beside it: what it takes is what the others leave.
+    test's process group, and ends with it. And iperf3 is load, of 16 streams with two threads each, and an emulated
+    machine has one CPU for it and for what the test does beside it: what it takes is what the others leave.
+
+    A kernel that debug options make slower is waited for: KSFT_MACHINE_SLOW tells the tests that look at it, and limits
+    in Python are longer (patient.py).
 
     :raises KeyError: without PPIOV_TOOLS, where nothing was built
     """
+    slower = float(os.environ.get("PPIOV_SLOWER", "1"))
     python = folder / "python3"
     # Libraries only: our own lib/ is a package, and would be taken for theirs, which has no __init__.py
     libraries = [p for p in os.environ["PYTHONPATH"].split(os.pathsep) if p.endswith((".zip", "-packages"))]
-    python.write_text(_PYTHON.format(path=os.pathsep.join(libraries), python=sys.executable))
+    template = _PATIENT_PYTHON if slower > 1 else _PYTHON
+    words = {"path": os.pathsep.join(libraries), "python": sys.executable, "patient": PATIENT, "slower": slower}
+    python.write_text(template.format(**words))
     udevadm = folder / "udevadm"
     udevadm.write_text("#!/bin/sh\n")
     tools = Path(os.environ["PPIOV_TOOLS"]) / "bin"
@@ -141,6 +155,8 @@ def environment(folder: Path, link: Link | None, unplugged: Port | None = None) 
     path = [str(folder), str(tools), os.environ["PATH"]]
     found = {**processes.environment(), "PATH": os.pathsep.join(path), "NO_COLOR": "1"}
     found.pop("PYTHONPATH", None)
+    if slower > 1:
+        found["KSFT_MACHINE_SLOW"] = "yes"
     if link is not None and link.tx.ns.name is not None:
         found |= {
             "NETIF": link.rx.name,
