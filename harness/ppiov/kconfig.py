@@ -2,7 +2,8 @@
 """What the configuration of a lab kernel asks for, and what the kernel made of it.
 
 fragments/base.config is in every lab kernel; an addition is the file of its name, merged after it. A file that is not
-there (llvm) means that the addition is none of the configuration's business.
+there (llvm) means that the addition is none of the configuration's business. What a collection of the kernel's tests
+wants stands in the kernel's own source.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ppiov.errors import UnknownName
+from ppiov.spec import collection
+
 FOLDER = Path(__file__).parent / "fragments"
 BASE = "base"
+_SELFTESTS = "tools/testing/selftests"
 # An addition that does not arrive would make silence mean nothing, so these options are checked after the merge: they
 # are to be what the addition's fragment says, or y where it has none.
 ESSENTIAL = {
@@ -46,24 +51,43 @@ class Refused:
 
 
 def files(additions: Sequence[str]) -> list[Path]:
-    """The fragments of a kernel with ``additions``, in the order in which they are merged."""
+    """The fragments of ours for a kernel with ``additions``, in the order in which they are merged."""
     paths = (FOLDER / f"{name}.config" for name in (BASE, *additions))
     return [path for path in paths if path.is_file()]
 
 
+def of_collections(additions: Sequence[str], source: Path) -> list[Path]:
+    """What comes after them: the config files of the collections in a kernel's ``source``. One may have none.
+
+    Raises UnknownName for a collection that is not there.
+    """
+    paths = [source / _SELFTESTS / name for name in map(collection, additions) if name]
+    for path in paths:
+        if not (path / "Makefile").is_file():
+            near = (makefile.parent for makefile in (source / _SELFTESTS).rglob("Makefile"))
+            names = [str(folder.relative_to(source / _SELFTESTS)) for folder in near]
+            raise UnknownName("collection", str(path.relative_to(source / _SELFTESTS)), names)
+    return [path / "config" for path in paths if (path / "config").is_file()]
+
+
 def asked(fragments: Sequence[Path]) -> dict[str, tuple[str, str]]:
-    """Option -> (value, fragment) over ``fragments``, the last word on an option counting."""
-    found = {}
+    """Option -> (value, fragment) over ``fragments``, the last word on an option counting; but m after y is y."""
+    found: dict[str, tuple[str, str]] = {}
     for path in fragments:
+        name = path.stem if path.suffix else str(path).partition(f"{_SELFTESTS}/")[2]
         for line in path.read_text().splitlines():
             if match := _LINE.fullmatch(line.strip()):
-                found[match[1]] = (match[2], path.stem)
+                before, _ = found.get(match[1], ("", ""))
+                if (before, match[2]) != ("y", "m"):
+                    found[match[1]] = (match[2], name)
     return found
 
 
 def arrived(addition: str, config: Mapping[str, str]) -> bool:
-    """Whether ``config`` has what makes an addition what it is."""
-    option = ESSENTIAL[addition]
+    """Whether ``config`` has what makes an addition what it is; of a collection's options none is that."""
+    option = ESSENTIAL.get(addition)
+    if option is None:
+        return True
     fragment = FOLDER / f"{addition}.config"
     wanted, _ = asked([fragment] if fragment.is_file() else []).get(option, ("y", ""))
     return config.get(option) == wanted

@@ -304,7 +304,7 @@ def _intact(entry: Entry) -> bool:
 def _configure(job: _Job) -> Generator[Event, None, Configured]:
     """Merge the fragments on allnoconfig. Raises BuildFailed."""
     yield StageBegun("configure", f"configure {job.name}")
-    wishes = kconfig.files(job.spec.additions)
+    wishes = [*kconfig.files(job.spec.additions), *kconfig.of_collections(job.spec.additions, job.source)]
     with job.store.room(job.output, f"the build of {job.name}"):
         job.output.mkdir(parents=True, exist_ok=True)
         local = job.output / "local.config"
@@ -320,6 +320,7 @@ def _configure(job: _Job) -> Generator[Event, None, Configured]:
         job.output,
         job.source / "scripts/kconfig/merge_config.sh",
         "-m",
+        "-y",  # what a collection has as a module, and the base built in, stays built in
         "-O",
         job.output,
     ]

@@ -11,7 +11,8 @@
 ``image:PATH``           a bootable image that is already there; its modules are looked for beside it
 =======================  ============================================================================
 
-Additions are the names in :data:`ADDITIONS`; their order does not matter. A path may have any character in it. Where
+Additions are the names in :data:`ADDITIONS`, and ``kselftest.net.mptcp`` for a collection of the kernel's tests, which
+is net/mptcp there; their order does not matter. A path may have any character in it. Where
 ``@`` and ``+`` leave a doubt, the longest path that exists is meant; ``tree:PATH/+kunit`` ends the path by hand.
 """
 
@@ -27,9 +28,11 @@ from ppiov.errors import BadSpec, UnknownName
 EXAMPLES = ("deb:6.12", "deb:6.12.117", "src:7.3+kunit", "tree:PATH@REV", "image:/boot/vmlinuz")
 # What can be added to a kernel that is built here, in the order in which it is said. Each is a file of fragments/.
 ADDITIONS = ("kunit", "kasan", "lockdep", "kmemleak", "kcsan", "fault", "dwarf", "bpf", "llvm", "ppiov-m", "ppiov-y")
+KSELFTEST = "kselftest."  # and a collection, with dots for its slashes: what the config file of that asks for
 INSIDE = ("ppiov-m", "ppiov-y")  # this project's modules, from a tree that has them
 # Both want the compiler's instrumentation for themselves; a module is not also a part of the kernel.
 _CONTRADICTIONS = (("kasan", "kcsan"), ("ppiov-m", "ppiov-y"))
+_COLLECTION = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 _VERSION = re.compile(r"[1-9]\d{0,3}\.\d{1,4}(\.\d{1,5})?", re.ASCII)
 
 
@@ -39,7 +42,7 @@ class KernelSpec:
 
     kind: str  # "deb", "src", "tree" or "image"
     version: str  # "6.12" or "6.12.117"; "" for a tree and an image
-    additions: tuple[str, ...] = ()  # in the order of ADDITIONS, each once
+    additions: tuple[str, ...] = ()  # in the order of ADDITIONS, each once, then those of KSELFTEST
     path: Path | None = None  # of a tree and an image
     rev: str | None = None  # of a tree; None: its work tree as it is
 
@@ -100,12 +103,21 @@ def _additions(text: str, given: str) -> tuple[str, ...]:
     for name in names:
         if not name:
             raise BadSpec(f"{text!r}: the name of an addition must follow each + ({', '.join(ADDITIONS)})")
-        if name not in ADDITIONS:
-            raise UnknownName("addition", name, ADDITIONS)
+        if name not in ADDITIONS and not _of_kselftest(name):
+            raise UnknownName("addition", name, (*ADDITIONS, f"{KSELFTEST}net.forwarding"))
     for one, other in _CONTRADICTIONS:
         if one in names and other in names:
             raise BadSpec(f"{text!r}: {one} and {other} cannot be in one kernel")
-    return tuple(name for name in ADDITIONS if name in names)
+    return (*(name for name in ADDITIONS if name in names), *sorted(set(filter(_of_kselftest, names))))
+
+
+def _of_kselftest(name: str) -> bool:
+    return name.startswith(KSELFTEST) and bool(_COLLECTION.fullmatch(name.removeprefix(KSELFTEST)))
+
+
+def collection(addition: str) -> str:
+    """The collection of the kernel's tests that an addition is for: "net/mptcp"; "" for another addition."""
+    return addition.removeprefix(KSELFTEST).replace(".", "/") if _of_kselftest(addition) else ""
 
 
 def _split(rest: str) -> tuple[str, str | None, str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from ppiov import child, compiler, headers_tools, kbuild, kernel_source, tools
 from ppiov.errors import MissingTool, UnknownName
 from ppiov.events import Event, Note
+from ppiov.spec import KSELFTEST
 from ppiov.store import Store
 from ppiov.tree import KernelTree, read_config
 
@@ -167,4 +168,7 @@ def _lacking(kernel: KernelTree, tree: Path, targets: Sequence[str]) -> str:
                 lacking.add(name)
     if not lacking:
         return ""
-    return f"{kernel.release} lacks {', '.join(sorted(lacking))}, which {' and '.join(targets)} would like"
+    said = f"{kernel.release} lacks {', '.join(sorted(lacking))}, which {' and '.join(targets)} would like"
+    if kernel.source is None:
+        return said
+    return f"{said}: {''.join(f'+{KSELFTEST}' + target.replace('/', '.') for target in targets)} adds what it has"

@@ -49,7 +49,7 @@ run-command:
 TREE = {
     "Makefile": MAKEFILE,
     "Kconfig": "".join(f"config {name}\n" for name in ("LOCALVERSION", "NET", "KUNIT", "KASAN", "64BIT")),
-    "scripts/kconfig/merge_config.sh": '#!/bin/sh\nshift 3\ncat "$@" >"$KCONFIG_CONFIG"\n',
+    "scripts/kconfig/merge_config.sh": '#!/bin/sh\nshift 4\ncat "$@" >"$KCONFIG_CONFIG"\n',
     "scripts/package/install-extmod-build": '#!/bin/sh\nmkdir -p "$1" && cp "$srctree/Makefile" Module.symvers "$1"\n',
     "kernel/fork.c": "int fork;\n",
     "kernel/exit.c": "int exit;\n",

@@ -275,6 +275,27 @@ def test_an_addition_that_does_not_arrive_is_an_error_and_other_refusals_are_tol
     assert second.endswith("asks for y: is n, since something that it depends on is off")
 
 
+def test_what_a_collection_of_tests_wants_comes_from_the_kernel(store: Store, top: Path) -> None:
+    """From that very source; the base keeps what it has built in, and a collection that is not there is refused."""
+    place = top / "tools/testing/selftests/net/mptcp"
+    place.mkdir(parents=True)
+    (place / "Makefile").write_text("")
+    (place / "config").write_text("CONFIG_KASAN=y\nCONFIG_NET=m\nCONFIG_MPTCP=y\n")
+    spec = f"tree:{top}+kselftest.net.mptcp+kunit"
+    _, tree = get(spec, store)
+    assert tree.config is not None
+    config = tree.config.read_text().splitlines()
+    assert {"CONFIG_KASAN=y", "CONFIG_KUNIT=y"} <= set(config)
+    assert tree.release.endswith("-kunit-kselftest.net.mptcp")
+    _, made = drain(lab.configure(KernelSpec.parse(spec), store=store))
+    (mptcp,) = (one for one in made.refused if one.option == "CONFIG_MPTCP")
+    assert mptcp.fragment == "net/mptcp/config"
+    assert any("net/mptcp/config asks for y: this kernel has none" in line for line in words.config_lines(made))
+    assert asked([*files(()), place / "config"])["CONFIG_NET"] == ("y", "base")
+    with pytest.raises(UnknownName, match=r"net/mptpc.*nearest: net/mptcp"):
+        get(f"tree:{top}+kselftest.net.mptpc", store)
+
+
 def test_llvm_reaches_the_modules(store: Store, top: Path) -> None:
     _, tree = get(f"tree:{top}+llvm", store)
     assert tree.make_flags == ("LLVM=-19",) and tree.config is not None

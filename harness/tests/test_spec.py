@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ppiov.errors import BadSpec, PpiovError, UnknownName
-from ppiov.spec import ADDITIONS, KernelSpec
+from ppiov.spec import ADDITIONS, KernelSpec, collection
 
 
 @pytest.mark.parametrize("text", ["deb:6.12", "deb:6.12.117", "deb:7.3", "image:/boot/vmlinuz-6.12.117+deb12-amd64"])
@@ -93,6 +93,15 @@ def test_a_malformed_spec_is_refused(text: str) -> None:
         KernelSpec.parse(text)
 
 
+def test_collections_of_the_kernels_tests() -> None:
+    spec = KernelSpec.parse("src:7.3+kselftest.net.mptcp+kunit+kselftest.drivers.net+kselftest.net.mptcp")
+    assert spec.additions == ("kunit", "kselftest.drivers.net", "kselftest.net.mptcp")
+    assert [collection(name) for name in spec.additions] == ["", "drivers/net", "net/mptcp"]
+    for bad in ("kselftest", "kselftest.", "kselftest..", "kselftest.net..mptcp", "kselftest.../etc"):
+        with pytest.raises(UnknownName, match="unknown addition"):
+            KernelSpec.parse(f"src:7.3+{bad}")
+
+
 def test_additions_need_a_kernel_from_source() -> None:
     with pytest.raises(BadSpec, match=r"without \+kasan"):
         KernelSpec.parse("deb:6.12+kasan")
@@ -106,7 +115,9 @@ _TREES = st.text(alphabet="/ab@+:. ~-kunits", max_size=20)
         st.text(),
         *(st.text().map((kind + ":{}").format) for kind in ("deb", "src", "tree", "image")),
         _TREES.map("tree:{}".format),
-        st.lists(st.sampled_from(ADDITIONS)).map(lambda names: "+".join(["src:7.3", *names])),
+        st.lists(st.sampled_from((*ADDITIONS, "kselftest.net.mptcp", "kselftest.tc-testing"))).map(
+            lambda names: "+".join(["src:7.3", *names])
+        ),
     )
 )
 def test_any_text_is_read_or_refused_and_reading_is_stable(text: str) -> None:

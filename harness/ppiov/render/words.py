@@ -174,7 +174,8 @@ def config_lines(made: Configured) -> Iterator[str]:
     for one in made.refused:
         cause = "something selects it" if one.wanted == "n" else "something that it depends on is off"
         why = f"is {one.got}, since {cause}" if one.known else "this kernel has none"
-        yield f"  {one.option:<{width}}  {one.fragment}.config asks for {one.wanted}: {why}"
+        who = one.fragment if "/" in one.fragment else f"{one.fragment}.config"
+        yield f"  {one.option:<{width}}  {who} asks for {one.wanted}: {why}"
 
 
 def gc_lines(done: Collected, root: Path) -> Iterator[str]:
