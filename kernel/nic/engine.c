@@ -31,17 +31,20 @@ static int ppnic_out(struct ppnic_txq *txq, struct ppnic_port *to,
 }
 
 /* Payload bytes of one piece of a super-packet that @to takes at a time. */
-static u32 ppnic_gso_chunk(const struct ppnic_port *to,
+static u32 ppnic_gso_chunk(const struct ppnic_port *from,
+			   const struct ppnic_port *to,
 			   const struct ppnic_frame *f,
 			   const struct ppnic_txd *first)
 {
 	u32 limit, mss = first->gso_size;
 
 	/* A super-packet in a tunnel would have to say so of all its layers,
-	 * and each segment has a SecTAG of its own.
+	 * each segment has a SecTAG of its own, and a burst of wrong bits is in
+	 * one of them.
 	 */
 	if (!(to->dev->features & PPNIC_JOIN_FEATURES) || f->tunnel ||
-	    f->h.l4 != PPNIC_L4_TCP || first->flags & PPNIC_TXD_MACSEC)
+	    f->h.l4 != PPNIC_L4_TCP || first->flags & PPNIC_TXD_MACSEC ||
+	    READ_ONCE(from->faults.bit_errors.arg))
 		return mss;
 
 	/* What fits an IP packet, and the buffers of an skb if unsplit. */
@@ -54,7 +57,7 @@ static int ppnic_send_gso(struct ppnic_txq *txq, struct ppnic_port *to,
 			  struct ppnic_frame *whole,
 			  const struct ppnic_txd *first)
 {
-	u32 chunk = ppnic_gso_chunk(to, whole, first);
+	u32 chunk = ppnic_gso_chunk(txq->port, to, whole, first);
 	enum skb_drop_reason reason;
 	struct ppnic_frame seg;
 	int ret;
@@ -247,8 +250,16 @@ static void ppnic_engine_run(struct ppnic_txq *txq)
 		} else {
 			ret = ppnic_send(txq, to, first);
 		}
-		if (ret == PPNIC_BLOCKED)
+		if (ret == PPNIC_BLOCKED) {
+			/* Our bit among the receiver's waiters comes before
+			 * this look, in ppnic_carrier_update() the speed before
+			 * those who wait are woken: one of the two sees it.
+			 */
+			if (!READ_ONCE(txq->port->speed))
+				set_bit(PPNIC_ENGINE_PENDING,
+					&txq->engine_flags);
 			break;
+		}
 
 		if (first->flags & PPNIC_TXD_STAMP)
 			first->stamp = ktime_get_raw_ns();
@@ -262,6 +273,8 @@ static void ppnic_engine_run(struct ppnic_txq *txq)
 
 	if (to && netif_running(to->dev))
 		ppnic_wire_flush(txq, to);
+	else
+		ppnic_wire_lose(txq);
 	if (sent)
 		ppnic_irq_event_tx(&txq->port->channels[txq->index], sent);
 }

@@ -4,14 +4,16 @@
  * agree on: what of a frame's wrong bits the receiver puts right, and what its
  * check sequence finds.
  *
- * A burst of wrong bits (debugfs, fault.c) is within one block of the code:
+ * A burst of wrong bits (debugfs, fault.c) is within one block of the code, and
+ * begins where a symbol of it does:
  *
  *   BaseR, IEEE 802.3 clause 74: a burst of 11 bits in a block of 2112
- *   RS, clause 91, RS(528,514): 7 symbols of 10 bits in a block of 5280
+ *   RS(528,514), clauses 91 and 108: 7 symbols of 10 bits in a block of 5280
  *
  * Nothing is encoded. Which bursts a code corrects is known, and those that it
  * does not are lost: no frame gets through that a check sequence of 32 bits
- * would not let through.
+ * would not let through. Each speed can do without a code, as a user may want,
+ * also 100 Gb/s, of which the standard would have RS always.
  */
 #include <linux/ethtool.h>
 #include <linux/kernel.h>
@@ -96,13 +98,12 @@ void ppnic_fec_init(struct ppnic_fec *fec)
 bool ppnic_fec_receive(struct ppnic_port *to, u32 burst)
 {
 	struct ppnic_fec *fec = &to->fec;
-	u32 symbols = DIV_ROUND_UP(burst, PPNIC_RS_SYMBOL);
 
 	switch (fec_active(to)) {
 	case ETHTOOL_FEC_RS:
-		if (symbols > PPNIC_RS_CORRECTS)
+		if (burst > PPNIC_RS_CORRECTS * PPNIC_RS_SYMBOL)
 			goto uncorrectable;
-		atomic64_inc(&fec->symbols[symbols - 1]);
+		atomic64_inc(&fec->symbols[(burst - 1) / PPNIC_RS_SYMBOL]);
 		break;
 	case ETHTOOL_FEC_BASER:
 		if (burst > PPNIC_BASER_BURST)

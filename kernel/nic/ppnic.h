@@ -569,6 +569,7 @@ void ppnic_engine_charge(struct ppnic_port *port, u64 from);
 
 /* wire.c; what only the device half calls is in frame.h */
 void ppnic_wire_init(struct ppnic_txq *txq);
+void ppnic_wire_lose(struct ppnic_txq *txq);
 void ppnic_wire_drain(struct ppnic_txq *txq);
 
 /* queue_mgmt.c */

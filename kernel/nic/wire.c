@@ -250,6 +250,26 @@ void ppnic_wire_init(struct ppnic_txq *txq)
 }
 
 /**
+ * ppnic_wire_lose() - the frame on the wire, if there is one, is nobody's
+ * @txq: the queue that it came from
+ *
+ * Its sender has been told that it was sent.
+ *
+ * Context: BH off, engine_lock held.
+ */
+void ppnic_wire_lose(struct ppnic_txq *txq)
+{
+	struct ppnic_held *held = txq->held;
+
+	clear_bit(PPNIC_ENGINE_FLUSH, &txq->engine_flags);
+	if (!held)
+		return;
+	txq->held = NULL;
+	hw_inc(txq, no_link);
+	ppnic_held_free(held);
+}
+
+/**
  * ppnic_wire_drain() - forget what a stopped TX queue left on the wire
  * @txq: the queue, not started
  *
@@ -257,23 +277,17 @@ void ppnic_wire_init(struct ppnic_txq *txq)
  */
 void ppnic_wire_drain(struct ppnic_txq *txq)
 {
-	struct ppnic_held *held, *sealed;
+	struct ppnic_held *sealed;
 
 	timer_delete_sync(&txq->reorder_timer);
 
 	spin_lock_bh(&txq->engine_lock);
-	held = txq->held;
-	txq->held = NULL;
+	ppnic_wire_lose(txq);
 	sealed = txq->sealed;
 	txq->sealed = NULL;
 	txq->retry = false;
-	if (held)
-		hw_inc(txq, no_link);
-	clear_bit(PPNIC_ENGINE_FLUSH, &txq->engine_flags);
 	spin_unlock_bh(&txq->engine_lock);
 
-	if (held)
-		ppnic_held_free(held);
 	if (sealed)
 		ppnic_held_free(sealed);
 }

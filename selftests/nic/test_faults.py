@@ -21,7 +21,7 @@ from lib.link import Link
 from lib.netlink import refusal
 from lib.poll import until
 from lib.traffic import connect, counter, payload, steer
-from lib.wire import DATA_VALID, Wire
+from lib.wire import DATA_VALID, Received, Wire
 
 COUNT = 60
 
@@ -48,6 +48,26 @@ def test_lose(wire: Wire, defer: Defer) -> None:
     off(wire.link, "lose")
     wire.send(numbered())
     assert numbers(wire, COUNT) == list(range(COUNT)), "after the fault was turned off"
+
+
+def test_link_goes_with_a_frame_on_it(wire: Wire, defer: Defer) -> None:
+    """One that was held back to be overtaken is lost then, and does not come when there is a link again."""
+    link, early = wire.link, list[Received]()
+    faults.inject(link.tx, "reorder", 1, defer)
+    wire.send(numbered(1))
+    faults.unplug(link.tx, defer)
+
+    def gone() -> bool:
+        early.extend(wire.drain())  # with bad luck it went before the link did
+        return bool(early) or link.tx.ethtool.stats()["tx_no_link"] == 1
+
+    until("the frame is lost", gone)
+    off(link, "reorder")
+    faults.plug(link.tx)
+    until("carrier", lambda: link.rx.attribute("IFLA_CARRIER"))
+    wire.send(numbered(1, 5))
+    assert numbers(wire, 1) == [5]
+    assert wire.drain() == []
 
 
 def test_duplicate(wire: Wire, defer: Defer) -> None:

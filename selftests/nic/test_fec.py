@@ -8,6 +8,9 @@ netns «ppiov-tx»                              netns «ppiov-rx»
 
 from __future__ import annotations
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from lib import ethmac, faults, fec
 from lib.fec import Blocks
@@ -15,7 +18,7 @@ from lib.fixtures import Defer, MakeLink
 from lib.frames import plain
 from lib.link import Link, Port
 from lib.poll import until
-from lib.traffic import payload
+from lib.traffic import connect, payload, receive
 from lib.wire import Wire
 
 BASER, RS = 11, 70  # bits in a row that a code corrects: one burst, and 7 symbols of 10
@@ -125,7 +128,9 @@ def test_rs_corrects(wire: Wire, defer: Defer, burst: int) -> None:
     assert fec.blocks(wire.link.tx) == Blocks()
 
 
-@pytest.mark.parametrize(("code", "burst"), [("rs", RS + 1), ("baser", BASER + 1), ("baser", RS), ("rs", 5000)])
+@pytest.mark.parametrize(
+    ("code", "burst"), [("rs", RS + 1), ("baser", BASER + 1), ("baser", RS), ("rs", (1 << 32) - 1)]
+)
 def test_too_many(wire: Wire, defer: Defer, code: str, burst: int) -> None:
     """One bit more than the code corrects: every third frame is lost, and seen to be lost by those who look."""
     force(wire.link, 25000)
@@ -139,6 +144,20 @@ def test_too_many(wire: Wire, defer: Defer, code: str, burst: int) -> None:
     assert faults.hits(wire.link.tx, "bit_errors") == bad
     assert wire.link.netdev.device_stats(wire.link.rx.ifindex)["rx-hw-drops"] == bad
     assert wire.drain() == []
+
+
+def test_segments_of_a_super_packet_are_frames(link: Link, defer: Defer) -> None:
+    """A burst is in one of them, and a stream gets over it: as many are lost as were struck."""
+    fec.choose(link.rx, "off")
+    damage(link.tx, 1, defer, every=50)
+    data = payload(400_000)
+    sender, receiver = connect(link, socket.AF_INET, defer)
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(sender.sendall, data)
+        assert receive(receiver, len(data)) == data
+        sent.result()
+    assert faults.hits(link.tx, "bit_errors") >= len(data) // 1500 // 50
+    until("each is counted", lambda: fcs_errors(link.rx) == faults.hits(link.tx, "bit_errors"))
 
 
 def test_baser_corrects(wire: Wire, defer: Defer) -> None:
