@@ -98,6 +98,8 @@ def _of_tree(kernel: KernelTree, title: str, store: Store) -> Generator[Event, N
     with (yield from store.lock(entry_lock(worktree.KIND, origin.folder.name), kernel.spec)):
         if origin.spec.rev is not None and not worktree.is_there(origin):
             yield from worktree.arrive(origin, store)
+        if not (origin.source / "Makefile").is_file():
+            raise UnfitKernel(f"the copy of {kernel.spec} has just been removed by another process: call again")
         yield StageBegun("source", title)
         key = f"{origin.folder.name}-{digest(kbuild.contents(origin.source, PARTS))}"
         with (yield from store.lock(entry_lock(KIND, key), title)):
@@ -123,7 +125,7 @@ def ktap_parser(kernel: KernelTree, *, store: Store) -> Generator[Event, None, P
         for place in (kernel.build / "source", kernel.build):
             if (place / PARSER).is_file():
                 return place.resolve()
-    near = [entry for entry in store.entries(KIND) if (entry.path / PARSER).is_file()]
+    near = [e for e in store.entries(KIND) if (e.path / PARSER).is_file() and "upstream" in e.facts]
     if not near:
         return f"{kernel.spec} came without its source, and the store has no other kernel's"
     wanted = numbers(kernel.release)

@@ -302,9 +302,9 @@ def _intact(entry: Entry) -> bool:
 
 
 def _configure(job: _Job) -> Generator[Event, None, Configured]:
-    """Merge the fragments on allnoconfig. Raises BuildFailed."""
+    """Merge the fragments on allnoconfig. Raises UnknownName, BuildFailed."""
     yield StageBegun("configure", f"configure {job.name}")
-    wishes = [*kconfig.files(job.spec.additions), *kconfig.of_collections(job.spec.additions, job.source)]
+    wishes = kconfig.files(job.spec.additions)
     with job.store.room(job.output, f"the build of {job.name}"):
         job.output.mkdir(parents=True, exist_ok=True)
         local = job.output / "local.config"
@@ -326,6 +326,7 @@ def _configure(job: _Job) -> Generator[Event, None, Configured]:
     ]
     environment = job.environment() | {"KCONFIG_CONFIG": str(merged)}
     try:
+        wishes += kconfig.of_collections(job.spec.additions, job.source)
         with _cost(job):
             code, out, err = child.output([*merge, *wishes, local], env=environment)
             if code:

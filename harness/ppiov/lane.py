@@ -130,6 +130,8 @@ class Lane:
         cpus, memory_mib = max(common.cpus, first.cpus), max(common.memory_mib, first.memory_mib)
         if (self._own_time or self._exact) and first.cpus:  # they take turns on one of ours
             cpus = first.cpus
+        if common.races:
+            cpus = max(cpus, 2)
         config = GuestConfig(
             *(common.ready.tree, accel, self._share, cpus, memory_mib),
             device_memory_mib=_DEVICE_MEMORY_MIB,

@@ -318,6 +318,7 @@ def _drop_unfit(story: _Story, tree: KernelTree) -> Iterator[Event]:
     if not any(test.config for test in story.plan):
         return
     have = read_config(tree.config) if tree.config else {}
+    story.order = {test.name: number for number, test in enumerate(story.plan)}
     fit: list[PlannedTest] = []
     unfit: dict[str, int] = {}
     for test in story.plan:
@@ -328,6 +329,7 @@ def _drop_unfit(story: _Story, tree: KernelTree) -> Iterator[Event]:
             story.unfit[test.name] = skipped(test, f"the kernel {' and '.join(map(_lack, wrong))}")
         for wanted in wrong:
             unfit[wanted] = unfit.get(wanted, 0) + 1
+    story.plan = fit
     for wanted, count in unfit.items():
         tests = f"{count} test{'s' if count != 1 else ''}"
         if wanted.startswith("!"):
@@ -337,8 +339,6 @@ def _drop_unfit(story: _Story, tree: KernelTree) -> Iterator[Event]:
     if not fit:
         said = ", ".join(map(_lack, unfit))
         raise UnfitKernel(f"{tree.spec} ({tree.release}) {said}, so none of the tests makes sense")
-    story.order = {test.name: number for number, test in enumerate(story.plan)}
-    story.plan = fit
 
 
 def _lack(wanted: str) -> str:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,6 +109,11 @@ def _additions(text: str, given: str) -> tuple[str, ...]:
     for one, other in _CONTRADICTIONS:
         if one in names and other in names:
             raise BadSpec(f"{text!r}: {one} and {other} cannot be in one kernel")
+    return in_order(names)
+
+
+def in_order(names: Collection[str]) -> tuple[str, ...]:
+    """Additions as a spec has them: in the order of :data:`ADDITIONS`, each once, then those of KSELFTEST."""
     return (*(name for name in ADDITIONS if name in names), *sorted(set(filter(_of_kselftest, names))))
 
 

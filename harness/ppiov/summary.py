@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from ppiov.console import reporter
 from ppiov.results import Case, Figure, Outcome, Run, RunState, Splat, TestResult
+from ppiov.suites import UPSTREAM
 
 if TYPE_CHECKING:
     from ppiov.series.results import SeriesRun
@@ -76,11 +77,15 @@ def count(tests: Iterable[TestResult]) -> Counter[Outcome]:
 
 
 def skips(run: Run) -> list[tuple[str, str]]:
-    """What was skipped, and why: a test, or, where several of a file were for one reason, how many."""
+    """What was skipped, and why: a test, or, where several of a file were for one reason, how many.
+
+    The kernel's own are all of one file, and stand by themselves.
+    """
     found: dict[tuple[str, str], list[TestResult]] = {}
     for test in run.tests:
         if test.outcome is Outcome.SKIP:
-            found.setdefault((split_name(test)[0], test.reason), []).append(test)
+            file = test.name if test.suite == UPSTREAM else split_name(test)[0]
+            found.setdefault((file, test.reason), []).append(test)
     return [
         (tests[0].name if len(tests) == 1 else f"{len(tests)} tests of {file}", reason)
         for (file, reason), tests in found.items()

@@ -19,7 +19,7 @@ from ppiov import events as ev
 from ppiov import lane, prepare, report, splats, suites, vm
 from ppiov import run as engine
 from ppiov.accel import Accel
-from ppiov.errors import BadRequest, DiskFull, NetworkGone, PpiovError, UnknownName
+from ppiov.errors import BadRequest, DiskFull, NetworkGone, PpiovError, UnfitKernel, UnknownName
 from ppiov.folder import RunFolder
 from ppiov.kernels import KernelTree
 from ppiov.report import html
@@ -217,6 +217,19 @@ def test_what_the_kernel_is_not_configured_for_is_skipped_by_name(
         (THREE, Outcome.PASS),
     ]
     assert run.passed and run.tests[1].reason == "the kernel has no CONFIG_INET_PSP"
+
+
+def test_a_kernel_that_none_of_the_tests_fits_is_refused_and_the_run_is_kept(
+    fake: Callable[..., engine.RunRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = fake({})
+    plan = [dataclasses.replace(test, config=("INET_PSP",)) for test in suites.collect(Path(), ())]
+    monkeypatch.setattr(suites, "collect", lambda *_, **__: plan)
+    with pytest.raises(UnfitKernel, match="has no CONFIG_INET_PSP, so none of the tests makes sense"):
+        play(request)
+    run = RunFolder.load((request.results_dir / "latest").resolve())
+    assert run.state is RunState.ABORTED
+    assert [test.outcome for test in run.tests] == [Outcome.SKIP] * 3
 
 
 def test_until_fail_with_one_round_is_one(fake: Callable[..., engine.RunRequest]) -> None:

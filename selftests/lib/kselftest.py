@@ -123,6 +123,11 @@ def wants_nic(program: str) -> bool:
     return str(Path(program).parent) in WITH_NETIF
 
 
+def slower() -> float:
+    """So many times as long takes all that is waited for, on this kernel."""
+    return float(os.environ.get("PPIOV_SLOWER", "1"))
+
+
 def environment(folder: Path, link: Link | None, unplugged: Port | None = None) -> dict[str, str]:
     """What a test finds in its environment; ``folder`` is for programs that only it sees.
 
@@ -136,12 +141,11 @@ def environment(folder: Path, link: Link | None, unplugged: Port | None = None) 
 
     :raises KeyError: without PPIOV_TOOLS, where nothing was built
     """
-    slower = float(os.environ.get("PPIOV_SLOWER", "1"))
     python = folder / "python3"
     # Libraries only: our own lib/ is a package, and would be taken for theirs, which has no __init__.py
     libraries = [p for p in os.environ["PYTHONPATH"].split(os.pathsep) if p.endswith((".zip", "-packages"))]
-    template = _PATIENT_PYTHON if slower > 1 else _PYTHON
-    words = {"path": os.pathsep.join(libraries), "python": sys.executable, "patient": PATIENT, "slower": slower}
+    template = _PATIENT_PYTHON if slower() > 1 else _PYTHON
+    words = {"path": os.pathsep.join(libraries), "python": sys.executable, "patient": PATIENT, "slower": slower()}
     python.write_text(template.format(**words))
     udevadm = folder / "udevadm"
     udevadm.write_text("#!/bin/sh\n")
@@ -155,7 +159,7 @@ def environment(folder: Path, link: Link | None, unplugged: Port | None = None) 
     path = [str(folder), str(tools), os.environ["PATH"]]
     found = {**processes.environment(), "PATH": os.pathsep.join(path), "NO_COLOR": "1"}
     found.pop("PYTHONPATH", None)
-    if slower > 1:
+    if slower() > 1:
         found["KSFT_MACHINE_SLOW"] = "yes"
     if link is not None and link.tx.ns.name is not None:
         found |= {

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""patient.py FACTOR PROGRAM [ARGUMENT...]: run a Python program whose seconds of waiting are FACTOR of them.
+"""patient.py FACTOR PROGRAM [ARGUMENT...]: run a Python program whose limits on waiting come FACTOR times as late.
 
 The kernel's tests give a program 5 s to listen and 20 s to end, as on a machine where that takes a tenth of it. What
-debug options make slow is to be waited for, not to be reported. The program stays as it is, and so do the time of day
-and how long it sleeps: only a limit on what it waits for comes later.
+debug options make slow is to be waited for, not to be reported. The limits are those that the kernel's library has: by
+time.monotonic(), by subprocess, which goes by that, and by select.select(). The program stays as it is, and so do the
+time of day, time.sleep() and what a socket waits.
 
 It runs with the interpreter of the program and with nothing of ours in its path.
 """
@@ -34,5 +35,5 @@ if __name__ == "__main__":
     select.select = _patient_select(select.select, float(sys.argv[1]))
     sys.argv = sys.argv[2:]
     sys.path[0] = str(Path(sys.argv[0]).parent)
-    __file__ = sys.argv[0]
-    exec(compile(Path(__file__).read_bytes(), __file__, "exec"))
+    globals().update(__file__=sys.argv[0], __doc__=None)
+    exec(compile(Path(sys.argv[0]).read_bytes(), sys.argv[0], "exec"))

@@ -63,7 +63,7 @@ def test_kernel(program: str, nics: list[Link], unplugged: Port | None, tmp_path
     log = ktap.path()
     folder = Path(os.environ["PPIOV_PROGRAMS_DIR"])
     needs = kselftest.needs(program)
-    seconds = needs.timeout_s - kselftest.MARGIN
+    seconds = needs.timeout_s * kselftest.slower() - kselftest.MARGIN
     ports = [port.name for nic in nics for port in (nic.rx, nic.tx)] if needs.ports else []
     environment = kselftest.environment(tmp_path, nics[0] if nics else None, unplugged)
     code = kselftest.run([folder / program, *ports], environment, log, seconds)

@@ -30,7 +30,7 @@ from ppiov.series.adapted import Adapted
 from ppiov.series.patch import Patch
 from ppiov.series.place import Place
 from ppiov.series.results import CheckResult, Relation, Verdict
-from ppiov.spec import ADDITIONS, KernelSpec
+from ppiov.spec import KernelSpec, in_order
 from ppiov.store import Store
 
 BOOT = "boot"
@@ -251,8 +251,7 @@ class Stages:
         wanted = {*self.wanted.additions, *_NEEDS.get(name.removesuffix(_BUILT_IN), ())}
         if patch and self.wanted.inside:
             wanted.add("ppiov-y" if name.endswith(_BUILT_IN) else "ppiov-m")
-        additions = tuple(addition for addition in ADDITIONS if addition in wanted)
-        spec = KernelSpec("tree", "", additions, self.place.scratch.source, commit)
+        spec = KernelSpec("tree", "", in_order(wanted), self.place.scratch.source, commit)
         if patch is None:  # without our modules in it, the base is the same for both
             name = name.removesuffix(_BUILT_IN)
         about = f"{name} on {f'patch {patch.number}' if patch else 'the base'}"
