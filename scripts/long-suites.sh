@@ -37,44 +37,59 @@ chosen=" ${*:-${names[*]}} "
 said=()
 code=0
 SECONDS=0
-# A suite is a process group of its own, timeout's, and all of it is told to end: guests outlive whoever started them.
-child=
+set -m # each suite is a process group of its own, and all of it is told to end: guests outlive whoever started them
+# shellcheck disable=SC2317 # called by the trap
 interrupted() {
+	trap '' INT TERM HUP QUIT
 	echo "long-suites: interrupted" >&2
-	if [[ -n $child ]]; then
-		kill -INT "$child" 2>/dev/null
-		wait "$child"
-	fi
+	local group
+	for group in $(jobs -p); do
+		kill -INT -- "-$group" 2>/dev/null
+	done
+	wait
 	exit 3
 }
-trap interrupted INT TERM HUP
+trap interrupted INT TERM HUP QUIT
+late=$(mktemp) # has something in it when a suite had to be told to end
+trap 'rm -f "$late"' EXIT
 for name in "${names[@]}"; do
 	what="$name (about ${takes[$name]} min): ${command[$name]}"
 	if [[ $chosen != *" $name "* ]]; then
 		said+=("NOT RUN: $what")
 		continue
 	fi
-	limit=0 # timeout's word for none
+	left=
 	if [[ -n $minutes ]]; then
 		left=$((minutes - SECONDS / 60))
 		if ((left < 1 || takes[$name] > left)); then
 			said+=("NOT RUN, $left min are left: $what")
 			continue
 		fi
-		limit=${left}m
 	fi
 	echo "suite $name: ${command[$name]}"
 	begun=$SECONDS
 	read -ra words <<<"${command[$name]}"
-	timeout --signal=INT --kill-after=60 "$limit" "${words[@]}" &
-	child=$!
-	wait "$child"
+	: >"$late"
+	"${words[@]}" </dev/null &
+	suite=$!
+	if [[ -n $left ]]; then
+		(
+			sleep $((left * 60))
+			echo late >"$late"
+			kill -INT -- "-$suite"
+			sleep 60
+			kill -KILL -- "-$suite"
+		) &
+		clock=$!
+	fi
+	wait "$suite"
 	result=$?
-	child=
+	[[ -z $left ]] || kill -TERM -- "-$clock" 2>/dev/null
+	[[ ! -s $late ]] || result=124
 	took="$(((SECONDS - begun) / 60)) min $(((SECONDS - begun) % 60)) s"
 	case $result in
 	0) said+=("passed: $name, $took") ;;
-	124 | 137) said+=("NOT FINISHED after $took: $what") ;;
+	124) said+=("NOT FINISHED after $took: $what") ;;
 	3 | 130) exit 3 ;;
 	*)
 		said+=("failed: $name (exit code $result), $took")
