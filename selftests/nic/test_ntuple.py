@@ -121,7 +121,8 @@ def test_context_and_queue(wire: Wire) -> None:
     (number,) = re.findall(r"context is (\d+)", ethtool.run("-X", "context", "new", "weight", 1, 0, 1, 0))
     context = ("context", number)
     to = ("tcp4", "dst-port", FLOW4.dport, *context)
-    frames = [tcp(Flow(sport=port), b"x") for port in range(1000, 1016)]
+    # Ports of which each differs from the others in bits of its own: of neighbours, a random key may make one queue.
+    frames = [tcp(Flow(sport=1 << bit), b"x") for bit in range(16)]
     first = rule(wire.link, *to)
     assert {got.queue for got in wire.exchange(frames)} == {0, 2}
     assert rule(wire.link, *to, "action", 1) == first, "a rule for the same frames takes the place of the first"
