@@ -70,7 +70,7 @@ for name in "${names[@]}"; do
 	begun=$SECONDS
 	read -ra words <<<"${command[$name]}"
 	: >"$late"
-	"${words[@]}" </dev/null &
+	env --default-signal=INT "${words[@]}" </dev/null & # in a job of the background it may be ignored, and stay so
 	suite=$!
 	if [[ -n $left ]]; then
 		(
