@@ -44,7 +44,8 @@ def test_limits_come_later_and_the_program_does_not_know(tmp_path: Path, waits: 
     program.write_text(PROGRAM)
     (tmp_path / "beside.py").write_text("")
     told = []
-    for command in ([], [PATIENT, "100"]):
+    patient: list[str | Path] = [PATIENT, "100"]
+    for command in ([], patient):
         done = subprocess.run(
             [sys.executable, "-S", *command, program, waits, "more"],
             capture_output=True,
