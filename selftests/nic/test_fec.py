@@ -35,7 +35,7 @@ def link(make_link: MakeLink) -> Link:
 def force(link: Link, speed: int) -> None:
     for port in (link.tx, link.rx):
         port.ethtool.run("-s", "speed", speed, "autoneg", "off")
-        until("carrier", lambda port=port: port.attribute("IFLA_CARRIER"))  # type: ignore[misc]
+        until("carrier", port.running)
 
 
 def both(link: Link) -> str | None:

@@ -10,6 +10,13 @@ import pytest
 from lib.fixtures import Defer
 from lib.netns import INIT, Namespace
 
+pytestmark = [
+    pytest.mark.needs_config("NET_SCH_MQPRIO"),
+    pytest.mark.reproducer(
+        report="docs/bugs/mqprio.md", hits=("6.12", "7.3"), kind="fail", shows=("classes are gone",)
+    ),
+]
+
 CLASSES = ("num_tc", 2, "map", 0, 1, *[0] * 14, "queues", "1@0", "1@1")
 
 
@@ -41,13 +48,6 @@ def stays(ns: Namespace, handle: int) -> bool:
     return f"qdisc mqprio {handle}: root" in ns.run(["tc", "qdisc", "show", "dev", "v0", "root"])
 
 
-@pytest.mark.needs_config("NET_SCH_MQPRIO")
-@pytest.mark.reproducer(
-    report="docs/bugs/mqprio.md",
-    hits=("6.12", "7.3"),
-    kind="fail",
-    shows=("classes are gone",),
-)
 def test_refused_mqprio(ns: Namespace) -> None:
     """The qdisc that was there is still there after another one was refused, and so must its classes be."""
     with pytest.raises(AssertionError, match="does not support hardware offload"):
@@ -56,13 +56,6 @@ def test_refused_mqprio(ns: Namespace) -> None:
     assert classes(ns) == [0, 1], "the classes are gone, and their qdisc is not"
 
 
-@pytest.mark.needs_config("NET_SCH_MQPRIO")
-@pytest.mark.reproducer(
-    report="docs/bugs/mqprio.md",
-    hits=("6.12", "7.3"),
-    kind="fail",
-    shows=("classes are gone",),
-)
 def test_replaced_mqprio(ns: Namespace) -> None:
     """One that takes another one's place brings its classes."""
     replace(ns, 200, "hw", "0")
