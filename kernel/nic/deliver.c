@@ -27,15 +27,24 @@ static u32 ppnic_ring_avail(const struct ppnic_rx_ring *ring)
 
 /* ----------------------------------------------------------- classification */
 
-/* Of no queue: counted at the first. */
-#define ppnic_count_dropped(to, field, wire)                   \
-	do {                                                   \
-		struct ppnic_rxq *__first = &(to)->rxqs[0];    \
-		const struct ppnic_frame *__f = (wire);        \
-		spin_lock(&__first->lock);                     \
-		hw_inc(__first, field);                        \
-		ppnic_mac_count(&__first->mac[__f->mac], __f); \
-		spin_unlock(&__first->lock);                   \
+/* Of no queue: a MAC counts it at the first. */
+static void ppnic_count_arrived(struct ppnic_port *to,
+				const struct ppnic_frame *wire)
+{
+	struct ppnic_rxq *first = &to->rxqs[0];
+
+	spin_lock(&first->lock);
+	ppnic_mac_count(&first->mac[wire->mac], wire);
+	spin_unlock(&first->lock);
+}
+
+#define ppnic_count_dropped(to, field, wire)                \
+	do {                                                \
+		struct ppnic_rxq *__first = &(to)->rxqs[0]; \
+		spin_lock(&__first->lock);                  \
+		hw_inc(__first, field);                     \
+		spin_unlock(&__first->lock);                \
+		ppnic_count_arrived(to, wire);              \
 	} while (0)
 
 static enum skb_drop_reason ppnic_classify(struct ppnic_port *to,
@@ -406,51 +415,77 @@ void ppnic_deliver_aggregate(struct ppnic_rxq *rxq, struct ppnic_frame *f)
 		ppnic_place(rxq, f, &need);
 }
 
+/* What the device makes of a frame that came from the wire: @arrival gets what
+ * goes on instead of it. Returns true if it goes on; else @reason says why not.
+ */
+static bool ppnic_receive(struct ppnic_txq *txq, struct ppnic_port *to,
+			  struct ppnic_frame *f, struct ppnic_arrival *arrival,
+			  int *reason)
+{
+	struct ppnic_frame *now = f;
+	bool drop = false;
+
+	*reason = SKB_DROP_REASON_DEV_HDR;
+	ppnic_arrival_put(arrival, ppnic_macsec_in(txq, to, f, &drop));
+	if (drop) {
+		ppnic_count_dropped(to, macsec_dropped, f);
+		return false;
+	}
+	if (arrival->frame)
+		now = &arrival->frame->frame;
+
+	ppnic_arrival_put(arrival, ppnic_psp_open(txq, to, now, &drop));
+	if (drop) {
+		ppnic_count_dropped(to, psp_dropped, f);
+		return false;
+	}
+	return true;
+}
+
+/* Longer than the MTU, which is counted at the queue it would have gone to. */
+static bool ppnic_is_too_long(const struct ppnic_port *to,
+			      const struct ppnic_frame *f)
+{
+	u32 limit = READ_ONCE(to->dev->mtu) + ETH_HLEN +
+		    f->h.nr_vlans * VLAN_HLEN;
+
+	return f->hdr_len + (f->gso_size ?: f->data_len) > limit;
+}
+
 /**
  * ppnic_deliver() - bring a frame to the queue that it belongs to
  * @txq: the queue that it comes from; waits if the other end pauses it
  * @to: the port at the other end
  * @f: the frame; its hash and its checksum's state are filled in
+ * @arrival: what @to has made of it before, if it comes once more; empty after
+ *	any other end than PPNIC_BLOCKED
  *
  * Context: @txq's engine_lock held, under RCU.
  * Return: PPNIC_BLOCKED, or a drop reason (SKB_NOT_DROPPED_YET: delivered).
  */
 int ppnic_deliver(struct ppnic_txq *txq, struct ppnic_port *to,
-		  struct ppnic_frame *f)
+		  struct ppnic_frame *f, struct ppnic_arrival *arrival)
 {
-	u32 limit = READ_ONCE(to->dev->mtu) + ETH_HLEN +
-		    f->h.nr_vlans * VLAN_HLEN;
-	bool too_long = f->hdr_len + (f->gso_size ?: f->data_len) > limit;
-	struct ppnic_held *open = NULL, *clear = NULL;
-	const struct ppnic_frame *wire = f;
+	bool too_long = ppnic_is_too_long(to, f);
+	u32 len = f->hdr_len + f->data_len;
+	struct ppnic_frame *now = f;
 	struct ppnic_rxq *rxq;
-	bool drop = false;
 	u16 queue;
 	int ret;
 
-	if (unlikely(!ppnic_mac_merge_rx(to, f))) {
-		ppnic_count_unread(to, smd_errors, f);
-		return SKB_DROP_REASON_DEV_HDR;
+	if (arrival->by != to || arrival->len != len) {
+		ppnic_arrival_forget(arrival);
+		if (unlikely(!ppnic_mac_merge_rx(to, f))) {
+			ppnic_count_unread(to, smd_errors, f);
+			return SKB_DROP_REASON_DEV_HDR;
+		}
+		if (!too_long && !ppnic_receive(txq, to, f, arrival, &ret))
+			goto out;
 	}
-	if (!too_long)
-		open = ppnic_macsec_in(txq, to, f, &drop);
-	if (drop) {
-		ppnic_count_dropped(to, macsec_dropped, wire);
-		return SKB_DROP_REASON_DEV_HDR;
-	}
-	if (open)
-		f = &open->frame;
-	if (!too_long)
-		clear = ppnic_psp_open(txq, to, f, &drop);
-	if (drop) {
-		ppnic_count_dropped(to, psp_dropped, wire);
-		ret = SKB_DROP_REASON_DEV_HDR;
-		goto out;
-	}
-	if (clear)
-		f = &clear->frame;
+	if (arrival->frame)
+		now = &arrival->frame->frame;
 
-	ret = ppnic_classify(to, f, wire, &queue);
+	ret = ppnic_classify(to, now, f, &queue);
 	if (ret)
 		goto out;
 	rxq = &to->rxqs[queue];
@@ -461,11 +496,13 @@ int ppnic_deliver(struct ppnic_txq *txq, struct ppnic_port *to,
 		ret = SKB_DROP_REASON_PKT_TOO_BIG;
 		goto out;
 	}
-	ret = ppnic_deliver_queue(txq, rxq, f, wire);
+	ret = ppnic_deliver_queue(txq, rxq, now, f);
+	if (ret == PPNIC_BLOCKED) {
+		arrival->by = to;
+		arrival->len = len;
+		return ret;
+	}
 out:
-	if (clear)
-		ppnic_held_free(clear);
-	if (open)
-		ppnic_held_free(open);
+	ppnic_arrival_forget(arrival);
 	return ret;
 }

@@ -39,8 +39,8 @@ static u32 ppnic_gso_chunk(const struct ppnic_port *from,
 	u32 limit, mss = first->gso_size;
 
 	/* A super-packet in a tunnel would have to say so of all its layers,
-	 * each segment has a SecTAG of its own, and a burst of wrong bits is in
-	 * one of them.
+	 * each segment has a SecTAG of its own, and a burst of wrong bits
+	 * is in one of them.
 	 */
 	if (!(to->dev->features & PPNIC_JOIN_FEATURES) || f->tunnel ||
 	    f->h.l4 != PPNIC_L4_TCP || first->flags & PPNIC_TXD_MACSEC ||
@@ -213,6 +213,7 @@ static void ppnic_engine_forget(struct ppnic_txq *txq)
 	txq->retry = false;
 	txq->progress = 0;
 	txq->gso_reason = SKB_NOT_DROPPED_YET;
+	ppnic_arrival_forget(&txq->arrival);
 	if (unlikely(txq->sealed)) {
 		ppnic_held_free(txq->sealed);
 		txq->sealed = NULL;

@@ -59,17 +59,17 @@ struct ppnic_frame {
 	bool psp;    /* decrypted, headers and trailer still there */
 	u8 psp_generation;  /* valid with @psp: of the receiver's key */
 	enum ppnic_mac mac; /* that it left by; set on the wire */
-	bool judged;        /* comes once more: by then, MACsec had seen it */
 	struct ppnic_headers h;
 	struct ppnic_headers inner; /* valid if @tunnel: what is cut */
 	u8 hdr[PPNIC_HDR_MAX];
 };
 
-/* A frame copied out of the TX ring: to be kept back, or to be corrupted. */
+/* A frame copied out of the TX ring: to be kept back, or to be changed. */
 struct ppnic_held {
 	struct ppnic_parent *parent;
 	dma_addr_t addr;
 	u32 len;
+	struct ppnic_arrival arrival; /* if the reorder fault has it */
 	struct ppnic_frame frame;
 	u8 data[];
 };
@@ -124,10 +124,12 @@ struct ppnic_held *ppnic_hold(struct ppnic_port *port,
 int ppnic_held_make(struct ppnic_port *port, struct ppnic_held *held, u32 room,
 		    u32 off, u32 len);
 void ppnic_held_free(struct ppnic_held *held);
+void ppnic_arrival_forget(struct ppnic_arrival *arrival);
+void ppnic_arrival_put(struct ppnic_arrival *arrival, struct ppnic_held *made);
 
 /* deliver.c */
 int ppnic_deliver(struct ppnic_txq *txq, struct ppnic_port *to,
-		  struct ppnic_frame *f);
+		  struct ppnic_frame *f, struct ppnic_arrival *arrival);
 bool ppnic_deliver_fits(const struct ppnic_rxq *rxq,
 			const struct ppnic_frame *f);
 void ppnic_deliver_aggregate(struct ppnic_rxq *rxq, struct ppnic_frame *f);

@@ -7,9 +7,6 @@
  * device has goes up as it came: it may be of one that the stack does itself,
  * and the stack judges it otherwise. All is counted in the SecYs, as the stack
  * counts its own.
- *
- * A frame that finds its queue full comes once more. Then its number is no
- * longer new, and what it is was counted: @judged says so.
  */
 #include <linux/etherdevice.h>
 #include <linux/slab.h>
@@ -29,7 +26,6 @@ struct ppnic_macsec_rx {
 	u32 user;                  /* bytes of the user's data */
 	u64 pn;                    /* valid with @sa, as are ... */
 	bool valid;                /* ... was looked at, and authentic */
-	bool judged;
 };
 
 /* Frames of a channel that the device does not know, or of none. */
@@ -143,8 +139,7 @@ static u64 ppnic_macsec_number(const struct ppnic_macsec_rx *rx)
 /* Is it too old? Counts it then. */
 static bool ppnic_macsec_late(const struct ppnic_macsec_rx *rx)
 {
-	if (rx->judged || !rx->cfg.replay_protect ||
-	    rx->pn >= ppnic_macsec_lowest(rx))
+	if (!rx->cfg.replay_protect || rx->pn >= ppnic_macsec_lowest(rx))
 		return false;
 	rx->sc->stats.InPktsLate++;
 	return true;
@@ -185,11 +180,9 @@ static bool ppnic_macsec_before(struct ppnic_macsec_rx *rx, u32 len)
 			sa->rx.InPktsNotUsingSA++;
 		return false;
 	}
-	if (!rx->judged) {
-		sc->stats.InPktsUnusedSA++;
-		if (sa)
-			sa->rx.InPktsUnusedSA++;
-	}
+	sc->stats.InPktsUnusedSA++;
+	if (sa)
+		sa->rx.InPktsUnusedSA++;
 	return true;
 }
 
@@ -226,7 +219,7 @@ static bool ppnic_macsec_after(struct ppnic_macsec_rx *rx)
 	/* Another one may have come meanwhile. */
 	if (ppnic_macsec_late(rx))
 		return false;
-	if (!rx->judged && rx->cfg.validate != MACSEC_VALIDATE_DISABLED) {
+	if (rx->cfg.validate != MACSEC_VALIDATE_DISABLED) {
 		if (rx->tag.tci & MACSEC_TCI_E)
 			stats->InOctetsDecrypted += rx->user;
 		else
@@ -237,8 +230,7 @@ static bool ppnic_macsec_after(struct ppnic_macsec_rx *rx)
 		rx->sa->rx.InPktsNotValid++;
 		return false;
 	}
-	if (!rx->judged)
-		ppnic_macsec_accept(rx);
+	ppnic_macsec_accept(rx);
 	return true;
 }
 
@@ -274,7 +266,6 @@ static struct ppnic_held *ppnic_macsec_open(struct ppnic_port *port,
 	if (ppnic_held_make(port, held, room, tag_len, PPNIC_MACS + rx->user))
 		goto err_free;
 	held->frame.rx_sc = rx->sc->id;
-	held->frame.judged = f->judged;
 	return held;
 
 err_free:
@@ -317,7 +308,7 @@ static struct ppnic_held *ppnic_macsec_judge(struct ppnic_port *port,
  * @f: the frame
  * @drop: whether it ends here
  *
- * Context: @txq's engine_lock held, under RCU.
+ * Context: @txq's engine_lock held, under RCU; once for each frame.
  * Return: the frame to deliver instead; give it to ppnic_held_free(). NULL:
  * deliver @f, unless @drop.
  */
@@ -333,13 +324,12 @@ struct ppnic_held *ppnic_macsec_in(struct ppnic_txq *txq, struct ppnic_port *to,
 	if (likely(!READ_ONCE(macsec->count)))
 		return NULL;
 	if (get_unaligned_be16(f->hdr + PPNIC_MACS) != ETH_P_MACSEC) {
-		if (!f->judged)
-			ppnic_macsec_count_others(macsec, f->gso_segs ?: 1,
-						  false, false);
+		ppnic_macsec_count_others(macsec, f->gso_segs ?: 1, false,
+					  false);
 		return NULL;
 	}
 
-	rx = (struct ppnic_macsec_rx) { .judged = f->judged };
+	rx = (struct ppnic_macsec_rx) {};
 	/* Cut short; or encrypted and not changed, which is said of frames
 	 * that are not for a SecY.
 	 */
@@ -351,9 +341,8 @@ struct ppnic_held *ppnic_macsec_in(struct ppnic_txq *txq, struct ppnic_port *to,
 		return NULL;
 	rx.sc = ppnic_macsec_find(macsec, sci);
 	if (!rx.sc) {
-		if (!f->judged)
-			ppnic_macsec_count_others(macsec, 1, true,
-						  rx.tag.tci & MACSEC_TCI_C);
+		ppnic_macsec_count_others(macsec, 1, true,
+					  rx.tag.tci & MACSEC_TCI_C);
 		return NULL;
 	}
 

@@ -260,7 +260,7 @@ err_bad:
  * Who sends may still write to what he sends, and of a segment @f has the first
  * one's payload behind the headers: only the copy is looked at.
  *
- * Context: @txq's engine_lock held, under RCU.
+ * Context: @txq's engine_lock held, under RCU; once for each frame.
  * Return: the frame to deliver instead; give it to ppnic_held_free(). NULL:
  * deliver @f, unless @drop.
  */
@@ -295,13 +295,9 @@ struct ppnic_held *ppnic_psp_open(struct ppnic_txq *txq, struct ppnic_port *to,
 	held->frame.psp = true;
 	held->frame.psp_generation = rx->generation;
 	held->frame.rx_sc = f->rx_sc;
-	held->frame.judged = f->judged;
-	if (!f->judged) {
-		atomic64_inc(&psp->rx_packets);
-		atomic64_add(ppnic_psp_bytes(&held->frame,
-					     ppnic_psp_off(&held->frame)),
-			     &psp->rx_bytes);
-	}
+	atomic64_inc(&psp->rx_packets);
+	atomic64_add(ppnic_psp_bytes(&held->frame, ppnic_psp_off(&held->frame)),
+		     &psp->rx_bytes);
 	*drop = false;
 	return held;
 

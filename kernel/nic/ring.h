@@ -32,6 +32,21 @@ struct ppnic_rxq;
 struct ppnic_source_ops;
 struct xsk_buff_pool;
 
+/**
+ * struct ppnic_arrival - what became of a frame that then found no buffers
+ * @by: whose receiver has it; NULL: none yet. Compared, not followed
+ * @len: of the frame that it was made of
+ * @frame: what it is now; NULL: as it was sent
+ *
+ * MACsec and PSP see each frame once, however often it is tried. Under the
+ * engine_lock of the queue that it comes from.
+ */
+struct ppnic_arrival {
+	struct ppnic_port *by;
+	u32 len;
+	struct ppnic_held *frame;
+};
+
 /* ------------------------------------------------------------ rx_source.c */
 
 /* A receive buffer. Which member it is, its source knows. */
@@ -476,12 +491,13 @@ struct ppnic_txq {
 	unsigned long engine_flags; /* bitops, PPNIC_ENGINE_* */
 	u32 progress;               /* payload of a GSO frame already sent */
 	enum skb_drop_reason
-		gso_reason;      /* of a piece of that, if one was dropped */
-	bool admitted;           /* the frame at @fetch has been paid for */
-	bool retry;              /* the frame at @fetch was blocked before */
-	bool corrupt;            /* ... and the wire corrupts it */
-	enum ppnic_mac by;       /* ... which leaves by this */
-	struct ppnic_held *held; /* frame that the reorder fault keeps */
+		gso_reason; /* of a piece of that, if one was dropped */
+	bool admitted;      /* the frame at @fetch has been paid for */
+	bool retry;         /* the frame at @fetch was blocked before */
+	bool corrupt;       /* ... and the wire corrupts it */
+	enum ppnic_mac by;  /* ... which leaves by this */
+	struct ppnic_arrival arrival; /* ... and what its receiver made of it */
+	struct ppnic_held *held;      /* frame that the reorder fault keeps */
 	/* Under engine_lock, with @retry: what MACsec has made of the frame
 	 * at @fetch, or of the piece of it that is next
 	 */

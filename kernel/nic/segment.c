@@ -130,7 +130,6 @@ void ppnic_frame_parse(struct ppnic_frame *f, u32 total)
 	f->seq = 0;
 	f->rx_sc = 0;
 	f->psp = false;
-	f->judged = false;
 	f->csum_start = 0;
 	f->csum_offset = 0;
 	f->tunnel = false;

@@ -21,10 +21,40 @@
  */
 void ppnic_held_free(struct ppnic_held *held)
 {
+	ppnic_arrival_forget(&held->arrival);
 	dma_unmap_single(&held->parent->dev, held->addr, held->len,
 			 DMA_TO_DEVICE);
 	put_device(&held->parent->dev);
 	kfree(held);
+}
+
+/**
+ * ppnic_arrival_forget() - what was made of a frame is not wanted any more
+ * @arrival: may be empty, and is then
+ *
+ * Context: any but hard interrupts.
+ */
+void ppnic_arrival_forget(struct ppnic_arrival *arrival)
+{
+	if (unlikely(arrival->frame))
+		ppnic_held_free(arrival->frame);
+	*arrival = (struct ppnic_arrival) {};
+}
+
+/**
+ * ppnic_arrival_put() - this is what was made of a frame, instead of what was
+ * @arrival: where it is kept
+ * @made: a frame; NULL: nothing new
+ *
+ * Context: any but hard interrupts.
+ */
+void ppnic_arrival_put(struct ppnic_arrival *arrival, struct ppnic_held *made)
+{
+	if (!made)
+		return;
+	if (arrival->frame)
+		ppnic_held_free(arrival->frame);
+	arrival->frame = made;
 }
 
 /* Make @held's data, @len bytes, known to the device, as @port's. */
@@ -39,6 +69,7 @@ static int ppnic_held_map(struct ppnic_port *port, struct ppnic_held *held,
 	get_device(dev);
 	held->parent = port->parent;
 	held->len = len;
+	held->arrival = (struct ppnic_arrival) {};
 	held->frame.nr_sg = 1;
 	return 0;
 }
@@ -115,7 +146,7 @@ static int ppnic_deliver_corrupted(struct ppnic_txq *txq, struct ppnic_port *to,
 	/* A device that aggregates checks each segment first. */
 	if (f->gso_size) {
 		f->csum = PPNIC_CSUM_BAD;
-		return ppnic_deliver(txq, to, f);
+		return ppnic_deliver(txq, to, f, &txq->arrival);
 	}
 
 	held = ppnic_hold(txq->port, f);
@@ -126,7 +157,7 @@ static int ppnic_deliver_corrupted(struct ppnic_txq *txq, struct ppnic_port *to,
 	else
 		held->frame.hdr[f->hdr_len - 1] ^= 0x01;
 	held->frame.csum = PPNIC_CSUM_VERIFY;
-	ret = ppnic_deliver(txq, to, &held->frame);
+	ret = ppnic_deliver(txq, to, &held->frame, &txq->arrival);
 	ppnic_held_free(held);
 	return ret;
 }
@@ -147,11 +178,9 @@ int ppnic_wire_flush(struct ppnic_txq *txq, struct ppnic_port *to)
 	if (!txq->held || !test_bit(PPNIC_ENGINE_FLUSH, &txq->engine_flags))
 		return 0;
 
-	ret = ppnic_deliver(txq, to, &txq->held->frame);
-	if (ret == PPNIC_BLOCKED) {
-		txq->held->frame.judged = true;
+	ret = ppnic_deliver(txq, to, &txq->held->frame, &txq->held->arrival);
+	if (ret == PPNIC_BLOCKED)
 		return ret;
-	}
 
 	clear_bit(PPNIC_ENGINE_FLUSH, &txq->engine_flags);
 	ppnic_held_free(txq->held);
@@ -183,6 +212,7 @@ int ppnic_wire(struct ppnic_txq *txq, struct ppnic_port *to,
 	       struct ppnic_frame *f)
 {
 	struct ppnic_faults *faults = &txq->port->faults;
+	struct ppnic_arrival twice = {};
 	int ret;
 
 	ret = ppnic_wire_flush(txq, to);
@@ -211,19 +241,18 @@ int ppnic_wire(struct ppnic_txq *txq, struct ppnic_port *to,
 		txq->corrupt = ppnic_fault_every(&faults->corrupt);
 	}
 
-	f->judged = txq->retry;
 	if (txq->corrupt)
 		ret = ppnic_deliver_corrupted(txq, to, f);
 	else
-		ret = ppnic_deliver(txq, to, f);
+		ret = ppnic_deliver(txq, to, f, &txq->arrival);
 	txq->retry = ret == PPNIC_BLOCKED;
 	if (txq->retry)
 		return ret;
 
-	f->judged = false;
 	if (ppnic_fault_due(&faults->duplicate) &&
-	    ppnic_deliver(txq, to, f) != PPNIC_BLOCKED)
+	    ppnic_deliver(txq, to, f, &twice) != PPNIC_BLOCKED)
 		ppnic_fault_struck(&faults->duplicate);
+	ppnic_arrival_forget(&twice);
 	if (txq->held)
 		set_bit(PPNIC_ENGINE_FLUSH, &txq->engine_flags);
 	return ret;
@@ -283,6 +312,7 @@ void ppnic_wire_drain(struct ppnic_txq *txq)
 
 	spin_lock_bh(&txq->engine_lock);
 	ppnic_wire_lose(txq);
+	ppnic_arrival_forget(&txq->arrival);
 	sealed = txq->sealed;
 	txq->sealed = NULL;
 	txq->retry = false;
