@@ -101,6 +101,7 @@ _KINDS: Final = (
     _kind("bug", r"^BUG \S+ \(.*\): "),  # mm/slub.c
     _kind("bug", r"^BUG: "),  # scheduling while atomic, sleeping function, Bad page state, spinlock ...
 )
+KINDS: Final = frozenset(kind.name for kind in _KINDS)
 # What may follow inside a block without being a complaint of its own: an oops repeats itself in several lines.
 _GOES_ON: Final = {
     "oops": {"oops"},

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TypeVar
 
-from ppiov import baseline, prepare, report, reproducers, splats, suites
+from ppiov import baseline, complaints, prepare, report, reproducers, splats, suites
 from ppiov.blame import not_run, skipped
 from ppiov.combinations import COMBINATIONS, DEFAULT_COMBINATIONS, EACH
 from ppiov.environment import describe
@@ -254,7 +254,12 @@ def _work(
     yield from _drop_unfit(story, ready.tree)
     store = Store()
     own = baseline.stored(ready, store) if baseline.possible(ready) else {}
-    story.known = dataclasses.replace(story.known, by_itself=own or {}, ours=splats.ours(ready))
+    story.known = dataclasses.replace(
+        story.known,
+        by_itself=own or {},
+        ours=splats.ours(ready),
+        understood=complaints.load(source, ready.tree.release),
+    )
     config = read_config(ready.tree.config) if ready.tree.config else {}
     slower = slowness(config)
     deadlines = request.deadlines or Deadlines.for_accel(ready.accel.name).times(slower)

@@ -2,9 +2,9 @@
 """What becomes of the kernel's complaints in a whole run: whose they are, and where in the source.
 
 A complaint counts, unless the same is seen without what is tested: in a run that the user names (``--baseline``), or in
-the kernel's own baseline (baseline.py). The same means the same fingerprint. A kernel's own baseline is made without
-our modules, so it never excuses a complaint that names one of them, nor one that shows no stack and could be anybody's.
-What ends the guest is never excused.
+the kernel's own baseline (baseline.py), or it is one that has been understood (complaints.py). The same means the same
+fingerprint. A kernel's own baseline is made without our modules, so neither it nor the list ever excuses a complaint
+that names one of them, nor one that shows no stack and could be anybody's. What ends the guest is never excused.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ppiov import console
+from ppiov.complaints import Complaint
 from ppiov.console import FATAL
 from ppiov.decode import Decoder
 from ppiov.kbuild import DEBUG_SUFFIX
@@ -32,6 +33,7 @@ class Known:
     by_itself: Mapping[str, str] = field(default_factory=dict)
     named: Mapping[str, str] = field(default_factory=dict)  # in runs that the user names
     ours: frozenset[str] = frozenset()  # our modules, as the kernel names them
+    understood: tuple[Complaint, ...] = ()  # the kernel's, as a report says
 
     def where(self, splat: Splat) -> str:
         """Where else ``splat`` is seen; "" where it counts."""
@@ -39,7 +41,11 @@ class Known:
             return ""
         if splat.fingerprint in self.named:
             return self.named[splat.fingerprint]
-        return self.by_itself.get(splat.fingerprint, "") if self.excusable(splat) else ""
+        if not self.excusable(splat):
+            return ""
+        if splat.fingerprint in self.by_itself:
+            return self.by_itself[splat.fingerprint]
+        return next((one.report for one in self.understood if one.is_it(splat)), "")
 
     def excusable(self, splat: Splat) -> bool:
         """Whether it could be the kernel's own."""

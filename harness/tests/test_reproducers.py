@@ -82,6 +82,13 @@ def test_what_the_kernel_does_by_itself_is_not_held_against_it() -> None:
     assert judge(result(Outcome.CRASH, known, OOPS, PANIC), BUG, "6.12.117").outcome is Outcome.PASS
 
 
+def test_a_complaint_that_is_understood_is_a_sign_all_the_same() -> None:
+    """It does not spoil a pass (complaints.py), and so the test that is about it has passed."""
+    known = dataclasses.replace(OOPS, known="docs/bugs/x.md")
+    assert judge(result(Outcome.PASS, known), BUG, "6.12.117").outcome is Outcome.PASS
+    assert judge(result(Outcome.PASS, known), BUG, "7.3.4").outcome is Outcome.FAIL
+
+
 def test_other_tests_are_left_alone() -> None:
     assert judge(result(Outcome.PASS), None, "6.12.117") == result(Outcome.PASS)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import sample
 from ppiov import results, summary
+from ppiov.complaints import Complaint
 from ppiov.console import Detector, Found
 from ppiov.decode import Decoder
 from ppiov.report import html, junit, ktap, text
@@ -62,6 +63,16 @@ def test_what_a_kernels_own_baseline_never_excuses(which: Splat) -> None:
 def test_a_run_that_the_user_names_excuses_all_but_an_end() -> None:
     known = Known(named={s.fingerprint: "run x" for s in EVERY}, ours=frozenset({"ppnic"}))
     assert [bool(known.where(s)) for s in EVERY] == [True, True, False, False, True]
+
+
+def test_one_that_is_understood_is_excused_by_its_report() -> None:
+    """Where all that it shows is there, on its kernel, with a stack, and with nothing of ours in that."""
+    one = Complaint(CORE.kind, ("netif_x", "tcp_sendmsg"), "6\\.12\\.", "docs/bugs/x.md")
+    known = Known(ours=frozenset({"ppnic"}), understood=(one,))
+    assert known.judged(result(CORE)).outcome is Outcome.PASS and known.where(CORE) == "docs/bugs/x.md"
+    assert [known.where(s) for s in (OURS, PANIC, OOPS, BARE)] == [""] * 4
+    assert known.where(replace(CORE, kind="kasan")) == ""
+    assert known.where(replace(CORE, text=CORE.text.replace("tcp_sendmsg", "f"))) == ""
 
 
 def test_one_that_is_new_among_others_counts() -> None:
