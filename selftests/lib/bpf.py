@@ -26,13 +26,13 @@ from lib.netlink import Netlink
 XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_TX, XDP_REDIRECT = range(5)
 
 # include/uapi/linux/bpf.h
-_MAP_CREATE, _MAP_UPDATE, _PROG_LOAD = 0, 2, 5
+_MAP_CREATE, _MAP_UPDATE, _PROG_LOAD, _TEST_RUN = 0, 2, 5, 10
 _MAP_TYPE_XSKMAP = 17
 _PROG_TYPE_XDP = 6
 _ATTACH_XDP = 37
 _HAS_FRAGS, _DEV_BOUND = 1 << 5, 1 << 6
 _PSEUDO_MAP_FD, _PSEUDO_KFUNC_CALL = 1, 2
-_FLAG_DRIVER = 1 << 2  # XDP_FLAGS_DRV_MODE of if_link.h
+_FLAG_DRIVER, _FLAG_DEVICE = 1 << 2, 1 << 3  # XDP_FLAGS_DRV_MODE and _HW_MODE of if_link.h
 ADJUST_HEAD, ADJUST_TAIL, REDIRECT, REDIRECT_MAP, STORE_BYTES = 44, 65, 23, 51, 190
 _RX_QUEUE_INDEX = 16  # in struct xdp_md
 
@@ -46,7 +46,8 @@ Code = Sequence[bytes]
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _instruction(code: int, to: int = 0, source: int = 0, offset: int = 0, value: int = 0) -> bytes:
+def instruction(code: int, to: int = 0, source: int = 0, offset: int = 0, value: int = 0) -> bytes:
+    """One instruction, or half of a wide one."""
     return struct.pack("=BBhi", code, source << 4 | to, offset, value)
 
 
@@ -76,24 +77,24 @@ def _function(name: str) -> int:
 
 def verdict(action: int) -> list[bytes]:
     """The end of a program, or all of it."""
-    return [_instruction(_MOV, 0, value=action), _instruction(_EXIT)]
+    return [instruction(_MOV, 0, value=action), instruction(_EXIT)]
 
 
 def _checked(call: Sequence[bytes]) -> list[bytes]:
     """A call that keeps the context in R6, and ends the program with XDP_ABORTED unless it returns 0."""
     return [
         *call,
-        _instruction(_JUMP_EQUAL, 0, offset=2),
+        instruction(_JUMP_EQUAL, 0, offset=2),
         *verdict(XDP_ABORTED),
-        _instruction(_MOV_REG, 1, 6),
+        instruction(_MOV_REG, 1, 6),
     ]
 
 
 def adjust(helper: int, delta: int) -> list[bytes]:
     """Move the frame's head or tail by so many bytes; then what follows."""
     return [
-        _instruction(_MOV_REG, 6, 1),
-        *_checked([_instruction(_MOV, 2, value=delta), _instruction(_CALL, value=helper)]),
+        instruction(_MOV_REG, 6, 1),
+        *_checked([instruction(_MOV, 2, value=delta), instruction(_CALL, value=helper)]),
     ]
 
 
@@ -101,8 +102,8 @@ def store(at: int, data: bytes) -> list[bytes]:
     """Write a word at an offset in the frame, wherever it lies; then what follows."""
     (word,) = struct.unpack("=i", data)
     return [
-        _instruction(_MOV_REG, 6, 1),
-        _instruction(_STORE_WORD, 10, offset=-4, value=word),
+        instruction(_MOV_REG, 6, 1),
+        instruction(_STORE_WORD, 10, offset=-4, value=word),
         *_store_stack(at, 4),
     ]
 
@@ -110,21 +111,21 @@ def store(at: int, data: bytes) -> list[bytes]:
 def _store_stack(at: int, length: int) -> list[bytes]:
     """The last bytes of the stack into the frame."""
     arguments = [
-        _instruction(_MOV, 2, value=at),
-        _instruction(_MOV_REG, 3, 10),
-        _instruction(_ADD, 3, value=-length),
-        _instruction(_MOV, 4, value=length),
+        instruction(_MOV, 2, value=at),
+        instruction(_MOV_REG, 3, 10),
+        instruction(_ADD, 3, value=-length),
+        instruction(_MOV, 4, value=length),
     ]
-    return _checked([*arguments, _instruction(_CALL, value=STORE_BYTES)])
+    return _checked([*arguments, instruction(_CALL, value=STORE_BYTES)])
 
 
 def redirect(ifindex: int) -> list[bytes]:
     """All of a program: out of that device."""
     return [
-        _instruction(_MOV, 1, value=ifindex),
-        _instruction(_MOV, 2, value=0),
-        _instruction(_CALL, value=REDIRECT),
-        _instruction(_EXIT),
+        instruction(_MOV, 1, value=ifindex),
+        instruction(_MOV, 2, value=0),
+        instruction(_CALL, value=REDIRECT),
+        instruction(_EXIT),
     ]
 
 
@@ -134,27 +135,27 @@ def to_socket(sockets: int, otherwise: int) -> list[bytes]:
     :param sockets: of socket_map()
     """
     return [
-        _instruction(_LOAD_WORD, 2, 1, offset=_RX_QUEUE_INDEX),
-        _instruction(_LOAD_IMMEDIATE, 1, _PSEUDO_MAP_FD, value=sockets),
-        _instruction(0),
-        _instruction(_MOV, 3, value=otherwise),
-        _instruction(_CALL, value=REDIRECT_MAP),
-        _instruction(_EXIT),
+        instruction(_LOAD_WORD, 2, 1, offset=_RX_QUEUE_INDEX),
+        instruction(_LOAD_IMMEDIATE, 1, _PSEUDO_MAP_FD, value=sockets),
+        instruction(0),
+        instruction(_MOV, 3, value=otherwise),
+        instruction(_CALL, value=REDIRECT_MAP),
+        instruction(_EXIT),
     ]
 
 
 def metadata_hash(at: int) -> list[bytes]:
     """bpf_xdp_metadata_rx_hash(): the hash and its type into the frame, two words; then what follows."""
     return [
-        _instruction(_MOV_REG, 6, 1),
-        _instruction(_STORE_WORD, 10, offset=-8),
-        _instruction(_STORE_WORD, 10, offset=-4),
+        instruction(_MOV_REG, 6, 1),
+        instruction(_STORE_WORD, 10, offset=-8),
+        instruction(_STORE_WORD, 10, offset=-4),
         *_checked([
-            _instruction(_MOV_REG, 2, 10),
-            _instruction(_ADD, 2, value=-8),
-            _instruction(_MOV_REG, 3, 10),
-            _instruction(_ADD, 3, value=-4),
-            _instruction(_CALL, source=_PSEUDO_KFUNC_CALL, value=_function("bpf_xdp_metadata_rx_hash")),
+            instruction(_MOV_REG, 2, 10),
+            instruction(_ADD, 2, value=-8),
+            instruction(_MOV_REG, 3, 10),
+            instruction(_ADD, 3, value=-4),
+            instruction(_CALL, source=_PSEUDO_KFUNC_CALL, value=_function("bpf_xdp_metadata_rx_hash")),
         ]),
         *_store_stack(at, 8),
     ]  # fmt: skip
@@ -163,7 +164,11 @@ def metadata_hash(at: int) -> list[bytes]:
 # ---------------------------------------------------------------------- maps
 
 
-def _call(command: int, attributes: bytes) -> int:
+def call(command: int, attributes: bytes) -> int:
+    """bpf(2).
+
+    :raises OSError: as it says
+    """
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
     result = _libc.syscall(_NUMBER, command, buffer, len(attributes))
     if result < 0:
@@ -174,38 +179,41 @@ def _call(command: int, attributes: bytes) -> int:
 
 def socket_map(queues: int) -> int:
     """An empty map from queues to AF_XDP sockets, by its file descriptor; os.close() it."""
-    return _call(_MAP_CREATE, struct.pack("=IIIII", _MAP_TYPE_XSKMAP, 4, 4, queues, 0))
+    return call(_MAP_CREATE, struct.pack("=IIIII", _MAP_TYPE_XSKMAP, 4, 4, queues, 0))
 
 
 def set_socket(sockets: int, queue: int, sock: int) -> None:
     """The socket of a queue, by its file descriptor, until it is closed."""
     key, value = (ctypes.create_string_buffer(struct.pack("=I", number), 4) for number in (queue, sock))
     addresses = (ctypes.addressof(key), ctypes.addressof(value))
-    _call(_MAP_UPDATE, struct.pack("=IxxxxQQQ", sockets, *addresses, 0))
+    call(_MAP_UPDATE, struct.pack("=IxxxxQQQ", sockets, *addresses, 0))
 
 
 # ------------------------------------------------------------- load and attach
 
 
 @contextmanager
-def loaded(code: Iterable[bytes], frags: bool = True, bound_to: Port | None = None) -> Iterator[int]:
+def loaded(
+    code: Iterable[bytes], frags: bool = True, bound_to: Port | None = None, in_device: bool = False
+) -> Iterator[int]:
     """A loaded program, by its file descriptor.
 
     :param frags: it can take a frame in several buffers
     :param bound_to: the only device that may run it, as kfuncs for metadata want it
+    :param in_device: ... and the device itself does; it takes no frags
     :raises OSError: with the verifier's words
     """
-    fd = _load(b"".join(code), frags, bound_to)
+    flags = (_HAS_FRAGS if frags and not in_device else 0) | (_DEV_BOUND if bound_to and not in_device else 0)
+    fd = _load(b"".join(code), flags, bound_to)
     try:
         yield fd
     finally:
         os.close(fd)
 
 
-def _load(code: bytes, frags: bool, bound_to: Port | None) -> int:
-    log = ctypes.create_string_buffer(1 << 16)
+def _load(code: bytes, flags: int, bound_to: Port | None) -> int:
+    log = ctypes.create_string_buffer(1 << 20)
     text, licence = ctypes.create_string_buffer(code, len(code)), ctypes.create_string_buffer(b"GPL")
-    flags = (_HAS_FRAGS if frags else 0) | (_DEV_BOUND if bound_to else 0)
     attributes = struct.pack(
         "=IIQQIIQII16sII",
         _PROG_TYPE_XDP,
@@ -233,10 +241,10 @@ def _load(code: bytes, frags: bool, bound_to: Port | None) -> int:
     return int(fd)
 
 
-def _set(port: Port, fd: int) -> None:
+def _set(port: Port, fd: int, flag: int = _FLAG_DRIVER) -> None:
     msg = ifinfmsg()
     msg["index"] = port.ifindex
-    msg["attrs"] = [("IFLA_XDP", {"attrs": [("IFLA_XDP_FD", fd), ("IFLA_XDP_FLAGS", _FLAG_DRIVER)]})]
+    msg["attrs"] = [("IFLA_XDP", {"attrs": [("IFLA_XDP_FD", fd), ("IFLA_XDP_FLAGS", flag)]})]
     with Netlink(port.ns, NETLINK_ROUTE) as route:
         route.talk(msg, RTM_SETLINK, NLM_F_ACK)
 
@@ -253,3 +261,48 @@ def attach(port: Port, code: Iterable[bytes], frags: bool = True, bound: bool = 
 def detach(port: Port) -> None:
     """No program any more."""
     _set(port, -1)
+
+
+def put_into_device(port: Port, fd: int) -> None:
+    """A program that was loaded() runs in the device from now on, in place of another if there is one.
+
+    :raises lib.netlink.RefusedError: if the driver or the core refuses
+    """
+    _set(port, fd, _FLAG_DEVICE)
+
+
+def put_into_driver(port: Port, fd: int) -> None:
+    """A program that was loaded() runs in the driver from now on: attach(), by parts.
+
+    :raises lib.netlink.RefusedError: if the driver or the core refuses
+    """
+    _set(port, fd)
+
+
+def offload(port: Port, code: Iterable[bytes]) -> None:
+    """Load a program for a device, which runs it itself from now on. The port keeps it alive.
+
+    :raises OSError: with the verifier's words, and the device's
+    :raises lib.netlink.RefusedError: if the driver or the core refuses
+    """
+    with loaded(code, bound_to=port, in_device=True) as fd:
+        put_into_device(port, fd)
+
+
+def take_off_device(port: Port) -> None:
+    """No program in the device any more."""
+    _set(port, -1, _FLAG_DEVICE)
+
+
+def run(fd: int, frame: bytes) -> tuple[int, bytes]:
+    """What a loaded() program makes of a frame in the kernel (BPF_PROG_TEST_RUN): its verdict, and the frame."""
+    data, out = ctypes.create_string_buffer(frame, len(frame)), ctypes.create_string_buffer(1 << 16)
+    attributes = struct.pack(
+        "=IIIIQQII", fd, 0, len(frame), len(out), ctypes.addressof(data), ctypes.addressof(out), 1, 0
+    )
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    if _libc.syscall(_NUMBER, _TEST_RUN, buffer, len(attributes)) < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    _, verdict_, _, length = struct.unpack_from("=IIII", buffer.raw)
+    return verdict_, out.raw[:length]
