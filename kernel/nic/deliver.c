@@ -13,6 +13,7 @@
 #include <linux/tcp.h>
 #include <linux/timekeeping.h>
 
+#include "bpf.h"
 #include "esp.h"
 #include "frame.h"
 #include "mac_merge.h"
@@ -73,6 +74,8 @@ static enum skb_drop_reason ppnic_classify(struct ppnic_port *to,
 	/* A frame steered to a queue has the hash of the default context. */
 	*queue = ppnic_rss_lookup(to, ctx, &f->h, &f->hash, &f->hash_type);
 	*queue = to_queue ? given : (*queue + given) % nr;
+	if (f->to_queue && f->queue < nr)
+		*queue = f->queue;
 	return SKB_NOT_DROPPED_YET;
 }
 
@@ -286,13 +289,15 @@ static bool ppnic_has_room(struct ppnic_rxq *rxq, const struct ppnic_need *need)
 	       ppnic_ring_avail(&rxq->mem.data) >= need->data;
 }
 
-/* Returns 0, PPNIC_BLOCKED or a drop reason. rxq->lock held. */
+/* Returns 0, PPNIC_BLOCKED, if the frame may wait, or a drop reason. rxq->lock
+ * held.
+ */
 static int ppnic_find_room(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
-			   const struct ppnic_need *need)
+			   const struct ppnic_need *need, bool wait)
 {
 	if (ppnic_has_room(rxq, need))
 		return SKB_NOT_DROPPED_YET;
-	if (ppnic_may_pause(txq, rxq) && !ppnic_has_room(rxq, need))
+	if (wait && ppnic_may_pause(txq, rxq) && !ppnic_has_room(rxq, need))
 		return PPNIC_BLOCKED;
 	if (ppnic_has_room(rxq, need))
 		return SKB_NOT_DROPPED_YET;
@@ -311,6 +316,7 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 	struct ppnic_port *to = rxq->port;
 	int reason = SKB_NOT_DROPPED_YET;
 	struct ppnic_held *clear = NULL;
+	bool wait = !wire->turned;
 	struct ppnic_need need;
 	bool more;
 	u32 before;
@@ -321,8 +327,8 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 		/* A queue in restart is back in no time; a port that is
 		 * down is not, and has no carrier either.
 		 */
-		if (netif_running(to->dev) && netif_carrier_ok(to->dev) &&
-		    ppnic_may_pause(txq, rxq)) {
+		if (wait && netif_running(to->dev) &&
+		    netif_carrier_ok(to->dev) && ppnic_may_pause(txq, rxq)) {
 			spin_unlock(&rxq->lock);
 			return PPNIC_BLOCKED;
 		}
@@ -337,7 +343,7 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 		goto out;
 	}
 
-	reason = ppnic_find_room(txq, rxq, &need);
+	reason = ppnic_find_room(txq, rxq, &need, wait);
 	if (reason == PPNIC_BLOCKED)
 		goto out_unlock;
 	if (reason)
@@ -354,7 +360,7 @@ static int ppnic_deliver_queue(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 	if (ppnic_gro_receive(txq, rxq, f))
 		goto out;
 	/* Frames that this one may not overtake have gone before it. */
-	reason = ppnic_find_room(txq, rxq, &need);
+	reason = ppnic_find_room(txq, rxq, &need, wait);
 	if (reason == PPNIC_BLOCKED)
 		goto out_unlock;
 	if (reason)
@@ -439,7 +445,21 @@ static bool ppnic_receive(struct ppnic_txq *txq, struct ppnic_port *to,
 		ppnic_count_dropped(to, psp_dropped, f);
 		return false;
 	}
-	return true;
+	if (arrival->frame)
+		now = &arrival->frame->frame;
+
+	switch (ppnic_bpf_frame(txq, to, now, arrival)) {
+	case PPNIC_BPF_PASS:
+		return true;
+	case PPNIC_BPF_SENT:
+		*reason = SKB_NOT_DROPPED_YET;
+		break;
+	case PPNIC_BPF_DROP:
+		*reason = SKB_DROP_REASON_XDP;
+		break;
+	}
+	ppnic_count_arrived(to, f);
+	return false;
 }
 
 /* Longer than the MTU, which is counted at the queue it would have gone to. */

@@ -39,12 +39,13 @@ static u32 ppnic_gso_chunk(const struct ppnic_port *from,
 	u32 limit, mss = first->gso_size;
 
 	/* A super-packet in a tunnel would have to say so of all its layers,
-	 * each segment has a SecTAG of its own, and a burst of wrong bits
-	 * is in one of them.
+	 * each segment has a SecTAG of its own, a burst of wrong bits is in
+	 * one of them, and a program sees them one by one.
 	 */
 	if (!(to->dev->features & PPNIC_JOIN_FEATURES) || f->tunnel ||
 	    f->h.l4 != PPNIC_L4_TCP || first->flags & PPNIC_TXD_MACSEC ||
-	    READ_ONCE(from->faults.bit_errors.arg))
+	    READ_ONCE(from->faults.bit_errors.arg) ||
+	    rcu_access_pointer(to->bpf))
 		return mss;
 
 	/* What fits an IP packet, and the buffers of an skb if unsplit. */

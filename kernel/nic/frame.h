@@ -59,6 +59,9 @@ struct ppnic_frame {
 	bool psp;    /* decrypted, headers and trailer still there */
 	u8 psp_generation;  /* valid with @psp: of the receiver's key */
 	enum ppnic_mac mac; /* that it left by; set on the wire */
+	bool turned;        /* a program in a device has sent it back */
+	bool to_queue; /* a program in the receiver says where it goes ... */
+	u32 queue;     /* ... valid with @to_queue; maybe there is none such */
 	struct ppnic_headers h;
 	struct ppnic_headers inner; /* valid if @tunnel: what is cut */
 	u8 hdr[PPNIC_HDR_MAX];
@@ -74,8 +77,8 @@ struct ppnic_held {
 	u8 data[];
 };
 
-/* A frame, or the segments of a super-packet, that no MAC of @to took; they are
- * of no queue.
+/* A frame, or the segments of a super-packet, that @to has no queue for, or not
+ * yet: counted at the first.
  */
 #define ppnic_count_unread(to, field, f)                                   \
 	do {                                                               \

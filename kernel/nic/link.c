@@ -56,6 +56,8 @@ static void ppnic_setup(struct net_device *dev)
 	dev->xdp_features = NETDEV_XDP_ACT_BASIC | NETDEV_XDP_ACT_REDIRECT |
 			    NETDEV_XDP_ACT_RX_SG | NETDEV_XDP_ACT_NDO_XMIT |
 			    NETDEV_XDP_ACT_NDO_XMIT_SG;
+	if (IS_ENABLED(CONFIG_BPF_SYSCALL))
+		dev->xdp_features |= NETDEV_XDP_ACT_HW_OFFLOAD;
 	if (IS_ENABLED(CONFIG_XDP_SOCKETS))
 		dev->xdp_features |= NETDEV_XDP_ACT_XSK_ZEROCOPY;
 	dev->xdp_metadata_ops = &ppnic_xdp_metadata_ops;

@@ -152,6 +152,8 @@ static void mac_sums(struct ppnic_port *port, enum ethtool_mac_stats_src src,
 	memset(rx, 0, sizeof(*rx));
 	for (i = 0; i < port->dev->num_tx_queues; i++)
 		mac_add_queue(tx, port->txqs[i].mac, src);
+	if (src != ETHTOOL_MAC_STATS_SRC_PMAC)
+		mac_add(tx, &port->bpf_sent);
 	for (i = 0; i < port->dev->num_rx_queues; i++)
 		mac_add_queue(rx, port->rxqs[i].mac, src);
 }

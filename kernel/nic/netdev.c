@@ -10,6 +10,7 @@
 
 #include "../compat/netdev.h"
 #include "../compat/queue_mgmt.h"
+#include "bpf.h"
 #include "esp.h"
 #include "mac_merge.h"
 #include "macsec.h"
@@ -543,10 +544,16 @@ static int ppnic_init(struct net_device *dev)
 	err = ppnic_bind_init(port);
 	if (err)
 		goto err_irq;
+	u64_stats_init(&port->bpf_sent.sync);
+	err = ppnic_bpf_init(port);
+	if (err)
+		goto err_bind;
 
 	ppnic_fault_add_port(port);
 	return 0;
 
+err_bind:
+	ppnic_bind_exit(port);
 err_irq:
 	ppnic_irq_destroy(port);
 err_napi:
@@ -576,6 +583,7 @@ static void ppnic_uninit(struct net_device *dev)
 	u32 i;
 
 	ppnic_fault_del_port(port);
+	ppnic_bpf_exit(port);
 	ppnic_macsec_exit(&port->macsec);
 	ppnic_psp_remove(port);
 	ppnic_bind_exit(port);

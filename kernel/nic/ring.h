@@ -38,8 +38,8 @@ struct xsk_buff_pool;
  * @len: of the frame that it was made of
  * @frame: what it is now; NULL: as it was sent
  *
- * MACsec and PSP see each frame once, however often it is tried. Under the
- * engine_lock of the queue that it comes from.
+ * MACsec, PSP and a program in the device see each frame once, however often it
+ * is tried. Under the engine_lock of the queue that it comes from.
  */
 struct ppnic_arrival {
 	struct ppnic_port *by;
@@ -292,6 +292,11 @@ struct ppnic_rx_hw_stats {
 	u64_stats_t macsec_dropped;  /* of no queue; the SecY says why */
 	u64_stats_t psp_decrypted;
 	u64_stats_t psp_dropped; /* of no queue; the PSP device says why */
+	u64_stats_t bpf_pass;    /* of no queue, as all of BPF in the device */
+	u64_stats_t bpf_drop;
+	u64_stats_t bpf_tx;
+	u64_stats_t bpf_aborted; /* ... or what a device can't do */
+	u64_stats_t bpf_failed;  /* frame dropped: that could not be done */
 	u64_stats_t pauses;      /* times the link was held back */
 	u64_stats_t pause_expired;
 };

@@ -130,6 +130,8 @@ void ppnic_frame_parse(struct ppnic_frame *f, u32 total)
 	f->seq = 0;
 	f->rx_sc = 0;
 	f->psp = false;
+	f->turned = false;
+	f->to_queue = false;
 	f->csum_start = 0;
 	f->csum_offset = 0;
 	f->tunnel = false;

@@ -22,6 +22,7 @@
 
 #include "../compat/mm.h"
 #include "../compat/netdev.h"
+#include "bpf.h"
 #include "ppnic.h"
 
 /* A frame in one buffer, with two VLAN tags. */
@@ -157,6 +158,13 @@ int ppnic_bpf(struct net_device *dev, struct netdev_bpf *bpf)
 		/* The core sets no @extack here. */
 		return ppnic_xsk_setup(netdev_priv(dev), bpf->xsk.queue_id,
 				       bpf->xsk.pool);
+	case XDP_SETUP_PROG_HW:
+		return ppnic_bpf_attach(netdev_priv(dev), bpf);
+	case BPF_OFFLOAD_MAP_ALLOC:
+		return ppnic_bpf_map_alloc(bpf->offmap);
+	case BPF_OFFLOAD_MAP_FREE:
+		ppnic_bpf_map_free(bpf->offmap);
+		return 0;
 	default:
 		return -EINVAL;
 	}
