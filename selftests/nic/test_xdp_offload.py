@@ -563,7 +563,9 @@ def test_under_traffic(nic: Link, defer: Defer) -> None:
     stream = Stream(nic, defer)
     for _ in range(3):
         bpf.offload(nic.rx, verdict(XDP_PASS))
+        failed = counts(nic)["failed"]
         stream.progress("with a program")
+        assert counts(nic)["failed"] == failed, "a super-packet was not cut"
         bpf.offload(nic.tx, verdict(XDP_PASS))
         stream.progress("with one at each end")
         nic.rx.ethtool.set_rings(RX=512)
