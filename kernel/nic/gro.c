@@ -34,7 +34,9 @@
 #include "frame.h"
 
 /* With these an emulated machine takes some ms to send a frame: of 32 flows whose
- * frames come in turn, none had its second one in time.
+ * frames come in turn, none had its second one in time. It is more than the
+ * least RTO of TCP, and costs who ends a window without PSH a retransmission,
+ * where the stack's GRO is off and the queue is busy all the time.
  */
 #if IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_KCSAN)
 #define PPNIC_GRO_IDLE_NS (50 * NSEC_PER_MSEC)
