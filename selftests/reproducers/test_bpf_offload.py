@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A device goes while somebody holds a BPF program that was loaded for it and that the verifier had to move. The report:
-docs/bugs/bpf-offload.md.
+"""A device goes while somebody holds a BPF program that was loaded for it and that the verifier had to move. The
+report: docs/bugs/bpf-offload.md.
 
-The device is the kernel's own netdevsim; nothing of ours has a part in it. Under KASAN the report comes from that, so the
-test is for kernels without.
+The device is the kernel's own netdevsim; nothing of ours has a part in it. Under KASAN the report comes from that, so
+the test is for kernels without.
 """
 
 from __future__ import annotations
