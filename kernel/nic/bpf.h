@@ -32,7 +32,7 @@ struct ppnic_bpf_prog {
 };
 
 /**
- * struct ppnic_bpf_ctx - what a program runs on: struct xdp_md, as far as it goes
+ * struct ppnic_bpf_ctx - what a program runs on; to it, struct xdp_md
  * @start: of the memory that @data may grow into
  * @data: the frame
  * @end: after its last byte

@@ -359,40 +359,42 @@ static __no_kcsan void ppnic_bpf_store(const struct bpf_insn *insn, void *to,
 }
 
 /* @src, or @r0, gets what was there, if the program asks. */
-#define ppnic_bpf_atomic_op(kind, to, insn, src, r0)               \
-	do {                                                       \
-		switch ((insn)->imm) {                             \
-		case BPF_ADD:                                      \
-			kind##_add(*(src), to);                    \
-			break;                                     \
-		case BPF_AND:                                      \
-			kind##_and(*(src), to);                    \
-			break;                                     \
-		case BPF_OR:                                       \
-			kind##_or(*(src), to);                     \
-			break;                                     \
-		case BPF_XOR:                                      \
-			kind##_xor(*(src), to);                    \
-			break;                                     \
-		case BPF_ADD | BPF_FETCH:                          \
-			*(src) = kind##_fetch_add(*(src), to);     \
-			break;                                     \
-		case BPF_AND | BPF_FETCH:                          \
-			*(src) = kind##_fetch_and(*(src), to);     \
-			break;                                     \
-		case BPF_OR | BPF_FETCH:                           \
-			*(src) = kind##_fetch_or(*(src), to);      \
-			break;                                     \
-		case BPF_XOR | BPF_FETCH:                          \
-			*(src) = kind##_fetch_xor(*(src), to);     \
-			break;                                     \
-		case BPF_XCHG:                                     \
-			*(src) = kind##_xchg(to, *(src));          \
-			break;                                     \
-		case BPF_CMPXCHG:                                  \
-			*(r0) = kind##_cmpxchg(to, *(r0), *(src)); \
-			break;                                     \
-		}                                                  \
+#define ppnic_bpf_atomic_op(kind, to, op, src, r0)                   \
+	do {                                                         \
+		void *__to = (to);                                   \
+		typeof(src) __src = (src), __r0 = (r0);              \
+		switch (op) {                                        \
+		case BPF_ADD:                                        \
+			kind##_add(*__src, __to);                    \
+			break;                                       \
+		case BPF_AND:                                        \
+			kind##_and(*__src, __to);                    \
+			break;                                       \
+		case BPF_OR:                                         \
+			kind##_or(*__src, __to);                     \
+			break;                                       \
+		case BPF_XOR:                                        \
+			kind##_xor(*__src, __to);                    \
+			break;                                       \
+		case BPF_ADD | BPF_FETCH:                            \
+			*__src = kind##_fetch_add(*__src, __to);     \
+			break;                                       \
+		case BPF_AND | BPF_FETCH:                            \
+			*__src = kind##_fetch_and(*__src, __to);     \
+			break;                                       \
+		case BPF_OR | BPF_FETCH:                             \
+			*__src = kind##_fetch_or(*__src, __to);      \
+			break;                                       \
+		case BPF_XOR | BPF_FETCH:                            \
+			*__src = kind##_fetch_xor(*__src, __to);     \
+			break;                                       \
+		case BPF_XCHG:                                       \
+			*__src = kind##_xchg(__to, *__src);          \
+			break;                                       \
+		case BPF_CMPXCHG:                                    \
+			*__r0 = kind##_cmpxchg(__to, *__r0, *__src); \
+			break;                                       \
+		}                                                    \
 	} while (0)
 
 static void ppnic_bpf_atomic(const struct bpf_insn *insn, void *to, u64 *src,
@@ -401,10 +403,10 @@ static void ppnic_bpf_atomic(const struct bpf_insn *insn, void *to, u64 *src,
 	u32 narrow = *src, narrow0 = *r0;
 
 	if (BPF_SIZE(insn->code) == BPF_DW) {
-		ppnic_bpf_atomic_op(atomic64, (atomic64_t *)to, insn, src, r0);
+		ppnic_bpf_atomic_op(atomic64, to, insn->imm, src, r0);
 		return;
 	}
-	ppnic_bpf_atomic_op(atomic, (atomic_t *)to, insn, &narrow, &narrow0);
+	ppnic_bpf_atomic_op(atomic, to, insn->imm, &narrow, &narrow0);
 	/* What is fetched has no upper half. */
 	if (insn->imm == BPF_CMPXCHG)
 		*r0 = narrow0;

@@ -69,6 +69,19 @@ static u8 *ppnic_bpf_value(const struct ppnic_bpf_map *m, u32 i)
 	return ppnic_bpf_key(m, i) + m->value;
 }
 
+/* Keys and values are written to with no lock, by programs and who else has the
+ * map they are in; what comes of that is theirs.
+ */
+static __no_kcsan void ppnic_bpf_copy(void *to, const void *from, u32 len)
+{
+	memcpy(to, from, len);
+}
+
+static __no_kcsan bool ppnic_bpf_same(const void *a, const void *b, u32 len)
+{
+	return !memcmp(a, b, len);
+}
+
 static u32 *ppnic_bpf_head(const struct ppnic_bpf_map *m, const void *key)
 {
 	return &m->heads[jhash(key, m->map->key_size, m->seed) & m->mask];
@@ -82,8 +95,8 @@ static u32 *ppnic_bpf_link(const struct ppnic_bpf_map *m, const void *key)
 {
 	u32 *link = ppnic_bpf_head(m, key);
 
-	while (*link && data_race(memcmp(ppnic_bpf_key(m, *link - 1), key,
-					 m->map->key_size)))
+	while (*link && !ppnic_bpf_same(ppnic_bpf_key(m, *link - 1), key,
+					m->map->key_size))
 		link = &m->next[*link - 1];
 	return link;
 }
@@ -94,7 +107,7 @@ static u32 ppnic_bpf_find(const struct ppnic_bpf_map *m, const void *key)
 	u32 i;
 
 	if (ppnic_bpf_map_is_array(m)) {
-		data_race(memcpy(&i, key, sizeof(i)));
+		ppnic_bpf_copy(&i, key, sizeof(i));
 		return min(i, m->nr);
 	}
 	i = *ppnic_bpf_link(m, key);
@@ -109,7 +122,7 @@ static int ppnic_bpf_insert(struct ppnic_bpf_map *m, const void *key, u32 *i)
 	if (!m->free)
 		return -E2BIG;
 	*i = m->free - 1;
-	data_race(memcpy(ppnic_bpf_key(m, *i), key, m->map->key_size));
+	ppnic_bpf_copy(ppnic_bpf_key(m, *i), key, m->map->key_size);
 	/* What was copied is what counts, and that may be there by now. */
 	link = ppnic_bpf_link(m, ppnic_bpf_key(m, *i));
 	if (*link) {
@@ -180,8 +193,7 @@ int ppnic_bpf_map_update(struct bpf_map *map, const void *key,
 		err = ppnic_bpf_insert(m, key, &i);
 	}
 	if (!err)
-		data_race(memcpy(ppnic_bpf_value(m, i), value,
-				 map->value_size));
+		ppnic_bpf_copy(ppnic_bpf_value(m, i), value, map->value_size);
 	spin_unlock_bh(&m->lock);
 	return err;
 }
@@ -232,8 +244,8 @@ static int ppnic_bpf_dev_lookup(struct bpf_offloaded_map *offmap, void *key,
 	if (i == m->nr)
 		err = -ENOENT;
 	else
-		data_race(memcpy(value, ppnic_bpf_value(m, i),
-				 offmap->map.value_size));
+		ppnic_bpf_copy(value, ppnic_bpf_value(m, i),
+			       offmap->map.value_size);
 	spin_unlock_bh(&m->lock);
 	return err;
 }

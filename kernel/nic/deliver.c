@@ -41,11 +41,12 @@ static void ppnic_count_arrived(struct ppnic_port *to,
 
 #define ppnic_count_dropped(to, field, wire)                \
 	do {                                                \
-		struct ppnic_rxq *__first = &(to)->rxqs[0]; \
+		struct ppnic_port *__to = (to);             \
+		struct ppnic_rxq *__first = &__to->rxqs[0]; \
 		spin_lock(&__first->lock);                  \
 		hw_inc(__first, field);                     \
 		spin_unlock(&__first->lock);                \
-		ppnic_count_arrived(to, wire);              \
+		ppnic_count_arrived(__to, wire);            \
 	} while (0)
 
 static enum skb_drop_reason ppnic_classify(struct ppnic_port *to,

@@ -33,10 +33,10 @@
 #include "../compat/mm.h"
 #include "frame.h"
 
-/* With these an emulated machine takes some ms to send a frame: of 32 flows whose
- * frames come in turn, none had its second one in time. It is more than the
- * least RTO of TCP, and costs who ends a window without PSH a retransmission,
- * where the stack's GRO is off and the queue is busy all the time.
+/* With these an emulated machine takes some ms to send a frame: of 32 flows
+ * whose frames come in turn, none had its second one in time. It is more than
+ * the least RTO of TCP, and costs who ends a window without PSH a
+ * retransmission, where the stack's GRO is off and the queue always busy.
  */
 #if IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_KCSAN)
 #define PPNIC_GRO_IDLE_NS (50 * NSEC_PER_MSEC)
@@ -45,7 +45,7 @@
 #define PPNIC_GRO_IDLE_NS (10 * NSEC_PER_MSEC)
 #define PPNIC_GRO_MOST_NS (100 * NSEC_PER_MSEC)
 #endif
-#define PPNIC_GRO_FLOWS   1024 /* of a queue, at a time */
+#define PPNIC_GRO_FLOWS 1024 /* of a queue, at a time */
 
 /* An IP header after the first has this one's id, or counts up from it. */
 enum ppnic_gro_ids {

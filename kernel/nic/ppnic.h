@@ -451,7 +451,7 @@ struct ppnic_port {
 	/* Of those, queues of preemptible classes; bitops, the device reads */
 	DECLARE_BITMAP(preemptible, PPNIC_MAX_QUEUES);
 	struct bpf_prog __rcu *xdp_prog;  /* we hold a reference; [1] */
-	struct ppnic_bpf_prog __rcu *bpf; /* in the device; as @xdp_prog; RTNL */
+	struct ppnic_bpf_prog __rcu *bpf; /* in the device; RTNL */
 	struct bpf_offload_dev *bpf_dev;
 	struct ppnic_mac_stats bpf_sent;  /* rxqs[0].lock */
 	struct delayed_work restart_work; /* tries queues with @restart */
