@@ -336,7 +336,7 @@ class Tree:
 
 _text = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z"), include_characters=" "), min_size=1)
 _names = _text.map(str.strip).filter(
-    lambda name: name and " # " not in f"{name} " and not f"{name} ".startswith(("#", "- "))
+    lambda name: name and " # " not in f"{name} " and not f"{name} ".startswith(("#", "- ", ":- "))
 )
 _whys = _text.map(str.strip).filter(bool)
 _leaves = st.one_of(
