@@ -37,7 +37,7 @@ ADJUST_HEAD, ADJUST_TAIL, REDIRECT, REDIRECT_MAP, STORE_BYTES = 44, 65, 23, 51, 
 _RX_QUEUE_INDEX = 16  # in struct xdp_md
 
 _MOV, _MOV_REG, _ADD, _CALL, _EXIT, _JUMP_EQUAL, _STORE_WORD = 0xB7, 0xBF, 0x07, 0x85, 0x95, 0x15, 0x62
-_LOAD_WORD, _LOAD_IMMEDIATE = 0x61, 0x18
+_LOAD_WORD, _LOAD_IMMEDIATE, _DIVIDE_REG = 0x61, 0x18, 0x3F
 _NUMBER = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 _FUNCTION_KIND = 12  # of BTF
 _BTF_HEADER = struct.Struct("=HBBIIIII")
@@ -117,6 +117,12 @@ def _store_stack(at: int, length: int) -> list[bytes]:
         instruction(_MOV, 4, value=length),
     ]
     return _checked([*arguments, instruction(_CALL, value=STORE_BYTES)])
+
+
+def outgrowing() -> list[bytes]:
+    """All of a program: about a page, and at another place when the verifier has made it longer."""
+    divide = [instruction(_MOV, 2, value=7), instruction(_MOV, 3, value=3), instruction(_DIVIDE_REG, 2, 3)]
+    return [*divide * 160, *verdict(XDP_PASS)]
 
 
 def redirect(ifindex: int) -> list[bytes]:

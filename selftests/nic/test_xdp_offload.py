@@ -465,19 +465,13 @@ def test_a_map_of_the_host(make_link: MakeLink) -> None:
         os.close(events)
 
 
-def long_one() -> list[bytes]:
-    """A program of about a page, which grows beyond it when the kernel makes its own code of the divisions."""
-    divide = [instruction(MOV, 2, value=7), instruction(MOV, 3, value=3), instruction(0x3F, 2, 3)]
-    return [*divide * 160, *verdict(XDP_PASS)]
-
-
 def test_one_that_the_kernel_moves(make_link: MakeLink) -> None:
     """A program that has another place in memory after it was verified comes and goes, and its port before it."""
     link = make_link(bare=True)
     for _ in range(3):
-        bpf.offload(link.rx, long_one())
+        bpf.offload(link.rx, bpf.outgrowing())
         bpf.take_off_device(link.rx)
-    with bpf.loaded(long_one(), bound_to=link.rx, in_device=True) as fd:
+    with bpf.loaded(bpf.outgrowing(), bound_to=link.rx, in_device=True) as fd:
         bpf.put_into_device(link.rx, fd)
         link.remove()
         until("the link is gone", lambda: not link.exists)
