@@ -12,8 +12,8 @@ import ctypes
 import os
 import platform
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from pyroute2.netlink import NETLINK_ROUTE, NLM_F_ACK
@@ -22,6 +22,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from lib.link import Port
 from lib.netlink import Netlink
+from lib.privileges import without
 
 XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_TX, XDP_REDIRECT = range(5)
 
@@ -200,24 +201,29 @@ def set_socket(sockets: int, queue: int, sock: int) -> None:
 
 @contextmanager
 def loaded(
-    code: Iterable[bytes], frags: bool = True, bound_to: Port | None = None, in_device: bool = False
+    code: Iterable[bytes],
+    frags: bool = True,
+    bound_to: Port | None = None,
+    in_device: bool = False,
+    lacking: Collection[int] = (),
 ) -> Iterator[int]:
     """A loaded program, by its file descriptor.
 
     :param frags: it can take a frame in several buffers
     :param bound_to: the only device that may run it, as kfuncs for metadata want it
     :param in_device: ... and the device itself does; it takes no frags
+    :param lacking: the capabilities that it is loaded without
     :raises OSError: with the verifier's words
     """
     flags = (_HAS_FRAGS if frags and not in_device else 0) | (_DEV_BOUND if bound_to and not in_device else 0)
-    fd = _load(b"".join(code), flags, bound_to)
+    fd = _load(b"".join(code), flags, bound_to, lacking)
     try:
         yield fd
     finally:
         os.close(fd)
 
 
-def _load(code: bytes, flags: int, bound_to: Port | None) -> int:
+def _load(code: bytes, flags: int, bound_to: Port | None, lacking: Collection[int]) -> int:
     log = ctypes.create_string_buffer(1 << 20)
     text, licence = ctypes.create_string_buffer(code, len(code)), ctypes.create_string_buffer(b"GPL")
     attributes = struct.pack(
@@ -236,13 +242,10 @@ def _load(code: bytes, flags: int, bound_to: Port | None) -> int:
         _ATTACH_XDP,
     )
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
-    if bound_to is None:
+    with bound_to.ns.inside() if bound_to else nullcontext(), without(lacking):
         fd = _libc.syscall(_NUMBER, _PROG_LOAD, buffer, len(attributes))
-    else:
-        with bound_to.ns.inside():
-            fd = _libc.syscall(_NUMBER, _PROG_LOAD, buffer, len(attributes))
-    if fd < 0:
         error = ctypes.get_errno()
+    if fd < 0:
         raise OSError(error, f"{os.strerror(error)}: {log.value.decode(errors='replace')}")
     return int(fd)
 

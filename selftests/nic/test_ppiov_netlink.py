@@ -7,7 +7,6 @@ netns «ppiov-tx»                netns «ppiov-rx»
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import socket
@@ -49,6 +48,7 @@ from lib.ppiov import (
     ProviderMessage,
     uint,
 )
+from lib.privileges import nobody
 from lib.traffic import arrived, connect, payload, steer
 from pyroute2.netlink import genlmsg
 
@@ -541,16 +541,6 @@ def test_bad_questions(ppiov: Ppiov, name: str) -> None:
     command, message, attrs, number, sentence = BAD_QUESTIONS[name]
     with refusal(number, sentence):
         ppiov.request(message, command, attrs)
-
-
-@contextlib.contextmanager
-def nobody() -> Iterator[None]:
-    """Without privileges in the block: the effective user id goes, and with it the effective capabilities."""
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_unprivileged(link: Link, ppiov: Ppiov) -> None:

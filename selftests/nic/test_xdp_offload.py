@@ -37,6 +37,7 @@ from lib.link import Link
 from lib.macsec import Macsec, Way
 from lib.netlink import refusal
 from lib.poll import until
+from lib.privileges import CAP_PERFMON, CAP_SYS_ADMIN
 from lib.stream import Stream
 from lib.talk import Datagrams
 from lib.traffic import payload
@@ -501,6 +502,19 @@ def test_refused_of_others(make_link: MakeLink) -> None:
     ):
         bpf.put_into_driver(link.rx, fd)
     assert counts(link) == dict.fromkeys(COUNTERS, 0)
+
+
+def test_who_may_not_see_memory(make_link: MakeLink) -> None:
+    """A program for the host can be loaded without CAP_PERFMON, one for the device can't, and the device says so."""
+    link = make_link(bare=True)
+    lacking = (CAP_PERFMON, CAP_SYS_ADMIN)  # which stands for each of the newer ones
+    with bpf.loaded(verdict(XDP_PASS), lacking=lacking):
+        pass
+    with (
+        pytest.raises(PermissionError, match=r"\[ppnic\] .* CAP_PERFMON"),
+        bpf.loaded(verdict(XDP_PASS), bound_to=link.rx, in_device=True, lacking=lacking),
+    ):
+        pass
 
 
 # ------------------------------------------------------------- with other things
