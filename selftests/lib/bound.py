@@ -5,12 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import select
 import socket
 import struct
-import sys
-import termios
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +19,7 @@ from lib.backend import SOL_PPIOV, Binding
 from lib.fixtures import Bind, Defer
 from lib.link import Link
 from lib.poll import PATIENCE, until
-from lib.traffic import connect, payload, steer
+from lib.traffic import connect, payload, queued, steer
 
 DONTNEED, INFO = 1, 2
 ALL = 1 << 16  # more than any test sends at once
@@ -71,10 +68,8 @@ class Stream:
 
     @property
     def queued(self) -> int:
-        """Bytes that can be read, as FIONREAD has it."""
-        told = bytearray(4)
-        fcntl.ioctl(self.receiver, termios.FIONREAD, told)
-        return int.from_bytes(told, sys.byteorder)
+        """Bytes that can be read."""
+        return queued(self.receiver)
 
     @property
     def info(self) -> Info:

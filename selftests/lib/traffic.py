@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import random
 import socket
 import sys
+import termios
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -88,6 +90,13 @@ def receive(sock: socket.socket, size: int) -> bytes:
         assert piece, f"the stream ended after {len(got)} of {size} bytes"
         got += piece
     return bytes(got)
+
+
+def queued(sock: socket.socket) -> int:
+    """Bytes that can be read from a socket, as FIONREAD has it."""
+    told = bytearray(4)
+    fcntl.ioctl(sock, termios.FIONREAD, told)
+    return int.from_bytes(told, sys.byteorder)
 
 
 def arrived(link: Link, queue: int) -> int:

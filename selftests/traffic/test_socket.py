@@ -12,14 +12,12 @@ Whatever a call refuses, no byte and no buffer may be lost by it: stream.rest() 
 from __future__ import annotations
 
 import errno
-import fcntl
 import itertools
 import mmap
 import os
 import socket
 import struct
 import sys
-import termios
 from functools import partial
 
 import pytest
@@ -29,7 +27,7 @@ from lib.bound import ALL, DONTNEED, INFO, Info, Stream, make, refused
 from lib.fixtures import Bind, Defer, MakeLink
 from lib.link import Link
 from lib.poll import until
-from lib.traffic import IPV4_AND_IPV6, connect, payload, steer
+from lib.traffic import IPV4_AND_IPV6, connect, payload, queued, steer
 
 pytestmark = pytest.mark.only("ppiov")
 
@@ -157,13 +155,7 @@ def test_bytes_and_device_memory(link: Link, bind: Bind, defer: Defer, room: int
 
     def part(first: int, end: int) -> None:
         sender.sendall(data[first:end])
-        told = bytearray(4)
-
-        def queued() -> bool:
-            fcntl.ioctl(receiver, termios.FIONREAD, told)
-            return int.from_bytes(told, sys.byteorder) == end
-
-        until(f"{end} bytes are in the queue", queued)
+        until(f"{end} bytes are in the queue", lambda: queued(receiver) == end)
 
     part(0, 2000)
     binding = bind(link, [2])
