@@ -13,14 +13,15 @@ in ``spared``   fail: the bug is back       pass: not reproduced, as the table s
 in neither      fail: the table lacks it    pass: not reproduced; the table lacks it
 ==============  ==========================  ===========================================
 
-Any other complaint, crash or failed assertion stays what it is.
+Any other complaint, crash or failed assertion stays what it is. A test whose trigger ends differently by the kernel is
+marked once for each of these bugs; the one whose sign was seen, or else that knows the series, is meant.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ from ppiov.results import Outcome, TestResult
 
 @dataclass(frozen=True, slots=True)
 class Reproducer:
-    """The declaration of one test."""
+    """The declaration of one test, or one of several."""
 
     report: str  # file below docs/bugs
     hits: tuple[str, ...]  # series of kernels: "6.12"
@@ -68,21 +69,22 @@ class Reproducer:
         return all(word in text for word in self.shows)
 
 
-def judge(result: TestResult, reproducer: Reproducer | None, release: str) -> TestResult:
-    """``result`` as it counts for a test of ``reproducer`` on the kernel ``release`` ("6.12.117+deb12-amd64")."""
-    if reproducer is None:
-        return result
+def judge(result: TestResult, declared: Sequence[Reproducer], release: str) -> TestResult:
+    """``result`` as it counts for a test with these declarations on the kernel ``release`` ("6.12.117+deb12-amd64")."""
     series = series_of(release)
-    if sign := reproducer.sign(result):
+    signs = [(reproducer, sign) for reproducer in declared if (sign := reproducer.sign(result))]
+    for reproducer, sign in signs:
         if series in reproducer.hits:
             return _as(result, Outcome.PASS, f"reproduced: {sign}")
+    for reproducer, sign in signs:
         known = "is back in" if series in reproducer.spared else "also hits"
         return _as(result, Outcome.FAIL, f"the bug {known} {series}, against the table: {sign}")
-    if result.outcome is Outcome.PASS:
-        if series in reproducer.hits:
+    if declared and result.outcome is Outcome.PASS:
+        if any(series in reproducer.hits for reproducer in declared):
             known = f"the table says that {series} is hit"
             return _as(result, Outcome.FAIL, f"not reproduced: mended in {release}? {known}")
-        told = "as the table says" if series in reproducer.spared else f"and the table says nothing of {series}"
+        spared = any(series in reproducer.spared for reproducer in declared)
+        told = "as the table says" if spared else f"and the table says nothing of {series}"
         return _as(result, Outcome.PASS, f"not reproduced, {told}")
     return result
 

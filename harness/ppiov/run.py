@@ -149,8 +149,8 @@ class _Story:
 
     def judged(self, result: TestResult) -> TestResult:
         """What becomes of a test as it was heard: its splats are weighed, and a reproducer has to show its bug."""
-        reproducer = next((test.reproducer for test in self.plan if test.name == result.name), None)
-        return reproducers.judge(self.known.judged(result), reproducer, self.kernel.release)
+        declared = next((test.reproducers for test in self.plan if test.name == result.name), ())
+        return reproducers.judge(self.known.judged(result), declared, self.kernel.release)
 
     def so_far(self) -> tuple[int, int]:
         """A place in the story, for :meth:`went_wrong`."""

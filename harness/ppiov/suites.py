@@ -63,7 +63,7 @@ class PlannedTest:
     memory_mib: int = 0
     cases: tuple[str, ...] = ()  # of what it hands over in KTAP, in their order, where that is known before
     config: tuple[str, ...] = ()  # kernel options that it needs, without CONFIG_
-    reproducer: Reproducer | None = None  # for a test of a bug that a stock kernel has
+    reproducers: tuple[Reproducer, ...] = ()  # for a test of a bug that a stock kernel has: what shows it
 
 
 def find_source(source: Path | None = None) -> Path:
@@ -278,7 +278,7 @@ def _ask_pytest(
         tests = json.loads(answer.read_text())
     for test in tests:
         test["config"] = tuple(test["config"])
-        test["reproducer"] = Reproducer.of(test["reproducer"]) if test["reproducer"] else None
+        test["reproducers"] = tuple(Reproducer.of(said) for said in test["reproducers"])
     return [PlannedTest(suite=folder_of[test["name"].partition("/")[0] + "/"], **test) for test in tests]
 
 

@@ -112,7 +112,7 @@ class Collector:
                 "doc": first_line(i),
                 "timeout_s": timeout(i),
                 "config": needs_config(i),
-                "reproducer": mark.kwargs if (mark := i.get_closest_marker("reproducer")) else None,
+                "reproducers": [mark.kwargs for mark in i.iter_markers("reproducer")],
                 **guest(i),
             }
             for i in items
