@@ -27,11 +27,12 @@ from lib import devmem
 from lib.dmabuf import Dmabuf
 from lib.fixtures import Defer
 from lib.link import Link
+from lib.mirror import NEEDS, Mirror
 from lib.netns import Namespace
 from lib.nfqueue import Queue
 from lib.poll import until
 from lib.ppiov import Ppiov
-from lib.traffic import arrived, connect, payload, steer
+from lib.traffic import arrived, connect, payload, queued, steer
 
 pytestmark = [
     pytest.mark.only("ppiov"),
@@ -45,6 +46,7 @@ SIZE = 150_000
 LARGEST_WITHOUT_PAYLOAD = 120  # bytes of a frame: headers with all their options
 MARK = b"ppiov-payload-that-nobody-must-see/"
 DATA = (MARK * (SIZE // len(MARK) + 1))[:SIZE]
+OTHER = payload(SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,21 @@ def test_pedit(link: Link, stream: Stream) -> None:
         stream.carry()
     said = link.rx.ns.run(["tc", "-s", "filter", "show", "dev", link.rx.name, "ingress"])
     assert "Sent 0 bytes" not in said, f"pedit has seen nothing: {said}"
+
+
+@pytest.mark.needs_config(*NEEDS)
+def test_pedit_of_what_is_mirrored(link: Link, stream: Stream, defer: Defer) -> None:
+    """What waits to be read keeps its buffers when the clones go that a mirror made before it was rewritten."""
+    mirror = Mirror(link.rx, defer)
+    data = DATA[:16384]
+    stream.sender.sendall(data)
+    until("all of it is in the receive queue", lambda: queued(stream.receiver) == len(data))
+    assert mirror.held, "the mirror holds nothing"
+    mirror.drop()
+    other = Stream(*connect(link, socket.AF_INET, defer), stream.dmabuf, stream.readable)
+    for _ in range(40):  # in more bytes than there are buffers for
+        other.carry(OTHER)
+    stream.take(data)
 
 
 @pytest.fixture
