@@ -338,7 +338,7 @@ static int ppiov_ring_build(struct ppiov_ring_file *ring,
 		goto err_drain;
 	}
 	fd_install(fd, dmabuf->file);
-	ring->created = true;
+	smp_store_release(&ring->created, true); /* ppiov_ring_created() */
 	return 0;
 
 err_drain:
@@ -368,14 +368,10 @@ static int ppiov_ring_create(struct ppiov_ring_file *ring,
 	return err;
 }
 
+/* Without the lock, as mmap() comes with mmap_lock held. */
 static bool ppiov_ring_created(struct ppiov_ring_file *ring)
 {
-	bool created;
-
-	mutex_lock(&ring->lock);
-	created = ring->created;
-	mutex_unlock(&ring->lock);
-	return created;
+	return smp_load_acquire(&ring->created); /* ppiov_ring_build() */
 }
 
 static int ppiov_ring_flush(struct ppiov_ring_file *ring)

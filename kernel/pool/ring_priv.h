@@ -99,8 +99,10 @@ struct ppiov_ring_buffers {
  * @ref: the file's, until it and the ring's mappings are gone; and the
  *	dma-buf's. So while a pool has buffers, as it holds its binding, which
  *	holds the dma-buf.
- * @lock: @created
- * @created: PPIOV_RING_IOC_CREATE was done: what follows is complete
+ * @lock: one PPIOV_RING_IOC_CREATE at a time. User memory is written under it,
+ *	so nobody may take it with mmap_lock held
+ * @created: that was done, and what follows is complete: written once, under
+ *	@lock, with release; read with acquire
  * @memory: see there
  * @tokens: see there; each holds a carrier, which holds its pool, which holds
  *	the ring: returned by user space, or when the file is released
@@ -108,7 +110,7 @@ struct ppiov_ring_buffers {
  */
 struct ppiov_ring_file {
 	struct kref ref;
-	struct mutex lock; /* @created */
+	struct mutex lock; /* one who creates */
 	bool created;
 	struct ppiov_ring_memory memory;
 	struct ppiov_ring_tokens tokens;
