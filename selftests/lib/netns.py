@@ -25,6 +25,8 @@ from lib.poll import PATIENCE
 # It makes namespaces and sockets in a process of its own, and gives that 2 and 10 s: too little for an emulated guest
 config.default_communicate_timeout = config.default_create_socket_timeout = int(PATIENCE)
 
+_FALLBACK_TUNNELS = Path("/proc/sys/net/core/fb_tunnels_only_for_init_net")
+
 # As include/net/tcp_states.h numbers them; listeners and TIME_WAIT hold nothing
 _OPEN_STATES = {1: "ESTABLISHED", 4: "FIN_WAIT1", 7: "CLOSE", 8: "CLOSE_WAIT", 9: "LAST_ACK", 11: "CLOSING"}
 
@@ -49,6 +51,8 @@ class Namespace:
 
     def create(self) -> None:
         """Make it, loopback up; IPv6 addresses are usable at once and survive a link that goes down."""
+        # Else each gets sit0, gre0 and so on where these tunnels are built in: more to make, to remove and to see
+        _FALLBACK_TUNNELS.write_text("1")
         pyroute2.netns.create(self.name)
         self.ip.link("set", index=1, state="up")
         for scope in ("all", "default"):
