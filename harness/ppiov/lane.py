@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from ppiov.results import Boot, Splat, TestResult
 from ppiov.suites import BENCH, UPSTREAM, PlannedTest
 from ppiov.vm import DEVICE_MEMORY, Deadlines, Guest, GuestConfig
 
-MAX_ATTEMPTS = 3  # guests in a row that die before any test begins; then it is not bad luck
+MAX_ATTEMPTS = 3  # guests in a row that die before any test begins, or in one by the emulator; then it is not bad luck
 _OWN_TIME = 8.0  # so much slower than ours a guest's own time may be, where it counts what it executes
 # A guest whose clock counts instructions waits for nothing: while it has nothing to execute, and be it that it waits
 # for a file of the host's, its clock runs ahead. So its own deadlines mean nothing, and the host's have to do.
@@ -69,7 +70,7 @@ class Lane:
         self._attempt = 0
         self._guest: Guest | None = None
         self._guest_stack = ExitStack()
-        self._given_back: set[str] = set()  # tests that an accident of the emulator's has cost their turn
+        self._turns: Counter[str] = Counter()  # of tests: those that accidents of the emulator's have cost them
 
     def __enter__(self) -> Lane:
         return self
@@ -258,12 +259,13 @@ class Lane:
             yield Note(f"boot failed ({death.cause}); trying again", "warning")
 
     def _excuse(self, ledger: Ledger, title: str) -> Iterator[Event]:
-        """The emulator has ended the guest: the test that ran has another turn, but only one."""
+        """The emulator has ended the guest: the test that ran has another turn, but not for ever."""
         yield Note(f"{ACCIDENT} ({title})", "warning")
         running = ledger.running
-        if running is not None and running.name not in self._given_back:
-            self._given_back.add(running.name)
-            ledger.give_back(running.name)
+        if running is not None:
+            self._turns[running.name] += 1
+            if self._turns[running.name] < MAX_ATTEMPTS:
+                ledger.give_back(running.name)
 
     def _deliver(self, results: Sequence[TestResult]) -> Iterator[Event]:
         for result in results:
