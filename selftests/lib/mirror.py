@@ -23,7 +23,7 @@ class Mirror:
         self._run(["ip", "link", "add", "name", "held", "type", "dummy"])
         defer(self._run, ["ip", "link", "del", "held"])
         self._run(["ip", "link", "set", "held", "up"])
-        # 250 s: a netem of twice as much would be refused
+        # tc refuses a netem of 1000 s
         self._run(["tc", "qdisc", "add", "dev", "held", "root", "netem", "delay", "250s", "limit", "100000"])
         self._run(["tc", "qdisc", "add", "dev", self._port, "clsact"])
         match = ("tc", "filter", "add", "dev", self._port, "ingress", "protocol", "ip", "matchall")
