@@ -3,7 +3,8 @@
 
 fragments/base.config is in every lab kernel; an addition is the file of its name, merged after it. A file that is not
 there (llvm) means that the addition is none of the configuration's business. What a collection of the kernel's tests
-wants stands in the kernel's own source.
+wants stands in the kernel's own source. What an addition asks of the kernel's makefiles, where no option does it, are
+variables for make's command line, in the file of its name that ends with .make.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ ESSENTIAL = {
     "ppiov-y": "CONFIG_PPNIC",
 }
 _LINE = re.compile(r"(CONFIG_\w+)=(\S.*)")
+_VARIABLE = re.compile(r"[\w.]+=\S*")
 _DEFINED = re.compile(r"^\s*(?:menu)?config\s+(\w+)", re.MULTILINE)
 
 
@@ -54,6 +56,18 @@ def files(additions: Sequence[str]) -> list[Path]:
     """The fragments of ours for a kernel with ``additions``, in the order in which they are merged."""
     paths = (FOLDER / f"{name}.config" for name in (BASE, *additions))
     return [path for path in paths if path.is_file()]
+
+
+def make_files(additions: Sequence[str]) -> list[Path]:
+    """The files of ours with variables for make, for a kernel with ``additions``."""
+    paths = (FOLDER / f"{name}.make" for name in additions)
+    return [path for path in paths if path.is_file()]
+
+
+def variables(paths: Sequence[Path]) -> list[str]:
+    """The variables in ``paths``, each NAME=VALUE as make takes it; blank lines and those with # say nothing."""
+    lines = (line.strip() for path in paths for line in path.read_text().splitlines())
+    return [line for line in lines if _VARIABLE.fullmatch(line)]
 
 
 def of_collections(additions: Sequence[str], source: Path) -> list[Path]:

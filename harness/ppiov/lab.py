@@ -73,7 +73,8 @@ class _Job:
 
     def make(self, *arguments: str | Path) -> list[str | Path]:
         """The command line of make for this kernel."""
-        variables = [*self.tools.flags, *self.tools.wrapped, "LOCALVERSION="]
+        wishes = kconfig.variables(kconfig.make_files(self.spec.additions))
+        variables = [*self.tools.flags, *self.tools.wrapped, *wishes, "LOCALVERSION="]
         return ["make", "-C", self.source, f"O={self.output}", *variables, *arguments]
 
     def environment(self) -> dict[str, str]:
@@ -283,7 +284,8 @@ def _recipe(spec: KernelSpec, tools: Toolchain) -> str:
 
 def _recipe_of(spec: KernelSpec, facts: dict[str, Any]) -> str:
     """The recipe for ``spec`` of today, with the compiler that ``facts`` name."""
-    contents = [path.read_bytes() for path in kconfig.files(spec.additions)]
+    made_of = [*kconfig.files(spec.additions), *kconfig.make_files(spec.additions)]
+    contents = [path.read_bytes() for path in made_of]
     return digest([_RECIPE, facts["compiler"], *facts["make_flags"], *spec.additions, *contents])
 
 

@@ -20,7 +20,7 @@ from ppiov import kernel_source, kernels, lab, toolchain
 from ppiov.archive import Archive
 from ppiov.errors import BadSpec, BuildFailed, DiskFull, MissingTool, PpiovError, UnfitKernel, UnknownName
 from ppiov.events import Event, StageBegun, StageEnded, StageProgress
-from ppiov.kconfig import ESSENTIAL, Refused, arrived, asked, files, known_options
+from ppiov.kconfig import ESSENTIAL, FOLDER, Refused, arrived, asked, files, known_options, variables
 from ppiov.render import words
 from ppiov.spec import ADDITIONS, KernelSpec
 from ppiov.store import Store
@@ -372,6 +372,26 @@ def test_a_source_package_is_built_and_found_again(
     assert listed[1].features == ("KUNIT",) and listed[1].cpu_s is not None
     lines = list(words.kernel_lines(listed))
     assert "CPU-minutes" in lines[2] and lines[3].strip() == "KUNIT"
+
+
+def test_what_an_addition_asks_of_the_makefiles(
+    fake: FakeArchive, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "base.config").write_text("CONFIG_NET=y\n")
+    (tmp_path / "kasan.config").write_text("CONFIG_KASAN=y\n")
+    monkeypatch.setattr("ppiov.kconfig.FOLDER", tmp_path)
+    wishes = tmp_path / "kasan.make"
+    for release in ("7.9.0-one", "7.9.0-two"):  # what changes there makes another kernel, as in a fragment
+        wishes.write_text(f"# why\n\nrelease={release}\n")
+        assert get("src:7.9.9+kasan", store)[1].release == release
+    assert get("src:7.9.9", store)[1].release not in ("7.9.0-one", "7.9.0-two"), "another addition's"
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.make")), ids=lambda path: path.name)
+def test_each_line_for_make_is_one(path: Path) -> None:
+    assert path.stem in ADDITIONS
+    lines = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    assert lines and variables([path]) == lines
 
 
 def test_a_fragment_that_has_changed_makes_another_kernel(
