@@ -107,9 +107,10 @@ static int ppnic_bpf_verify(struct bpf_verifier_env *env, int idx, int prev_idx)
 
 	/* Who may not see the kernel's memory gets code that is hardened
 	 * against speculation, and is verified along paths that are never
-	 * taken: neither is for this processor.
+	 * taken: neither is for this processor. A kernel without mitigations
+	 * does neither (bypass_spec_v1), but who may is not to depend on that.
 	 */
-	if (!env->bypass_spec_v1) {
+	if (!env->allow_ptr_leaks) {
 		bpf_verifier_log_write(env,
 				       "[ppnic] a program in the device takes CAP_PERFMON\n");
 		return -EPERM;
