@@ -87,7 +87,8 @@ def test_large_buffers(link: Link, defer: Defer, behind: ThreadPoolExecutor) -> 
     """The same with buffers of two pages, of which the area has to be made of huge ones."""
     before = HUGE_PAGES.read_text()
     defer(HUGE_PAGES.write_text, before)
-    COMPACT.write_text("1")
+    if COMPACT.exists():  # a lab kernel has it not, and huge pages only while its memory is in large pieces
+        COMPACT.write_text("1")
     HUGE_PAGES.write_text("4")
     assert int(HUGE_PAGES.read_text()) == 4, "the guest's memory is in pieces too small for huge pages"
     ring = opened(link, defer, size=4 << 20, buf_len=8192)
