@@ -30,6 +30,8 @@
 
 /* A weight of 1 pays this for a byte, one of n the nth part. */
 #define PPNIC_SHAPER_SCALE 65536
+/* The longest burst, in seconds of its rate. */
+#define PPNIC_SHAPER_BURST_S 3600
 
 struct ppnic_shaper {
 	struct ppnic_shaper *parent; /* NULL: the port, or not in use */
@@ -319,7 +321,12 @@ static void ppnic_shaper_apply(struct ppnic_shaper *s,
 			       const struct net_shaper *wish)
 {
 	s->rate = wish->bw_max;
+	/* The ns that it takes must fit into 64 bits, or the division traps;
+	 * U64_MAX is what "no limit" looks like.
+	 */
 	s->burst = wish->burst;
+	if (s->rate && div64_u64(s->burst, s->rate) >= PPNIC_SHAPER_BURST_S)
+		s->burst = s->rate * PPNIC_SHAPER_BURST_S;
 	s->frames = wish->metric == NET_SHAPER_METRIC_PPS;
 	s->weight = wish->weight;
 	s->ready = 0;

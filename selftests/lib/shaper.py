@@ -61,9 +61,9 @@ class Shaper:
     def _request(self, command: int, *attributes: tuple[str, Any]) -> list[Any]:
         return self._genl.request(ShaperMessage, command, [self._ifindex, *attributes])
 
-    def set(self, scope: int, number: int = 0, rate: int = 0, metric: int = BPS) -> None:
-        """So many bits or packets a second."""
-        self._request(_SET, _handle(scope, number), ("METRIC", metric), ("BW_MAX", rate))
+    def set(self, scope: int, number: int = 0, rate: int = 0, metric: int = BPS, burst: int = 0) -> None:
+        """So many bits or packets a second, and at once."""
+        self._request(_SET, _handle(scope, number), ("METRIC", metric), ("BW_MAX", rate), ("BURST", burst))
 
     def delete(self, scope: int, number: int = 0) -> None:
         self._request(_DELETE, _handle(scope, number))

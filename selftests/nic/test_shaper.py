@@ -65,6 +65,19 @@ def test_rate(wire: Wire, shaper: Shaper, metric: int, scope: str) -> None:
         os.sched_setaffinity(0, with_queue_zero_busy)
 
 
+@pytest.mark.parametrize("metric", [BPS, PPS], ids=["bits", "packets"])
+def test_burst(wire: Wire, shaper: Shaper, metric: int) -> None:
+    """What goes beyond the burst comes no faster than the rate; a burst may be anything, and no frame is too much."""
+    count, half, rate = 40, 20, 1_000_000 if metric == BPS else 80
+    one = SIZE * 8 if metric == BPS else 1
+    shaper.set(NETDEV, 0, rate, metric, burst=half * one)
+    assert seconds(wire, frames(count)) >= (count - half - 1) * one / rate * 0.999
+    for fast in (rate, 1_000_000_000):
+        for burst in (2**64 - 1, 2**63, fast * 3600, fast * 3600 + 1):
+            shaper.set(NETDEV, 0, fast, metric, burst)
+            assert [f.data for f in wire.exchange(frames(5))] == frames(5)
+
+
 def test_weights(make_wire: MakeWire, defer: Defer) -> None:
     """Two queues that both have enough to send share what their group has, three to one."""
     cpus = sorted(os.sched_getaffinity(0))[:2]
