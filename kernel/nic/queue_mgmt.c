@@ -112,11 +112,17 @@ const struct netdev_queue_mgmt_ops ppnic_queue_mgmt_ops = {
 			      ppnic_queue_validate),
 };
 
-/* A queue without memory, of a port that is up. */
+/* A queue without memory, of a port that is up. Who waits for its buffers looks
+ * again, since the time after which their frames are dropped went with them.
+ */
 static void ppnic_queue_later(struct ppnic_rxq *rxq)
 {
 	rxq->restart = true;
 	schedule_delayed_work(&rxq->port->restart_work, PPNIC_RESTART_DELAY);
+
+	local_bh_disable();
+	ppnic_engine_kick_waiters(rxq);
+	local_bh_enable();
 }
 
 /**

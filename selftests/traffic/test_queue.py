@@ -166,6 +166,26 @@ def test_unbind_that_fails(link: Link, bind: Bind, defer: Defer, how: str) -> No
 
 
 @pytest.mark.only("ppiov")
+def test_unbind_that_fails_lets_senders_go(link: Link, bind: Bind, defer: Defer) -> None:
+    """Who waits for a queue that is taken down for want of memory waits no longer than for any other."""
+    link.rx.ethtool.run("--set-tunable", "pfc-prevention-tout", 3000)  # ms
+    binding = bind(link, [2])
+    link.rx.ethtool.run("-N", "flow-type", "udp4", "dst-port", PORT, "action", 2)
+    for port in (link.rx, link.tx):  # whatever else was sent would have the queue look again
+        port.ns.sysctl(f"net.ipv6.conf.{port.name}.disable_ipv6", "1")
+    neighbour = ["lladdr", link.rx.attribute("IFLA_ADDRESS"), "dev", link.tx.name, "nud", "permanent"]
+    link.tx.ns.run(["ip", "neigh", "replace", link.rx.v4, *neighbour])
+    faults.inject(link.rx, "stall_rx", 1 << 2, defer)
+    with link.tx.ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"x", (link.rx.v4, PORT))
+    until("it waits", lambda: link.rx.ethtool.stats()["rx2_pauses"])
+    faults.strike_only(link.rx, [2], defer)
+    faults.inject(link.rx, "rx_alloc", 1 << 20, defer)
+    binding.unbind()
+    until("it has waited long enough", lambda: link.rx.ethtool.stats()["rx2_pause_expired"])
+
+
+@pytest.mark.only("ppiov")
 def test_unbind_that_fails_and_a_port_that_goes(link: Link, bind: Bind, defer: Defer) -> None:
     """A queue that waits for memory is no obstacle to taking the port down and up, or away."""
     for gone in (False, True):
