@@ -146,6 +146,12 @@ static bool ppnic_gro_able(const struct ppnic_frame *f,
 	    h->in.frame_len == h->in.hdr_len)
 		return false;
 
+	/* What stands with the headers has to be where the rest of it is. A
+	 * frame that the wire held has only that: ppnic_hold().
+	 */
+	if (f->data_off < f->hdr_len - h->in.hdr_len)
+		return false;
+
 	for (i = 0; i < h->nr_l3; i++) {
 		const u8 *l3 = f->hdr + h->l3_off[i];
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 
 import pytest
-from lib import sysfs
+from lib import faults, sysfs
 from lib.fixtures import Defer
 from lib.following import NEXT, STAMPS, Next, two, who_follows
 from lib.frames import ACK, CWR, ETH_P_IP, ETH_P_IPV6, FLOW4, FLOW6, PSH, Flow, Segment, ethernet, ip, plain, tcp
@@ -218,6 +218,19 @@ def test_in_a_tunnel(wire: Wire, defer: Defer, flow: Flow, outer: Flow) -> None:
     wrong = [frames[0], frames[1][:-1] + bytes([frames[1][-1] ^ 1]), frames[2]]
     wire.together(defer, wrong)
     assert [one.data for one in wire.receive(3)] == wrong
+
+
+@FLOWS
+def test_a_tunnels_frame_that_was_held(wire: Wire, defer: Defer, flow: Flow) -> None:
+    """IP in IP, in another order than it was sent: each frame comes as it was, joined with no other."""
+    protocol = socket.IPPROTO_IPV6 if flow.family == socket.AF_INET6 else socket.IPPROTO_IPIP
+    inner = stream(flow, (SIZE,) * 3)
+    frames = [ethernet(ip(OUTER4, protocol, one[14:], ident=20 + i), ETH_P_IP) for i, one in enumerate(inner)]
+    faults.inject(wire.link.tx, "reorder", 2, defer)
+    before = joined(wire.link)
+    wire.together(defer, frames)
+    assert [one.data for one in wire.receive(3)] == [frames[0], frames[2], frames[1]]
+    assert joined(wire.link) == before
 
 
 def test_a_wrong_checksum_joins_nothing(wire: Wire, defer: Defer) -> None:
