@@ -299,6 +299,9 @@ static void ppnic_engine_serve(struct ppnic_txq *txq)
 		rcu_read_unlock();
 		spin_unlock(&txq->engine_lock);
 		smp_mb(); /* as above */
+		/* NAPI goes on, however often the doorbell rings. */
+		if (test_bit(PPNIC_ENGINE_MORE, &txq->engine_flags))
+			return;
 	}
 }
 
