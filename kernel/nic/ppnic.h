@@ -547,7 +547,7 @@ int ppnic_setup_tc(struct net_device *dev, enum tc_setup_type type,
 		   void *type_data);
 
 /* xdp_tx.c: frames that XDP sends */
-int ppnic_xdp_tx(struct ppnic_port *port, struct xdp_frame *xdpf, bool own);
+int ppnic_xdp_tx(struct ppnic_port *port, struct xdp_frame *xdpf);
 void ppnic_xdp_flush(struct ppnic_port *port, const struct ppnic_xdp_out *out);
 int ppnic_xdp_xmit(struct net_device *dev, int n, struct xdp_frame **frames,
 		   u32 flags);

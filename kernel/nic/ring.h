@@ -84,10 +84,9 @@ struct ppnic_source {
 	bool exclusive;
 };
 
-int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
-		      enum dma_data_direction dir);
+int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring);
 int ppnic_source_data(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
-		      u32 buf_len, enum dma_data_direction dir);
+		      u32 buf_len);
 void ppnic_source_destroy(const struct ppnic_source *src);
 void ppnic_source_start(const struct ppnic_source *src,
 			struct napi_struct *napi);
@@ -420,7 +419,6 @@ enum ppnic_tx_map {
 	PPNIC_TX_SINGLE,
 	PPNIC_TX_PAGE,
 	PPNIC_TX_BOUND, /* device memory: whoever bound it to the port */
-	PPNIC_TX_POOL,  /* a receive buffer: its page_pool */
 	PPNIC_TX_XSK,   /* a frame of an AF_XDP socket: its pool */
 };
 

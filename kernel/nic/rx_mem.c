@@ -89,7 +89,6 @@ static bool ppnic_first_fill(struct ppnic_rxq *rxq, struct ppnic_rx_mem *mem)
 static int ppnic_ring_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 			    u32 size, u32 buf_len, bool xdp)
 {
-	enum dma_data_direction dir = xdp ? DMA_BIDIRECTIONAL : DMA_FROM_DEVICE;
 	int err;
 
 	memset(ring, 0, sizeof(*ring));
@@ -106,11 +105,11 @@ static int ppnic_ring_alloc(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 	}
 
 	if (buf_len) {
-		err = ppnic_source_data(rxq, ring, buf_len, dir);
+		err = ppnic_source_data(rxq, ring, buf_len);
 	} else {
 		ring->headroom = xdp ? PPNIC_XDP_HEADROOM : PPNIC_HEADROOM;
 		ring->room = SKB_WITH_OVERHEAD(PAGE_SIZE) - ring->headroom;
-		err = ppnic_source_host(rxq, ring, dir);
+		err = ppnic_source_host(rxq, ring);
 	}
 	if (err)
 		goto err_buf;

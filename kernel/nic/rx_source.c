@@ -109,8 +109,7 @@ static const struct ppnic_source_ops ppnic_core_ops = {
 };
 
 static int ppnic_core_create(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
-			     u32 buf_len, enum dma_data_direction dir,
-			     unsigned int flags)
+			     u32 buf_len, unsigned int flags)
 {
 	struct page_pool_params params = {
 		.flags = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV | flags,
@@ -118,7 +117,7 @@ static int ppnic_core_create(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 		.pool_size = ring->mask + 1,
 		.nid = NUMA_NO_NODE,
 		.dev = &rxq->port->parent->dev,
-		.dma_dir = dir,
+		.dma_dir = DMA_FROM_DEVICE,
 		.offset = ring->headroom,
 		.max_len = ring->room,
 		.netdev = rxq->port->dev,
@@ -299,13 +298,11 @@ static void ppnic_xsk_create(struct ppnic_rx_ring *ring,
  * @rxq: the queue
  * @ring: without a source; @mask is set, @headroom and @room as they should be
  *	for a pool of pages
- * @dir: DMA_BIDIRECTIONAL if buffers may be sent as well
  *
  * Context: process, ops lock held.
  * Return: 0 or what page_pool_create() says.
  */
-int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
-		      enum dma_data_direction dir)
+int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring)
 {
 	struct xsk_buff_pool *xsk = rxq->port->channels[rxq->index].xsk;
 
@@ -315,7 +312,7 @@ int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 	}
 	/* One more than frags: the head. */
 	ring->max_bufs = MAX_SKB_FRAGS + 1;
-	return ppnic_core_create(rxq, ring, PAGE_SIZE, dir, 0);
+	return ppnic_core_create(rxq, ring, PAGE_SIZE, 0);
 }
 
 /**
@@ -323,14 +320,13 @@ int ppnic_source_host(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
  * @rxq: the queue
  * @ring: without a source; @mask is set, @room is filled in
  * @buf_len: of buffers, if no provider of ppiov says otherwise; a power of two
- * @dir: DMA_BIDIRECTIONAL if buffers may be sent as well; not with a provider
  *
  * Context: process, ops lock held.
  * Return: 0, -EBUSY if core and ppiov have both bound the queue, -ENOMEM, or
  * what the provider says.
  */
 int ppnic_source_data(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
-		      u32 buf_len, enum dma_data_direction dir)
+		      u32 buf_len)
 {
 	struct net_device *dev = rxq->port->dev;
 	bool bound = compat_rxq_has_provider(dev, rxq->index);
@@ -347,7 +343,7 @@ int ppnic_source_data(struct ppnic_rxq *rxq, struct ppnic_rx_ring *ring,
 
 	ring->room = buf_len;
 	ring->max_bufs = MAX_SKB_FRAGS;
-	err = ppnic_core_create(rxq, ring, buf_len, dir,
+	err = ppnic_core_create(rxq, ring, buf_len,
 				PP_FLAG_ALLOW_UNREADABLE_NETMEM);
 	if (err)
 		return err;

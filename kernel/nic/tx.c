@@ -42,7 +42,6 @@ void ppnic_tx_unmap(struct ppnic_txq *txq, u32 slot)
 		dma_unmap_page(dev, txd->addr, txd->len, DMA_TO_DEVICE);
 		break;
 	case PPNIC_TX_BOUND:
-	case PPNIC_TX_POOL:
 	case PPNIC_TX_XSK:
 		break;
 	}

@@ -382,7 +382,7 @@ struct sk_buff *ppnic_xdp_rx(struct ppnic_rxq *rxq, struct bpf_prog *prog,
 		return NULL;
 	case XDP_TX:
 		xdpf = xdp_convert_buff_to_frame(&ctx.xdp);
-		if (unlikely(!xdpf || ppnic_xdp_tx(rxq->port, xdpf, true)))
+		if (unlikely(!xdpf || ppnic_xdp_tx(rxq->port, xdpf)))
 			break;
 		ppnic_xdp_count(rxq, &rxq->stats.xdp_tx);
 		out->tx = true;

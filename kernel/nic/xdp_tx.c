@@ -44,22 +44,10 @@ static u32 ppnic_xdp_slot(const struct ppnic_txq *txq, u32 n)
 	return (txq->prod + n) & txq->mem.mask;
 }
 
-/* A piece of a frame of ours: its page_pool has mapped it, for both ways. */
-static void ppnic_xdp_map_own(struct ppnic_txq *txq, u32 n, void *data, u32 len)
-{
-	struct device *dev = &txq->port->parent->dev;
-	struct page *page = virt_to_head_page(data);
-	u32 slot = ppnic_xdp_slot(txq, n);
-	struct ppnic_txd *txd = &txq->mem.desc[slot];
-
-	txd->addr = page_pool_get_dma_addr(page) + (data - page_address(page));
-	txd->len = len;
-	txq->mem.buf[slot].map = PPNIC_TX_POOL;
-	dma_sync_single_for_device(dev, txd->addr, len, DMA_BIDIRECTIONAL);
-}
-
-static int ppnic_xdp_map_other(struct ppnic_txq *txq, u32 n, void *data,
-			       u32 len)
+/* What came in here, too: a pool's own mapping ends with the pool, whatever is
+ * out of it, and the queue may be restarted before this is sent.
+ */
+static int ppnic_xdp_map(struct ppnic_txq *txq, u32 n, void *data, u32 len)
 {
 	struct device *dev = &txq->port->parent->dev;
 	u32 slot = ppnic_xdp_slot(txq, n);
@@ -73,18 +61,8 @@ static int ppnic_xdp_map_other(struct ppnic_txq *txq, u32 n, void *data,
 	return 0;
 }
 
-static int ppnic_xdp_map(struct ppnic_txq *txq, u32 n, void *data, u32 len,
-			 bool own)
-{
-	if (!own)
-		return ppnic_xdp_map_other(txq, n, data, len);
-	ppnic_xdp_map_own(txq, n, data, len);
-	return 0;
-}
-
 /* Put a frame into a queue, whose lock is held. */
-static int ppnic_xdp_queue(struct ppnic_txq *txq, struct xdp_frame *xdpf,
-			   bool own)
+static int ppnic_xdp_queue(struct ppnic_txq *txq, struct xdp_frame *xdpf)
 {
 	struct skb_shared_info *sinfo = xdp_get_shared_info_from_frame(xdpf);
 	u32 frags = xdp_frame_has_frags(xdpf) ? sinfo->nr_frags : 0;
@@ -98,11 +76,11 @@ static int ppnic_xdp_queue(struct ppnic_txq *txq, struct xdp_frame *xdpf,
 		return -ENOSPC;
 	}
 
-	if (ppnic_xdp_map(txq, n, xdpf->data, xdpf->len, own))
+	if (ppnic_xdp_map(txq, n, xdpf->data, xdpf->len))
 		goto err_unmap;
 	for (n = 1, i = 0; i < frags; i++, n++)
 		if (ppnic_xdp_map(txq, n, skb_frag_address(&sinfo->frags[i]),
-				  skb_frag_size(&sinfo->frags[i]), own))
+				  skb_frag_size(&sinfo->frags[i])))
 			goto err_unmap;
 
 	txd = &txq->mem.desc[first];
@@ -141,14 +119,13 @@ err_unmap:
  * @port: the port
  * @xdpf: the frame; its owner is the device if all is well, otherwise still
  *	the caller
- * @own: it is a receive buffer of the port, fit for XDP, and not a copy
  *
  * The doorbell is rung by ppnic_xdp_flush().
  *
  * Context: NAPI.
  * Return: 0, -ENETDOWN, -ENOSPC, -ENOMEM.
  */
-int ppnic_xdp_tx(struct ppnic_port *port, struct xdp_frame *xdpf, bool own)
+int ppnic_xdp_tx(struct ppnic_port *port, struct xdp_frame *xdpf)
 {
 	struct ppnic_txq *txq = ppnic_xdp_txq(port);
 	struct netdev_queue *nq = ppnic_xdp_nq(txq);
@@ -156,7 +133,7 @@ int ppnic_xdp_tx(struct ppnic_port *port, struct xdp_frame *xdpf, bool own)
 
 	__netif_tx_lock(nq, smp_processor_id());
 	if (likely(ppnic_xdp_ready(txq)))
-		err = ppnic_xdp_queue(txq, xdpf, own);
+		err = ppnic_xdp_queue(txq, xdpf);
 	__netif_tx_unlock(nq);
 	return err;
 }
@@ -206,7 +183,7 @@ int ppnic_xdp_xmit(struct net_device *dev, int n, struct xdp_frame **frames,
 	__netif_tx_lock(nq, smp_processor_id());
 	if (likely(ppnic_xdp_ready(txq))) {
 		for (i = 0; i < n; i++)
-			if (ppnic_xdp_queue(txq, frames[i], false))
+			if (ppnic_xdp_queue(txq, frames[i]))
 				break;
 		if (flags & XDP_XMIT_FLUSH)
 			ppnic_tx_doorbell(txq);

@@ -277,7 +277,7 @@ static bool ppnic_xsk_send_back(struct ppnic_rxq *rxq, struct xdp_buff *xdp)
 		xsk_buff_free(xdp);
 		return false;
 	}
-	if (unlikely(ppnic_xdp_tx(rxq->port, xdpf, false))) {
+	if (unlikely(ppnic_xdp_tx(rxq->port, xdpf))) {
 		xdp_return_frame_rx_napi(xdpf);
 		return false;
 	}

@@ -126,6 +126,19 @@ def test_verdicts(quiet: Wire, defer: Defer) -> None:
     assert quiet.drain() == []
 
 
+def test_sent_back_before_it_came(quiet: Wire, defer: Defer) -> None:
+    """What a program has sent back stands in the port's rings while its queue gets the socket's memory for its own."""
+    link = quiet.link
+    back = Back(link, defer)
+    bpf.attach(link.rx, verdict(XDP_TX))
+    faults.inject(link.rx, "stall_tx", 0xF, defer)
+    quiet.send(FRAMES)
+    until("all are in the rings", lambda: stats(link)["rx3_xdp_tx"] == len(FRAMES))
+    bound(link, defer, fill=FILL)
+    (faults.folder(link.rx) / "stall_tx").write_text("0")
+    assert sorted(back.receive(len(FRAMES))) == sorted(FRAMES)
+
+
 def test_redirect_without_a_socket(quiet: Wire, defer: Defer) -> None:
     """A redirect that comes to nothing is dropped and counted, and costs the socket no buffer."""
     bound(quiet.link, defer, fill=FILL)
