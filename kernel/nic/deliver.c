@@ -58,7 +58,7 @@ static enum skb_drop_reason ppnic_classify(struct ppnic_port *to,
 	bool to_queue = false;
 	u16 given = 0;
 
-	if (to->dev->features & NETIF_F_NTUPLE) {
+	if (ppnic_features(to) & NETIF_F_NTUPLE) {
 		switch (ppnic_steer(to, &f->h, f->hdr, &given, &ctx)) {
 		case PPNIC_STEER_DROP:
 			ppnic_count_dropped(to, steer_drops, wire);
@@ -201,7 +201,7 @@ static int ppnic_place(struct ppnic_rxq *rxq, struct ppnic_frame *f,
 	};
 	if (need->data)
 		cqe->flags |= PPNIC_CQ_SPLIT;
-	if (f->gso_size && rxq->port->dev->features & NETIF_F_LRO)
+	if (f->gso_size && ppnic_features(rxq->port) & NETIF_F_LRO)
 		cqe->flags |= PPNIC_CQ_LRO;
 	if (f->csum == PPNIC_CSUM_PSEUDO)
 		cqe->flags |= PPNIC_CQ_CSUM_PARTIAL;
@@ -237,7 +237,7 @@ static enum skb_drop_reason ppnic_check_csum(struct ppnic_rxq *rxq,
 	bool unreadable = need->data && rxq->mem.data.src.unreadable;
 
 	if (f->csum == PPNIC_CSUM_VERIFY &&
-	    (unreadable || (rxq->port->dev->features & NETIF_F_RXCSUM)))
+	    (unreadable || (ppnic_features(rxq->port) & NETIF_F_RXCSUM)))
 		f->csum = ppnic_frame_verify(f, &f->h);
 
 	if (f->csum == PPNIC_CSUM_BAD)
@@ -250,7 +250,7 @@ static enum skb_drop_reason ppnic_check_csum(struct ppnic_rxq *rxq,
 	}
 
 	if (f->csum == PPNIC_CSUM_GOOD && !unreadable &&
-	    !(rxq->port->dev->features & NETIF_F_RXCSUM))
+	    !(ppnic_features(rxq->port) & NETIF_F_RXCSUM))
 		f->csum = PPNIC_CSUM_NONE;
 	return SKB_NOT_DROPPED_YET;
 }

@@ -42,7 +42,7 @@ static u32 ppnic_gso_chunk(const struct ppnic_port *from,
 	 * each segment has a SecTAG of its own, a burst of wrong bits is in
 	 * one of them, and a program sees them one by one.
 	 */
-	if (!(to->dev->features & PPNIC_JOIN_FEATURES) || f->tunnel ||
+	if (!(ppnic_features(to) & PPNIC_JOIN_FEATURES) || f->tunnel ||
 	    f->h.l4 != PPNIC_L4_TCP || first->flags & PPNIC_TXD_MACSEC ||
 	    READ_ONCE(from->faults.bit_errors.arg) ||
 	    rcu_access_pointer(to->bpf))
@@ -198,11 +198,11 @@ struct ppnic_port *ppnic_listener(struct ppnic_port *port)
 	/* Not all that sends asks for the carrier first: XDP does not. */
 	if (!READ_ONCE(port->speed))
 		return NULL;
-	if (port->dev->features & NETIF_F_LOOPBACK)
+	if (ppnic_features(port) & NETIF_F_LOOPBACK)
 		return port;
 	peer = rcu_dereference(port->peer);
 	/* One that listens to itself hears nobody else. */
-	if (peer && peer->dev->features & NETIF_F_LOOPBACK)
+	if (peer && ppnic_features(peer) & NETIF_F_LOOPBACK)
 		return NULL;
 	return peer;
 }
@@ -267,7 +267,7 @@ static void ppnic_engine_run(struct ppnic_txq *txq)
 			first->stamp = ktime_get_raw_ns();
 		ppnic_engine_forget(txq);
 		first->status = ret;
-		txq->fetch += first->ndesc;
+		WRITE_ONCE(txq->fetch, txq->fetch + first->ndesc);
 		/* Status before index; the reaper acquires it. */
 		smp_store_release(&txq->done, txq->fetch);
 		sent++;

@@ -250,7 +250,7 @@ struct ppnic_held *ppnic_esp_decrypt(struct ppnic_txq *txq,
 	int err;
 
 	f->sa = 0;
-	if (!off || !(to->dev->features & NETIF_F_HW_ESP))
+	if (!off || !(ppnic_features(to) & NETIF_F_HW_ESP))
 		return NULL;
 	sa = ppnic_esp_find(&to->esp, get_unaligned((__be32 *)(f->hdr + off)),
 			    &f->h);

@@ -411,7 +411,7 @@ static bool ppnic_gro_begin(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 bool ppnic_gro_receive(struct ppnic_txq *txq, struct ppnic_rxq *rxq,
 		       struct ppnic_frame *f)
 {
-	netdev_features_t features = rxq->port->dev->features;
+	netdev_features_t features = ppnic_features(rxq->port);
 	bool on = features & NETIF_F_LRO ||
 		  (features & NETIF_F_GRO_HW && !(features & NETIF_F_GRO));
 	struct ppnic_gro *gro = &rxq->gro;

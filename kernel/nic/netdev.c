@@ -429,7 +429,7 @@ static int ppnic_set_features(struct net_device *dev,
 	if (!((dev->features ^ features) & NETIF_F_LOOPBACK))
 		return 0;
 
-	dev->features = features;
+	WRITE_ONCE(dev->features, features);
 	ppnic_carrier_update(port);
 	/* The same speed, and another end. */
 	ppnic_mac_merge_link(port, port->speed);
@@ -447,7 +447,8 @@ static void ppnic_tx_timeout(struct net_device *dev, unsigned int index)
 	struct ppnic_txq *txq = &port->txqs[index];
 
 	netdev_warn(dev, "TX queue %u: doorbell %u fetch %u done %u clean %u\n",
-		    index, txq->doorbell, txq->fetch, txq->done, txq->clean);
+		    index, READ_ONCE(txq->doorbell), READ_ONCE(txq->fetch),
+		    READ_ONCE(txq->done), READ_ONCE(txq->clean));
 	local_bh_disable();
 	ppnic_engine_kick(txq);
 	local_bh_enable();

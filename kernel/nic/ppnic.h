@@ -472,6 +472,12 @@ static inline struct ppnic_port *ppnic_peer_rtnl(struct ppnic_port *port)
 	return rtnl_dereference(port->peer);
 }
 
+/* What is on now: the device looks while ethtool changes it. */
+static inline netdev_features_t ppnic_features(const struct ppnic_port *port)
+{
+	return READ_ONCE(port->dev->features);
+}
+
 /* netdev.c */
 extern const struct net_device_ops ppnic_netdev_ops;
 void ppnic_priv_destructor(struct net_device *dev);

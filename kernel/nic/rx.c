@@ -119,7 +119,7 @@ static void ppnic_set_metadata(struct ppnic_rxq *rxq, struct sk_buff *skb,
 	}
 
 	if (cqe->hash_type != PKT_HASH_TYPE_NONE &&
-	    (dev->features & NETIF_F_RXHASH))
+	    (ppnic_features(rxq->port) & NETIF_F_RXHASH))
 		skb_set_hash(skb, cqe->hash, cqe->hash_type);
 
 	if (cqe->stamp)

@@ -150,7 +150,7 @@ enum ppnic_verdict ppnic_steer(struct ppnic_port *port,
 
 	/* Nearly always there are none; and no L2 header, no key. */
 	if (list_empty(&port->steer.rules) || !h->l3_proto ||
-	    !(port->dev->features & NETIF_F_NTUPLE))
+	    !(ppnic_features(port) & NETIF_F_NTUPLE))
 		return PPNIC_STEER_NONE;
 
 	key_of_frame(&key, h, data);
@@ -426,7 +426,7 @@ static int rule_insert(struct ppnic_port *port, struct ethtool_rxnfc *cmd)
 	struct list_head *before;
 	int err;
 
-	if (!(port->dev->features & NETIF_F_NTUPLE))
+	if (!(ppnic_features(port) & NETIF_F_NTUPLE))
 		return -EOPNOTSUPP;
 	rule = rule_new(port, cmd);
 	if (IS_ERR(rule))

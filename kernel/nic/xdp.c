@@ -427,9 +427,10 @@ static int ppnic_xdp_rx_hash(const struct xdp_md *md, u32 *hash,
 			     enum xdp_rss_hash_type *type)
 {
 	const struct ppnic_xdp_buff *ctx = (const void *)md;
+	const struct ppnic_port *port = netdev_priv(ctx->xdp.rxq->dev);
 
 	if (ctx->cqe->hash_type == PKT_HASH_TYPE_NONE ||
-	    !(ctx->xdp.rxq->dev->features & NETIF_F_RXHASH))
+	    !(ppnic_features(port) & NETIF_F_RXHASH))
 		return -ENODATA;
 	*hash = ctx->cqe->hash;
 	*type = ppnic_xdp_hash_type(ctx->cqe);
