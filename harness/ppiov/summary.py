@@ -243,7 +243,7 @@ def boots_text(run: Run) -> str:
 
 
 def duration(seconds: float) -> str:
-    """ "0.4 s", "48 s", "3 min 12 s", "2 h 05 min", never longer than 10 characters; "?" for what is no duration."""
+    """ "0.4 s", "48 s", "3 min 12 s", "2 h 05 min", never longer than 11 characters; "?" for what is no duration."""
     if not 0 <= seconds < 999 * 3600:
         return "?"
     if seconds < 9.95:

@@ -119,6 +119,15 @@ def test_long_names_are_split_where_it_can_be_seen_and_never_cut() -> None:
     assert name in "".join(line.strip().removesuffix("\\") for line in section.splitlines())
 
 
+@given(st.floats(0.0, 1e9))
+def test_no_duration_touches_what_stands_before_it(seconds: float) -> None:
+    assert len(summary.duration(seconds)) <= 11
+    run = sample.passing()
+    slow = replace(run, tests=(replace(run.tests[0], outcome=Outcome.NOT_RUN, seconds=seconds),))
+    line = next(line for line in text.render(slow).splitlines() if line.startswith(summary.groups(slow)[0].file[:20]))
+    assert line.endswith(f"1 {summary.duration(seconds).rjust(11)}")
+
+
 def test_durations() -> None:
     said = [summary.duration(s) for s in (0, 9.949, 9.96, 59.6, 192, 7500, -1, float("inf"), float("nan"))]
     assert said == ["0.0 s", "9.9 s", "10 s", "1 min 00 s", "3 min 12 s", "2 h 05 min", "?", "?", "?"]

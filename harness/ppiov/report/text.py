@@ -107,15 +107,15 @@ def _known(run: Run) -> Iterator[str]:
 
 
 def _table(run: Run) -> Iterator[str]:
-    yield f"{'':{_NAME}}{'pass':>5}{'skip':>6}{'bad':>5}{'not run':>9}{'time':>11}"
+    yield f"{'':{_NAME}}{'pass':>5}{'skip':>6}{'bad':>5}{'not run':>8}{'time':>12}"
     for group in summary.groups(run):
         counts = group.counts
         bad = sum(1 for t in group.tests if summary.is_bad(t))
         cells = (counts[Outcome.PASS], counts[Outcome.SKIP], bad, counts[Outcome.NOT_RUN])
-        numbers = "".join(f"{n or '.':>{w}}" for n, w in zip(cells, (5, 6, 5, 9), strict=True))
+        numbers = "".join(f"{n or '.':>{w}}" for n, w in zip(cells, (5, 6, 5, 8), strict=True))
         *above, name = wrap(group.file, width=_NAME - 1)
         yield from above
-        yield f"{name:{_NAME}}{numbers}{summary.duration(group.seconds):>11}"
+        yield f"{name:{_NAME}}{numbers}{summary.duration(group.seconds):>12}"
 
 
 def _cases(run: Run) -> Iterator[str]:
