@@ -7,6 +7,7 @@ tcpdump reads through a memory-mapped ring. A plain packet socket must never be 
 
 from __future__ import annotations
 
+import errno
 import signal
 import struct
 import subprocess
@@ -45,8 +46,16 @@ class Capture:
         until(f"tcpdump on {port.name} writes {file}", lambda: file.exists() and file.stat().st_size >= _PCAP.size)
 
     def packets(self) -> list[Packet]:
-        """What it has written so far: the kernel hands packets over a block at a time, up to a second late."""
-        return read_pcap(self.file)
+        """What it has written so far: the kernel hands packets over a block at a time, up to a second late.
+
+        Nothing, where 9p says that a file which has just grown ends before its end.
+        """
+        try:
+            return read_pcap(self.file)
+        except OSError as no:
+            if no.errno != errno.ENODATA:
+                raise
+            return []
 
     def stop(self) -> list[Packet]:
         """End it and read what it has written; what the kernel has not handed over yet is lost."""
